@@ -63,8 +63,8 @@ class FeeSchedule:
     def taker_fee(self, price: MicroPrice, quantity: MicroShares) -> MicroDollars:
         """Fee in micro-dollars for one fill, rounded half up to five decimals (Polymarket CLOB docs, fees)."""
         spread = price * (MICRO - price)
-        numerator = quantity * self.rate_ppm * spread**self.exponent
-        denominator = MICRO * MICRO ** (2 * self.exponent) * FEE_STEP
+        numerator = quantity * self.rate_ppm * int(spread**self.exponent)
+        denominator = MICRO * int(MICRO ** (2 * self.exponent)) * FEE_STEP
         return (2 * numerator + denominator) // (2 * denominator) * FEE_STEP
 
 

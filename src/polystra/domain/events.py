@@ -1,0 +1,330 @@
+"""What the world tells the engine: the inputs that adapters and the shell put into the inbox.
+
+Each is a frozen value with the venue's own time where it has one (`at_ns`, UTC). Nothing
+here decides anything. Adapters translate the venue's words into these at the edge; raw
+payloads never pass. Prices of markets are micro-dollars, spot and oracle prices 10^-8.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from polystra.domain.book import Level
+from polystra.domain.fills import FillReport
+from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, TokenId
+from polystra.domain.market import Market
+from polystra.domain.orders import Side, SignedOrder
+from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos, PriceE8
+
+# --- market data ---------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookSnapshot:
+    """The whole book of one token, from the stream or by REST."""
+
+    token_id: TokenId
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+    at_ns: Nanos
+    tick_size: MicroPrice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelChange:
+    """One level of one token: its new aggregate size; the venue's top of book where told."""
+
+    token_id: TokenId
+    side: Side
+    price: MicroPrice
+    size: MicroShares
+    best_bid: MicroPrice | None = None
+    best_ask: MicroPrice | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BookChanged:
+    """Level changes of one message (both tokens of a market may be in it)."""
+
+    changes: tuple[LevelChange, ...]
+    at_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TickSizeChanged:
+    """A market's price grid became finer."""
+
+    token_id: TokenId
+    tick_size: MicroPrice
+    at_ns: Nanos
+
+
+class PriceSource(StrEnum):
+    """Where a spot price comes from."""
+
+    SETTLEMENT = "SETTLEMENT"
+    """The feed that markets settle on, once a second."""
+    AVERAGE = "AVERAGE"
+    """The venue's own 60-second average of the settlement feed."""
+    SPOT = "SPOT"
+    """An exchange's trades: leads the settlement feed by a second or two."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceTicked:
+    """One price of one symbol ("BTC"); `at_ns` is the feed's own time."""
+
+    symbol: str
+    source: PriceSource
+    price: PriceE8
+    at_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketsListed:
+    """Markets found by discovery (known ones are updated)."""
+
+    markets: tuple[Market, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarketResolved:
+    """The venue's verdict; `up_payout` is micro-dollars per Up share: 1_000_000, 0 or 500_000."""
+
+    condition_id: ConditionId
+    up_payout: MicroPrice
+    at_ns: Nanos
+
+
+# --- our orders, as the venue tells them ---------------------------------------------
+
+
+class VenueOrderStatus(StrEnum):
+    """The venue's words for an order, prefix stripped, free text folded into CANCELED."""
+
+    LIVE = "LIVE"
+    MATCHED = "MATCHED"
+    DELAYED = "DELAYED"
+    UNMATCHED = "UNMATCHED"
+    CANCELED = "CANCELED"
+    EXPIRED = "EXPIRED"
+    INVALID = "INVALID"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderReport:
+    """State of one order by user stream or REST. `matched` is cumulative; `detail` is the venue's text."""
+
+    order_id: OrderId
+    condition_id: ConditionId
+    token_id: TokenId
+    side: Side
+    price: MicroPrice
+    quantity: MicroShares
+    matched: MicroShares
+    status: VenueOrderStatus
+    at_ns: Nanos
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderSigned:
+    """The signer's answer for an intent, taken by the engine before the commit."""
+
+    signed: SignedOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningFailed:
+    """The intent cannot be turned into a valid order (amounts, grid): it is denied."""
+
+    client_order_id: ClientOrderId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitAccepted:
+    """The venue took the order. `making`/`taking` are what was exchanged at once (0 when nothing or unknown)."""
+
+    order_id: OrderId
+    status: VenueOrderStatus
+    making: int = 0
+    taking: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitRefused:
+    """A definite no. `killed` marks FOK/FAK that found nothing: a normal end."""
+
+    order_id: OrderId
+    message: str
+    code: str = ""
+    killed: bool = False
+    stop_trading: bool = False
+    """True when a person must act (credentials, banned or blocked account)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitUnknown:
+    """The order may or may not have arrived; only the venue can say."""
+
+    order_id: OrderId
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdMismatch:
+    """The venue's order id is not ours: trading must stop."""
+
+    expected: OrderId
+    received: str
+
+
+SubmitOutcome: TypeAlias = SubmitAccepted | SubmitRefused | SubmitUnknown | IdMismatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAccepted:
+    """The venue removed what was left of the order; fills may still be announced."""
+
+    order_id: OrderId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRefused:
+    """The venue did not cancel: terminal or never arrived; it must be looked up."""
+
+    order_id: OrderId
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelUnknown:
+    """The cancel may or may not have been carried out."""
+
+    order_id: OrderId
+    message: str
+
+
+CancelOutcome: TypeAlias = CancelAccepted | CancelRefused | CancelUnknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLookedUp:
+    """Answer to "what became of this id?": the open order if it is open, and every fill of it in the trades.
+
+    `complete` is False when either question failed; then nothing may be concluded from absence.
+    """
+
+    order_id: OrderId
+    open_order: OrderReport | None
+    fills: tuple[FillReport, ...]
+    asked_at_ns: Nanos
+    complete: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSnapshot:
+    """Everything that the venue says of the account, read in one go.
+
+    `complete` is False when a page or a call failed; a snapshot that is not complete may
+    add facts (fills, open orders) but never takes anything away. `tokens` holds the settled
+    share balance of every token asked for.
+    """
+
+    asked_at_ns: Nanos
+    at_ns: Nanos
+    complete: bool
+    cash: MicroDollars | None
+    open_orders: tuple[OrderReport, ...]
+    fills: tuple[FillReport, ...]
+    tokens: tuple[tuple[TokenId, MicroShares], ...] = ()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenBalanceRead:
+    """The venue's (cached) balance of one token; None when the read failed."""
+
+    token_id: TokenId
+    shares: MicroShares | None
+    at_ns: Nanos
+
+
+# --- the shell itself ----------------------------------------------------------------
+
+
+class StreamName(StrEnum):
+    """The streams whose health the engine watches."""
+
+    MARKET = "market"
+    USER = "user"
+    PRICES = "prices"
+    SPOT = "spot"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamConnected:
+    """A stream is connected and subscribed (first time or again)."""
+
+    stream: StreamName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLost:
+    """A stream broke; everything it would have said since is missing."""
+
+    stream: StreamName
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimerFired:
+    """A timer that the engine set is due."""
+
+    key: str
+
+
+class StopMode(StrEnum):
+    """What happens to resting orders at shutdown (entries are always cancelled)."""
+
+    KEEP_EXITS = "keep_exits"
+    CANCEL_ALL = "cancel_all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StopRequested:
+    """A signal or the operator asks the daemon to stop."""
+
+    mode: StopMode
+    reason: str
+
+
+WorldEvent: TypeAlias = (
+    BookSnapshot
+    | BookChanged
+    | TickSizeChanged
+    | PriceTicked
+    | MarketsListed
+    | MarketResolved
+    | OrderReport
+    | FillReport
+    | OrderSigned
+    | SigningFailed
+    | SubmitAccepted
+    | SubmitRefused
+    | SubmitUnknown
+    | IdMismatch
+    | CancelAccepted
+    | CancelRefused
+    | CancelUnknown
+    | OrderLookedUp
+    | AccountSnapshot
+    | TokenBalanceRead
+    | StreamConnected
+    | StreamLost
+    | TimerFired
+    | StopRequested
+)

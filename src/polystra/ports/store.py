@@ -1,0 +1,76 @@
+"""The store port: facts in, one transaction; the state of the last run out.
+
+Contract:
+1. `commit` returns after the facts are durable, all or none; facts of concurrent calls may
+   share a transaction (group commit) but keep their order.
+2. Writing a fact again is harmless (same key, same content); another content under the same
+   key raises `StoreConflict`.
+3. `load` gives what the engine needs to go on: it is the same after a clean stop and a crash.
+4. Errors: `StoreBusy` (try again), `StoreCorrupt` (stop), `StoreConflict`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from polystra.domain.facts import Fact, PositionRecorded
+from polystra.domain.fills import Fill
+from polystra.domain.ledger import Posting
+from polystra.domain.market import Market
+from polystra.domain.orders import Order, SignedOrder
+from polystra.domain.units import Nanos, PriceE8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredMarket:
+    """A market with the price to beat that was recorded for it."""
+
+    market: Market
+    price_to_beat: PriceE8 | None
+    resolved: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredOrder:
+    """An order and the bytes that were signed for it."""
+
+    order: Order
+    signed: SignedOrder | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredState:
+    """What a run starts from. Markets unresolved or with open business; all postings of the ledger.
+
+    `orders` holds every live order and every order of an unresolved market; `fills` likewise
+    plus every fill whose settlement is not final. `last_fill_ns` is the newest match time.
+    """
+
+    markets: tuple[StoredMarket, ...] = ()
+    orders: tuple[StoredOrder, ...] = ()
+    fills: tuple[Fill, ...] = ()
+    postings: tuple[Posting, ...] = ()
+    positions: tuple[PositionRecorded, ...] = ()
+    next_order_number: int = 1
+    next_decision_id: int = 1
+    settled_markets: int = 0
+    last_fill_ns: Nanos = 0
+    entries_stopped: str = field(default="")
+
+
+class Store(Protocol):
+    """The journal and its projections."""
+
+    async def commit(self, facts: Sequence[Fact]) -> None:
+        """Make facts durable."""
+        ...
+
+    async def load(self) -> StoredState:
+        """Read the state of the last run."""
+        ...
+
+    async def close(self) -> None:
+        """Flush and release."""
+        ...

@@ -1,0 +1,111 @@
+"""The venue port: commands, questions and streams, in the domain's words.
+
+Contract of `TradingVenue`:
+1. `submit` and `cancel` never raise for anything that happens after the first byte may
+   have left: every order gets exactly one outcome, in the order asked, and whatever is
+   not a clear yes or no is `SubmitUnknown`/`CancelUnknown`.
+2. `submit` sends the signed bytes as they are; it may send the *same* bytes again only
+   when the first send provably did not leave. It never signs.
+3. Questions (`account`, `lookup`, ...) retry by themselves with back-off within a deadline
+   and then raise `VenueError`; `lookup` and `account` instead say `complete=False`.
+4. `account` reads every page of open orders and of trades since `since_ns`, then balances.
+
+Contract of the streams:
+5. `run` is eternal: it connects, subscribes, delivers decoded events to the sink in the
+   order received, reconnects with back-off and jitter, and reports `StreamConnected` after
+   every subscription and `StreamLost` after every break. Only cancellation ends it.
+6. A message that cannot be read is counted and logged, never fatal, never a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol, TypeAlias
+
+from polystra.domain.events import (
+    AccountSnapshot,
+    BookSnapshot,
+    CancelOutcome,
+    MarketResolved,
+    OrderLookedUp,
+    SubmitOutcome,
+    WorldEvent,
+)
+from polystra.domain.ids import ConditionId, OrderId, TokenId
+from polystra.domain.market import Market
+from polystra.domain.orders import SignedOrder
+from polystra.domain.units import MicroDollars, MicroShares, Nanos
+
+Sink: TypeAlias = Callable[[WorldEvent], None]
+
+
+class TradingVenue(Protocol):
+    """Commands and questions; see the module docstring."""
+
+    async def submit(self, orders: Sequence[SignedOrder]) -> Sequence[SubmitOutcome]:
+        """Send 1 to 15 signed orders, one outcome each."""
+        ...
+
+    async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:
+        """Cancel orders by id, one outcome each."""
+        ...
+
+    async def lookup(self, order_id: OrderId, condition_id: ConditionId, since_ns: Nanos) -> OrderLookedUp:
+        """Ask for one order among open orders and trades since `since_ns`."""
+        ...
+
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
+        """Read open orders, trades since `since_ns`, cash and the balances of `tokens`."""
+        ...
+
+    async def cash(self) -> MicroDollars:
+        """The collateral balance."""
+        ...
+
+    async def token_balance(self, token_id: TokenId) -> MicroShares:
+        """The venue's (cached) balance of a token, after asking it to refresh."""
+        ...
+
+    async def book(self, token_id: TokenId) -> BookSnapshot:
+        """The book of one token."""
+        ...
+
+    async def resolution(self, condition_id: ConditionId) -> MarketResolved | None:
+        """The verdict of a market, None while there is none."""
+        ...
+
+    async def server_time_ns(self) -> Nanos:
+        """The venue's clock (whole seconds)."""
+        ...
+
+    async def close(self) -> None:
+        """Release the connections."""
+        ...
+
+
+class MarketDiscovery(Protocol):
+    """Finds tradable up/down markets; refuses those whose resolution rule it does not know."""
+
+    async def find(self, symbol: str, window_s: int, opens_at_s: int) -> Market | None:
+        """The market of one symbol, window and start, None when it is not listed (yet)."""
+        ...
+
+
+class EventStream(Protocol):
+    """A stream that delivers events for ever."""
+
+    async def run(self, sink: Sink) -> None:
+        """Connect, deliver, reconnect; ends only by cancellation."""
+        ...
+
+
+class TokenStream(EventStream, Protocol):
+    """The market stream: its subscriptions change while it runs."""
+
+    def subscribe(self, token_ids: Iterable[TokenId]) -> None:
+        """Add tokens; a snapshot of each follows."""
+        ...
+
+    def unsubscribe(self, token_ids: Iterable[TokenId]) -> None:
+        """Drop tokens."""
+        ...

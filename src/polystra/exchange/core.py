@@ -1,14 +1,29 @@
-"""The built-in exchange's core (interface first): accounts, markets, matching, settlement.
+"""The built-in exchange without its sockets: markets, matching, settlement, redemption.
 
-Sans-I/O, single-threaded and deterministic: time and chance come in as arguments.
+What lives here: the one path by which anything changes on the exchange, and the events that say so.
+What must not: HTTP, signatures (`auth`, `typed_data`), payload shapes (`payloads`), clocks, chance:
+instants come as arguments (UTC nanoseconds) and must not go backwards, ids from the seed.
+
+Single-threaded and deterministic. Every public method that changes something first carries out what
+fell due before its instant, and writes what changed to the books before it returns.
 """
 
 from __future__ import annotations
 
+import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
+from polystra.domain.errors import ConfigError
+from polystra.exchange.accounts import Account, Order
+from polystra.exchange.auth import ApiKey, KeyRing
+from polystra.exchange.books import BookStore, ExchangeBooks
+from polystra.exchange.chain import Agenda, ConfirmTrade, ExpireOrder, MineTrade, RedeemShares, Step
+from polystra.exchange.matcher import Matcher
 from polystra.exchange.model import (
+    NS_PER_MS,
+    NS_PER_S,
     BookTraded,
     CancelReport,
     CoreConfig,
@@ -25,27 +40,466 @@ from polystra.exchange.model import (
     PlaceRequest,
     Redeemed,
     Refusal,
+    Side,
     TickSizeChanged,
     TradeEvent,
     TradeView,
     TradingStopped,
 )
+from polystra.exchange.state import Market, State
+from polystra.exchange.validation import duplicated
+from polystra.matching.book import ONE, up_price
 
 __all__ = [
-    "BookTraded", "CancelReport", "CoreConfig", "CoreEvent", "ExchangeCore", "LevelChange", "LevelsChanged",
-    "MakerLeg", "MarketListed", "MarketResolved", "MarketSpec", "OrderEvent", "OrderView", "PlaceRequest",
-    "Placement", "Redeemed", "Refusal", "TickSizeChanged", "TradeEvent", "TradeView", "TradingStopped",
+    "Account",
+    "BookTraded",
+    "CancelReport",
+    "CoreConfig",
+    "CoreEvent",
+    "ExchangeCore",
+    "LevelChange",
+    "LevelsChanged",
+    "MakerLeg",
+    "Market",
+    "MarketListed",
+    "MarketResolved",
+    "MarketSpec",
+    "OrderEvent",
+    "OrderView",
+    "PlaceRequest",
+    "Placement",
+    "Redeemed",
+    "Refusal",
+    "TickSizeChanged",
+    "TradeEvent",
+    "TradeView",
+    "TradingStopped",
 ]
+
+CANCELED_EXPIRED = "CANCELED_EXPIRED_ORDER"
+CANCELED_RESOLVED = "CANCELED_MARKET_RESOLVED"
+NOT_FOUND = "Order not found or already canceled"
+ALREADY_DONE = "already canceled or matched"
 
 
 class ExchangeCore:
-    """The exchange without its sockets."""
+    """The exchange; see the module docstring for its discipline."""
 
-    def __init__(self, *, rng: random.Random, config: CoreConfig | None = None) -> None:
+    def __init__(self, *, rng: random.Random, config: CoreConfig | None = None, store: BookStore | None = None) -> None:
+        """Start a new exchange, or resume the one whose books `store` holds.
+
+        Args:
+            rng: gives a new exchange its identity (ids, API secrets); unused when resuming.
+            config: delays and rules.
+            store: where the books are written; None keeps them in memory.
+        """
         self.config = config or CoreConfig()
-        self._rng = rng
+        self._state = State(store or BookStore(None), rng, trades_kept=self.config.closed_trades_kept)
+        self._agenda = Agenda()
         self._listeners: list[Callable[[CoreEvent], None]] = []
+        self._matcher = Matcher(self._state, self._agenda, self.config, self._emit)
+        self._now_ns = self._state.resumed_ns or 0
+        if self._state.resumed_ns is not None:
+            self._resume_agenda(self._state.resumed_ns)
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    @property
+    def now_ns(self) -> int:
+        """Latest instant that the exchange was told."""
+        return self._now_ns
+
+    @property
+    def resumed_ns(self) -> int | None:
+        """Instant of the last write of the books that this exchange resumed from, else None."""
+        return self._state.resumed_ns
+
+    @property
+    def keys(self) -> KeyRing:
+        """The API keys."""
+        return self._state.keys
+
+    @property
+    def markets(self) -> Mapping[str, Market]:
+        """Markets by condition id, in the order of listing."""
+        return self._state.markets
+
+    def market(self, condition_id: str) -> Market | None:
+        """Return a market by its condition id."""
+        return self._state.markets.get(condition_id)
+
+    def market_of_token(self, token_id: str) -> Market | None:
+        """Return the market that one of its tokens names."""
+        return self._state.by_token.get(token_id)
+
+    def best(self, token_id: str) -> tuple[int | None, int | None]:
+        """Return (best bid, best ask) of a token in its own terms; (None, None) for an unknown one."""
+        market = self._state.by_token.get(token_id)
+        if market is None:
+            return None, None
+        bid, ask = market.book.best_bid, market.book.best_ask
+        if market.outcome_of(token_id) == 0:
+            return bid, ask
+        return (None if ask is None else ONE - ask), (None if bid is None else ONE - bid)
+
+    def depth(self, token_id: str) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
+        """Return (bids ascending, asks descending) as (price, size), best last as on the wire."""
+        market = self._state.by_token.get(token_id)
+        if market is None:
+            return [], []
+        bids, asks = list(market.book.levels(bids=True)), list(market.book.levels(bids=False))
+        if market.outcome_of(token_id) == 0:
+            return bids, asks[::-1]
+        return [(ONE - price, size) for price, size in reversed(asks)], [(ONE - price, size) for price, size in bids]
+
+    def account(self, address: str) -> Account | None:
+        """Return an account by its address; for reading only."""
+        return self._state.ledger.accounts.get(address)
+
+    def accounts_of(self, owner: str) -> list[Account]:
+        """Return the accounts whose key's address is `owner`: its own and its wallets."""
+        return [account for account in self._state.ledger.accounts.values() if account.owner == owner]
+
+    def wallet_of(self, owner: str, signature_type: int) -> Account | None:
+        """Return the account that `owner` trades from with a signature type."""
+        for account in self.accounts_of(owner):
+            if account.signature_type == signature_type:
+                return account
+        return None
+
+    def order(self, order_id: str) -> OrderView | None:
+        """Return an open order."""
+        order = self._state.orders.get(order_id)
+        return None if order is None else order.view()
+
+    def open_orders(self, addresses: Sequence[str]) -> Iterator[OrderView]:
+        """Yield the open orders of accounts, oldest first per account."""
+        for address in addresses:
+            account = self._state.ledger.accounts.get(address)
+            for order in account.orders.values() if account else ():
+                yield order.view()
+
+    def trades(self, addresses: Sequence[str]) -> Iterator[TradeView]:
+        """Yield the trades in which one of the accounts took part, newest first."""
+        wanted = set(addresses)
+        for trade in reversed(self._state.trades.values()):
+            if trade.taker_account in wanted or any(leg.account in wanted for leg in trade.legs):
+                yield trade
+
+    def trade(self, trade_id: str) -> TradeView | None:
+        """Return a trade by its id."""
+        return self._state.trades.get(trade_id)
+
+    def is_known(self, order_id: str) -> bool:
+        """Tell whether an order with this id was ever taken or killed."""
+        return order_id in self._state.known
+
+    def books(self) -> ExchangeBooks:
+        """Return a snapshot of every account, as `read_books` returns it from the file."""
+        return self._state.books(self._now_ns)
+
+    def total_money(self) -> int:
+        """Return all micro-dollars in accounts, collateral and fee pot: grows by funding only."""
+        return self._state.ledger.total()
+
+    def outstanding(self, token_id: str) -> int:
+        """Return how many micro-shares of a token exist, on their way ones included."""
+        return self._state.ledger.outstanding(token_id)
+
+    # -- listening -------------------------------------------------------------------------------
 
     def add_listener(self, callback: Callable[[CoreEvent], None]) -> None:
-        """Call `callback` with every event, in order."""
+        """Call `callback` with every event, in order; it must not call back into the core."""
         self._listeners.append(callback)
+
+    def remove_listener(self, callback: Callable[[CoreEvent], None]) -> None:
+        """Stop calling `callback`."""
+        self._listeners.remove(callback)
+
+    # -- accounts --------------------------------------------------------------------------------
+
+    def open_house_account(self, name: str) -> str:
+        """Open (or find) an account of the exchange's own traders; returns its address.
+
+        It has `config.house_cash`, may owe more, and sells only shares that it holds.
+        """
+        address = "0x" + hashlib.sha256(f"house account {name}".encode()).hexdigest()[:40]
+        self._open_account(Account(address=address, owner=address, house=True, cash=self.config.house_cash))
+        self._state.flush(self._now_ns)
+        return address
+
+    def register_wallet(self, owner: str, wallet: str, signature_type: int) -> None:
+        """Let `owner`'s key trade from a contract wallet (types 1 to 3); funded when new.
+
+        Raises:
+            ConfigError: the type is not 1, 2 or 3, or the wallet is another owner's.
+        """
+        if signature_type not in {1, 2, 3}:
+            raise ConfigError(f"signature type is {signature_type}; a contract wallet has 1, 2 or 3")
+        owner, wallet = owner.lower(), wallet.lower()
+        known = self._state.ledger.accounts.get(wallet)
+        if known is not None and (known.owner, known.signature_type) != (owner, signature_type):
+            raise ConfigError(f"wallet {wallet} is already {known.owner}'s with type {known.signature_type}")
+        self._open_account(
+            Account(address=wallet, owner=owner, signature_type=signature_type, cash=self.config.initial_cash)
+        )
+        self._state.flush(self._now_ns)
+
+    def create_key(self, address: str, nonce: int) -> ApiKey | None:
+        """Make an API key and fund the address's account if it is new; None when the key exists."""
+        key = self._state.keys.create(address, nonce)
+        if key is not None:
+            self._open_account(Account(address=address, owner=address, cash=self.config.initial_cash))
+            self._state.new_keys.append(key)
+            self._state.flush(self._now_ns)
+        return key
+
+    def delete_key(self, key: ApiKey) -> None:
+        """Forget an API key; its orders stay."""
+        self._state.keys.delete(key)
+        self._state.deleted_keys.append(key.key)
+        self._state.flush(self._now_ns)
+
+    def _open_account(self, account: Account) -> None:
+        if account.address not in self._state.ledger.accounts:
+            self._state.ledger.accounts[account.address] = account
+            self._state.ledger.dirty[account.address] = None
+
+    # -- markets ---------------------------------------------------------------------------------
+
+    def list_market(self, spec: MarketSpec, now_ns: int) -> None:
+        """Open a market for orders; listing the same one again changes nothing.
+
+        Raises:
+            ConfigError: a token or condition id is another market's.
+        """
+        self._begin(now_ns)
+        known = self._state.markets.get(spec.condition_id)
+        if known is not None and known.spec == spec:
+            return
+        if known is not None or {spec.up_token, spec.down_token} & self._state.by_token.keys():
+            raise ConfigError(f"market {spec.slug} uses ids of another market; list it with ids of its own")
+        self._state.add_market(Market(spec=spec, tick_size=spec.tick_size))
+        self._emit(MarketListed(spec=spec, at_ns=now_ns))
+        self._state.flush(now_ns)
+
+    def set_tick_size(self, condition_id: str, tick_size: int, now_ns: int) -> None:
+        """Refine a market's price grid; resting orders stay valid.
+
+        Raises:
+            ConfigError: the new tick does not divide the old one.
+        """
+        self._begin(now_ns)
+        market = self._state.markets[condition_id]
+        old = market.tick_size
+        if old % tick_size:
+            raise ConfigError(
+                f"tick size {tick_size} of {market.spec.slug} does not refine {old}; ticks only get finer"
+            )
+        if tick_size == old:
+            return
+        market.tick_size = tick_size
+        self._state.dirty_markets[condition_id] = None
+        self._emit(TickSizeChanged(condition_id=condition_id, old_tick_size=old, new_tick_size=tick_size, at_ns=now_ns))
+        self._state.flush(now_ns)
+
+    def stop_trading(self, condition_id: str, now_ns: int) -> None:
+        """End a market's window: no new orders; open ones stay until it is resolved."""
+        self._begin(now_ns)
+        market = self._state.markets[condition_id]
+        if not market.accepting_orders:
+            return
+        market.accepting_orders = False
+        self._state.dirty_markets[condition_id] = None
+        self._emit(TradingStopped(condition_id=condition_id, at_ns=now_ns))
+        self._state.flush(now_ns)
+
+    def resolve(self, condition_id: str, up_payout_micros: int, now_ns: int) -> None:
+        """Pay out a market: 1_000_000 for Up, 0 for Down, 500_000 for both halves; once only.
+
+        Open orders are cancelled; paying shares turn into cash `config.redeem_after_ms` later.
+
+        Raises:
+            ConfigError: another payout.
+        """
+        if up_payout_micros not in {0, ONE // 2, ONE}:
+            raise ConfigError(f"up payout is {up_payout_micros}, expected 0, 500000 or 1000000")
+        self._begin(now_ns)
+        market = self._state.markets[condition_id]
+        if market.closed:
+            return
+        for order in [order for order in self._state.orders.values() if order.condition_id == condition_id]:
+            self._matcher.withdraw(market, order, CANCELED_RESOLVED, now_ns)
+        self._matcher.publish_levels(market, now_ns, traded=False)
+        market.accepting_orders = False
+        market.up_payout = up_payout_micros
+        market.resolved_ns = now_ns
+        self._state.dirty_markets[condition_id] = None
+        self._emit(
+            MarketResolved(
+                condition_id=condition_id, up_payout_micros=up_payout_micros, winner=market.winner, at_ns=now_ns
+            )
+        )
+        for address in self._state.ledger.accounts:
+            self._schedule_redemption(address, market, now_ns)
+        self._state.flush(now_ns)
+
+    def _schedule_redemption(self, address: str, market: Market, now_ns: int) -> None:
+        account = self._state.ledger.accounts[address]
+        if market.spec.up_token in account.tokens or market.spec.down_token in account.tokens:
+            due_ns = now_ns + self.config.redeem_after_ms * NS_PER_MS
+            self._agenda.add(due_ns, RedeemShares(address, market.spec.condition_id))
+
+    # -- orders ----------------------------------------------------------------------------------
+
+    def place(self, account_id: str, request: PlaceRequest, now_ns: int) -> Placement:
+        """Take, match or refuse an order whose proof of identity was checked before.
+
+        Raises:
+            ConfigError: there is no such account.
+        """
+        self._begin(now_ns)
+        account = self._state.ledger.accounts.get(account_id)
+        if account is None:
+            raise ConfigError(f"account {account_id} does not exist; open it first")
+        placement = self._matcher.place(account, request, now_ns)
+        self._state.flush(now_ns)
+        return placement
+
+    def would_match(self, request: PlaceRequest) -> bool:
+        """Tell whether an order would meet another one now (such orders are held in some markets)."""
+        market = self._state.by_token.get(request.token_id)
+        return market is not None and bool(self._matcher.plan(market, request).legs)
+
+    def check(self, account_id: str, request: PlaceRequest, now_ns: int) -> Refusal | None:
+        """Return the refusal that `place` would give before it looks at the book, if any."""
+        if request.order_id is not None and request.order_id in self._state.known:
+            return duplicated(request.order_id)
+        account = self._state.ledger.accounts.get(account_id)
+        if account is None:
+            return None
+        return self._matcher.check(account, request, request.order_id or "", now_ns)
+
+    def cancel(self, account_id: str, order_ids: Sequence[str], now_ns: int) -> CancelReport:
+        """Cancel orders of the account or of its owner's other wallets; repeated ids count once."""
+        self._begin(now_ns)
+        owner = self._state.ledger.accounts[account_id].owner
+        canceled: list[str] = []
+        not_canceled: dict[str, str] = {}
+        for order_id in dict.fromkeys(order_ids):
+            order = self._state.orders.get(order_id)
+            if order is None or self._state.ledger.accounts[order.account].owner != owner:
+                not_canceled[order_id] = ALREADY_DONE if order_id in self._state.known else NOT_FOUND
+                continue
+            self._withdraw(order, now_ns)
+            canceled.append(order_id)
+        self._state.flush(now_ns)
+        return CancelReport(tuple(canceled), not_canceled)
+
+    def cancel_all(self, account_id: str, condition_id: str | None, token_id: str | None, now_ns: int) -> CancelReport:
+        """Cancel the open orders of the account's owner, all or those of a market or token."""
+        owner = self._state.ledger.accounts[account_id].owner
+        chosen = [
+            order.order_id
+            for account in self.accounts_of(owner)
+            for order in account.orders.values()
+            if condition_id in {None, order.condition_id} and token_id in {None, order.token_id}
+        ]
+        return self.cancel(account_id, chosen, now_ns)
+
+    def _withdraw(self, order: Order, now_ns: int, status: str = "CANCELED") -> None:
+        market = self._state.markets[order.condition_id]
+        self._matcher.withdraw(market, order, status, now_ns)
+        self._matcher.publish_levels(market, now_ns, traded=False)
+
+    # -- time ------------------------------------------------------------------------------------
+
+    def next_due_ns(self) -> int | None:
+        """Return the instant of the next step of the chain, None when there is nothing to come."""
+        return self._agenda.next_due_ns
+
+    def advance(self, now_ns: int) -> None:
+        """Carry out everything that falls due up to now: settlement, expiry, redemption."""
+        self._begin(now_ns)
+        self._state.flush(now_ns)
+
+    def close(self) -> None:
+        """Close the books."""
+        self._state.close()
+
+    def _begin(self, now_ns: int) -> None:
+        while (due := self._agenda.pop_due(now_ns)) is not None:
+            self._step(due[1], due[0])
+        self._now_ns = max(self._now_ns, now_ns)
+
+    def _step(self, step: Step, at_ns: int) -> None:
+        match step:
+            case MineTrade(trade_id):
+                self._mine(trade_id, at_ns)
+            case ConfirmTrade(trade_id):
+                self._move_trade(replace(self._state.trades[trade_id], status="CONFIRMED", updated_ns=at_ns), at_ns)
+            case ExpireOrder(order_id):
+                order = self._state.orders.get(order_id)
+                if order is not None:
+                    self._withdraw(order, at_ns, CANCELED_EXPIRED)
+            case RedeemShares(address, condition_id):
+                self._redeem(address, self._state.markets[condition_id], at_ns)
+
+    def _mine(self, trade_id: str, at_ns: int) -> None:
+        trade = self._state.trades[trade_id]
+        self._state.ledger.settle(trade)
+        transaction = "0x" + self._state.next_digest().hex()
+        self._move_trade(replace(trade, status="MINED", updated_ns=at_ns, transaction_hash=transaction), at_ns)
+        market = self._state.markets[trade.condition_id]
+        if market.closed:
+            for address in dict.fromkeys([trade.taker_account, *(leg.account for leg in trade.legs)]):
+                self._schedule_redemption(address, market, at_ns)
+
+    def _move_trade(self, trade: TradeView, at_ns: int) -> None:
+        house_only = self._state.house_only(trade)
+        if house_only and trade.status == "CONFIRMED":
+            del self._state.trades[trade.trade_id]
+        else:
+            self._state.trades[trade.trade_id] = trade
+        if not house_only:
+            self._state.dirty_trades[trade.trade_id] = None
+        self._emit(TradeEvent(trade=trade, at_ns=at_ns))
+        self._state.forget_old_trades()
+
+    def _redeem(self, address: str, market: Market, at_ns: int) -> None:
+        assert market.up_payout is not None
+        condition_id = market.spec.condition_id
+        for token_id, size, cash in self._state.ledger.redeem(market.spec, address, market.up_payout):
+            self._state.dirty_markets[condition_id] = None
+            self._emit(
+                Redeemed(
+                    account=address, condition_id=condition_id, token_id=token_id, size=size, cash=cash, at_ns=at_ns
+                )
+            )
+
+    def _resume_agenda(self, now_ns: int) -> None:
+        """Enter again what a stopped exchange had still to do."""
+        for trade in self._state.trades.values():
+            if trade.status == "MATCHED":
+                self._agenda.add(trade.matched_ns + self.config.mined_after_ms * NS_PER_MS, MineTrade(trade.trade_id))
+            if trade.status != "CONFIRMED":
+                due_ns = trade.matched_ns + self.config.confirmed_after_ms * NS_PER_MS
+                self._agenda.add(due_ns, ConfirmTrade(trade.trade_id))
+        for order in self._state.orders.values():
+            if order.order_type == "GTD":
+                due_ns = (order.expiration_s - self.config.gtd_removed_early_s) * NS_PER_S
+                self._agenda.add(due_ns, ExpireOrder(order.order_id))
+        for market in self._state.markets.values():
+            if market.closed:
+                for address in self._state.ledger.accounts:
+                    self._schedule_redemption(address, market, now_ns)
+
+    def _emit(self, event: CoreEvent) -> None:
+        for listener in self._listeners:
+            listener(event)
+
+
+def level_for(change: LevelChange, outcome: int) -> tuple[Side, int, int]:
+    """Render a level change in one token's own terms as (side, price, new aggregate)."""
+    side: Side = change.side if outcome == 0 else ("SELL" if change.side == "BUY" else "BUY")
+    return side, up_price(outcome, change.price), change.size

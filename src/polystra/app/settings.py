@@ -1,0 +1,431 @@
+"""The settings: every name, its default, its rule, and the one reader of the environment.
+
+What lives here: the class `Settings`, the rules between settings, and `load_settings`.
+What must not: what the settings do, concrete adapters, and settings of features that are not
+built. `.env.example` is generated from this class (`env_example`), so the text of each
+setting stands here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import BeforeValidator, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from polystra.app.setting_files import read_env_file, resolve_secret_files
+from polystra.app.setting_values import (
+    ADDRESS,
+    SECRET_RUN,
+    Address,
+    ChainId,
+    Count,
+    DatabaseUrl,
+    Dollars,
+    FineSeconds,
+    Flag,
+    Folder,
+    Fraction,
+    HttpUrl,
+    Mode,
+    Note,
+    Percent,
+    PositiveDollars,
+    PositiveFraction,
+    PositiveSeconds,
+    PrivateKey,
+    Seconds,
+    ShareOfPrice,
+    SignatureType,
+    StopPercent,
+    Symbols,
+    Window,
+    Windows,
+    WsUrl,
+    note_of,
+    parse_mode,
+    parse_upper_word,
+    parse_word,
+    setting,
+)
+from polystra.domain.errors import ConfigError
+from polystra.domain.events import StopMode
+
+SECRETS: Final = ("POLY_PRIVATE_KEY", "POLY_API_KEY", "POLY_API_SECRET", "POLY_API_PASSPHRASE")
+"""Settings whose value may stand in a file of its own, named by NAME_FILE."""
+
+UNPRINTED: Final = frozenset({*SECRETS, "DATABASE_URL"})
+"""Settings whose value no message shows."""
+
+FOREIGN_PREFIXES: Final = ("COMPOSE_", "POSTGRES_")
+"""Names in `.env` that belong to docker compose and its database."""
+
+VENUE_URLS: Final[Mapping[str, str]] = {
+    "clob_url": "https://clob.polymarket.com",
+    "gamma_url": "https://gamma-api.polymarket.com",
+    "market_ws_url": "wss://ws-subscriptions-clob.polymarket.com/ws/market",
+    "user_ws_url": "wss://ws-subscriptions-clob.polymarket.com/ws/user",
+    "price_ws_url": "wss://ws-live-v2.polymarket.com/ws",
+    "spot_ws_url": "wss://stream.binance.com:9443/ws",
+}
+"""What an empty URL means in live mode (Polymarket CLOB docs, endpoints; Binance spot streams)."""
+
+_WHERE = "Where and who"
+_WHAT = "What to trade"
+_POSITIONS = "Positions"
+_RISK = "Risk and shutdown"
+
+_YES_NO = "YES or NO"
+_HTTP = "an http or https URL without credentials, or empty"
+_WS = "a ws or wss URL without credentials, or empty"
+_DOLLARS = "a number of dollars from 0 to 10000000, at most six decimals"
+_MORE_DOLLARS = "a number of dollars above 0 and up to 10000000, at most six decimals"
+_PERCENT = "a number of percent above 0 and up to 10000, at most six decimals"
+_SECONDS = "a whole number of seconds from 0 to 86400"
+_MORE_SECONDS = "a whole number of seconds from 1 to 86400"
+_FINE_SECONDS = "a number of seconds above 0 and up to 3600"
+_COUNT = "a whole number from 1 to 1000000"
+_SECRET = "one line of text, or empty"  # noqa: S105 -- a rule, not a secret
+
+
+class Settings(BaseSettings):
+    """All settings, typed and checked; frozen. Made by `load_settings`; reads nothing by itself."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", alias_generator=str.upper, hide_input_in_errors=True, case_sensitive=True
+    )
+
+    mode: Annotated[Mode, BeforeValidator(parse_mode)] = setting(
+        "sim", _WHERE, "sim trades against the built-in exchange, live against the venue with real money", "sim or live"
+    )
+    live_armed: Address = setting(
+        "", _WHERE, "the account's address, typed out, without which MODE=live does not start", "an address, or empty"
+    )
+    poly_private_key: PrivateKey = setting(
+        "", _WHERE, "the signer's key; live only", "a private key of 64 hex digits, with or without 0x, or empty"
+    )
+    poly_api_key: SecretStr = setting("", _WHERE, "credentials of the API; empty: derived from the key", _SECRET)
+    poly_api_secret: SecretStr = setting("", _WHERE, "goes with POLY_API_KEY", _SECRET)
+    poly_api_passphrase: SecretStr = setting("", _WHERE, "goes with POLY_API_KEY", _SECRET)
+    poly_funder_address: Address = setting(
+        "",
+        _WHERE,
+        "the wallet that holds the funds (deposit wallet, proxy, Safe); empty: the signer's own address",
+        "an address of 0x and 40 hex digits, or empty",
+    )
+    poly_signature_type: SignatureType = setting(
+        "",
+        _WHERE,
+        "0 EOA, 1 proxy, 2 Safe, 3 deposit wallet; empty: 3 if a funder is set, else 0",
+        "0, 1, 2 or 3, or empty",
+    )
+    poly_chain_id: ChainId = setting(
+        "137", _WHERE, "the chain of the contracts; 137 is Polygon", "a whole number from 1"
+    )
+    clob_url: HttpUrl = setting("", _WHERE, "orders; empty: the venue's in live, the built-in exchange's in sim", _HTTP)
+    gamma_url: HttpUrl = setting("", _WHERE, "markets; empty as CLOB_URL", _HTTP)
+    market_ws_url: WsUrl = setting("", _WHERE, "books; empty as CLOB_URL", _WS)
+    user_ws_url: WsUrl = setting("", _WHERE, "own orders and fills; empty as CLOB_URL", _WS)
+    price_ws_url: WsUrl = setting("", _WHERE, "the feed that markets settle on; empty as CLOB_URL", _WS)
+    spot_ws_url: WsUrl = setting("", _WHERE, "the spot prices that lead it; empty: Binance's in live", _WS)
+    database_url: DatabaseUrl = setting(
+        "sqlite:///{data_dir}/polystra-{mode}.db",
+        _WHERE,
+        "SQLite, or postgresql://user:password@host/name; {data_dir} and {mode} stand for those settings",
+        "a URL that begins with sqlite:/// or postgresql://",
+    )
+    data_dir: Folder = setting("data", _WHERE, "the folder for the database and the lock", "a path")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(parse_upper_word)] = setting(
+        "INFO", _WHERE, "DEBUG shows the traffic too", "DEBUG, INFO, WARNING or ERROR"
+    )
+    log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(parse_word)] = setting(
+        "auto", _WHERE, "auto is console on a terminal and json elsewhere", "auto, console or json"
+    )
+
+    symbols: Symbols = setting(
+        "BTC,ETH,SOL,XRP", _WHAT, "coins, separated by commas", "some of BTC,ETH,SOL,XRP,DOGE,BNB,HYPE,ZEC, each once"
+    )
+    windows: Windows = setting("15m", _WHAT, "lengths of the markets, separated by commas", "5m, 15m or 5m,15m")
+    entry_style: Annotated[Literal["limit", "market"], BeforeValidator(parse_word)] = setting(
+        "limit", _WHAT, "limit pays at most the edge price, market takes what is there", "limit or market"
+    )
+    min_edge_percent: Percent = setting(
+        "3.0", _WHAT, "percent of the price paid, after fees and expected slippage", _PERCENT
+    )
+    min_confidence_score: Fraction = setting("0.6", _WHAT, "from 0 to 1", "a number from 0 to 1")
+    fusion: Annotated[Literal["bayesian", "additive"], BeforeValidator(parse_word)] = setting(
+        "bayesian", _WHAT, "which way of joining the signals decides; both are stored", "bayesian or additive"
+    )
+    use_kelly_sizing: Flag = setting("YES", _WHAT, "size by edge; NO: always TRADE_SIZE_DOLLARS", _YES_NO)
+    kelly_fraction: PositiveFraction = setting(
+        "0.25", _WHAT, "the part of the Kelly size to use", "a number above 0 and up to 1"
+    )
+    trade_size_dollars: PositiveDollars = setting("5", _WHAT, "dollars per entry without Kelly", _MORE_DOLLARS)
+    max_trade_size: PositiveDollars = setting("25", _WHAT, "dollars, the most for one entry", _MORE_DOLLARS)
+    capital_total: Dollars = setting("0", _WHAT, "dollars that this daemon may use; 0: the account's balance", _DOLLARS)
+    check_liquidity: Flag = setting("YES", _WHAT, "enter only where the book holds the size", _YES_NO)
+    max_spread: ShareOfPrice = setting(
+        "0.05", _WHAT, "dollars per share between best bid and ask, the most to enter at", "a number between 0 and 1"
+    )
+
+    enable_exit_plan: Flag = setting("YES", _POSITIONS, "place and keep the exits below", _YES_NO)
+    exit_mode: Annotated[Literal["limit_orders", "monitor"], BeforeValidator(parse_word)] = setting(
+        "limit_orders",
+        _POSITIONS,
+        "limit_orders rests the take-profit on the book and arms the stop in the daemon, monitor arms both",
+        "limit_orders or monitor",
+    )
+    enable_take_profit: Flag = setting("YES", _POSITIONS, "sell at a gain", _YES_NO)
+    take_profit_percent: Percent = setting(
+        "80", _POSITIONS, "percent of the price paid; a target above 1 - tick means hold to resolution", _PERCENT
+    )
+    enable_stop_loss: Flag = setting("YES", _POSITIONS, "sell at a loss", _YES_NO)
+    stop_loss_percent: StopPercent = setting(
+        "50",
+        _POSITIONS,
+        "percent below the price paid, judged on the best bid",
+        "a number of percent above 0 and below 100",
+    )
+    close_guard_seconds: Seconds = setting(
+        "20", _POSITIONS, "seconds before the window ends in which positions are held to resolution", _SECONDS
+    )
+    cancel_unfilled_orders: Flag = setting("YES", _POSITIONS, "cancel entries that do not fill", _YES_NO)
+    unfilled_timeout_seconds: PositiveSeconds = setting(
+        "300", _POSITIONS, "seconds; never more than a third of the window left at entry", _MORE_SECONDS
+    )
+    order_check_interval_seconds: PositiveSeconds = setting(
+        "30", _POSITIONS, "seconds between the slow checks behind the streams", _MORE_SECONDS
+    )
+    cancel_timeout_seconds: PositiveSeconds = setting(
+        "5", _POSITIONS, "seconds after which an unanswered cancel is looked up", _MORE_SECONDS
+    )
+
+    max_exposure_dollars: PositiveDollars = setting(
+        "100", _RISK, "dollars at risk in all, orders in flight counted", _MORE_DOLLARS
+    )
+    max_exposure_per_market: PositiveDollars = setting("25", _RISK, "dollars at risk in one market", _MORE_DOLLARS)
+    max_open_positions: Count = setting("8", _RISK, "positions at a time", _COUNT)
+    live_max_dollars: PositiveDollars = setting(
+        "50", _RISK, "dollars, the hard cap on what live mode may have at risk until you raise it", _MORE_DOLLARS
+    )
+    on_shutdown: Annotated[StopMode, BeforeValidator(parse_word)] = setting(
+        "keep_exits", _RISK, "entries are cancelled; keep_exits leaves the exits that rest", "keep_exits or cancel_all"
+    )
+    stale_book_seconds: FineSeconds = setting(
+        "5", _RISK, "seconds after which a silent book blocks entries", _FINE_SECONDS
+    )
+    max_clock_drift_seconds: FineSeconds = setting(
+        "2", _RISK, "seconds between our clock and the venue's that block entries", _FINE_SECONDS
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Take values from `load_settings` only, which is given the environment."""
+        return (init_settings,)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        _check_wallet(self)
+        _check_sizes(self)
+        if self.mode is Mode.LIVE:
+            _check_live(self)
+        return self
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        """Show URLs as scheme and host: a path or query may hold a token."""
+        for name, value in super().__repr_args__():
+            shown = re.sub(r"^(\w+://[^/?#]+).*$", r"\1", value) if isinstance(value, str) else value
+            yield name, shown
+
+    @property
+    def signature_type(self) -> int:
+        """How orders are signed: 0 EOA, 1 proxy, 2 Safe, 3 deposit wallet."""
+        if self.poly_signature_type is not None:
+            return self.poly_signature_type
+        return 3 if self.poly_funder_address else 0
+
+    @property
+    def resolved_database_url(self) -> SecretStr:
+        """The database URL with its placeholders filled in."""
+        text = self.database_url.get_secret_value()
+        return SecretStr(text.replace("{data_dir}", str(self.data_dir)).replace("{mode}", self.mode.value))
+
+    def url(self, name: str) -> str:
+        """Return a URL by its field name: as set, else the venue's in live mode, else empty (the built-in exchange)."""
+        value = getattr(self, name)
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is not a URL setting")
+        return value or (VENUE_URLS[name] if self.mode is Mode.LIVE else "")
+
+
+class _Disagreement(ValueError):
+    """Two settings contradict each other; the text names both and no value."""
+
+
+def _check_wallet(settings: Settings) -> None:
+    if settings.poly_signature_type == 0 and settings.poly_funder_address:
+        raise _Disagreement(
+            "POLY_SIGNATURE_TYPE is 0, an account that holds its own funds, but POLY_FUNDER_ADDRESS is set: "
+            "empty POLY_FUNDER_ADDRESS, or set the wallet's type (3 for a deposit wallet)"
+        )
+    if settings.poly_signature_type in {1, 2, 3} and not settings.poly_funder_address:
+        raise _Disagreement(
+            f"POLY_SIGNATURE_TYPE is {settings.poly_signature_type}, which needs the wallet that holds the funds: "
+            "set POLY_FUNDER_ADDRESS"
+        )
+    credentials = (settings.poly_api_key, settings.poly_api_secret, settings.poly_api_passphrase)
+    if 0 < sum(bool(secret.get_secret_value()) for secret in credentials) < len(credentials):
+        raise _Disagreement(
+            "POLY_API_KEY, POLY_API_SECRET and POLY_API_PASSPHRASE go together: set all three, "
+            "or none to have them derived from the key"
+        )
+
+
+def _check_sizes(settings: Settings) -> None:
+    if settings.trade_size_dollars > settings.max_trade_size:
+        raise _Disagreement(
+            f"TRADE_SIZE_DOLLARS is {settings.trade_size_dollars}, above MAX_TRADE_SIZE {settings.max_trade_size}: "
+            "lower the first or raise the second"
+        )
+
+
+def _check_live(settings: Settings) -> None:
+    if not settings.poly_private_key.get_secret_value():
+        raise _Disagreement("POLY_PRIVATE_KEY is empty, but MODE is live: set it, or POLY_PRIVATE_KEY_FILE")
+    if not settings.live_armed:
+        raise _Disagreement(
+            "LIVE_ARMED is empty, but MODE is live: set it to the account's address to trade real money"
+        )
+    if settings.poly_funder_address:
+        check_armed(settings, settings.poly_funder_address)
+
+
+def check_armed(settings: Settings, account: str) -> None:
+    """Refuse live mode unless LIVE_ARMED is the account's address; upper and lower case are the same.
+
+    Without a funder the account is the signer's own address, which the wiring knows.
+
+    Raises:
+        ConfigError: mode is live and LIVE_ARMED is another address.
+    """
+    if settings.mode is Mode.LIVE and settings.live_armed.lower() != account.lower():
+        raise ConfigError(
+            f"LIVE_ARMED is {settings.live_armed}, but the account is {account}: "
+            "set LIVE_ARMED to the account's address if that is the one to trade with"
+        )
+
+
+def known_names() -> tuple[str, ...]:
+    """Every name that `.env` may hold, in the order of the class; a NAME_FILE follows its NAME."""
+    names: list[str] = []
+    for field in Settings.model_fields:
+        name = field.upper()
+        names.append(name)
+        if name in SECRETS:
+            names.append(f"{name}_FILE")
+    return tuple(names)
+
+
+def note(name: str) -> Note:
+    """Return the section, explanation and rule of a setting by its name in `.env`."""
+    return note_of(Settings.model_fields[name.lower()].json_schema_extra)
+
+
+def default_text(name: str) -> str:
+    """Return a setting's default as it would be typed in `.env`."""
+    return str(Settings.model_fields[name.lower()].default)
+
+
+def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings:
+    """Read the settings: defaults, then `.env`, then the environment, the last one winning.
+
+    An empty value means the default. Names that `.env` has and the program does not know are
+    errors, because a misspelt limit would otherwise silently not hold; the environment is
+    full of other programs' names, so there they are ignored.
+
+    Raises:
+        ConfigError: one line that names the setting, what is wrong with it and the remedy.
+    """
+    known = known_names()
+    values: dict[str, str] = {}
+    if env_file is not None:
+        for line in read_env_file(env_file):
+            if line.name.startswith(FOREIGN_PREFIXES):
+                continue
+            if line.name not in known:
+                raise ConfigError(_unknown(line.name, line.line, env_file, known))
+            values[line.name] = line.value
+    _override(values, environ)
+    given = {name: value for name, value in resolve_secret_files(values, SECRETS).items() if value}
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, given)) from None
+
+
+def _override(values: dict[str, str], environ: Mapping[str, str]) -> None:
+    """Let the environment win over `.env`, also when one says NAME and the other NAME_FILE."""
+    for name in known_names():
+        value = environ.get(name, "").strip()
+        if not value:
+            continue
+        other = name.removesuffix("_FILE") if name.endswith("_FILE") else f"{name}_FILE"
+        if not environ.get(other, "").strip():
+            values.pop(other, None)
+        values[name] = value
+
+
+def _unknown(name: str, line: int, env_file: Path, known: tuple[str, ...]) -> str:
+    near = get_close_matches(name.upper(), known, n=1, cutoff=0.6)
+    remedy = f"did you mean {near[0]}?" if near else ".env.example lists the names that exist"
+    return f"{name} in {env_file}, line {line}, is not a setting: {remedy}"
+
+
+def _explain(error: ValidationError, given: Mapping[str, str]) -> str:
+    """Turn pydantic's first complaint into one line without a secret."""
+    first = error.errors(include_url=False)[0]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, _Disagreement) or not first["loc"]:
+        return str(cause)
+    name = str(first["loc"][0]).upper()
+    reason = f" ({cause})" if isinstance(cause, ValueError) and " is not a valid " not in str(cause) else ""
+    default = default_text(name)
+    remedy = f"write for example {name}={default}" if default else f"correct it or leave {name} empty"
+    return f"{name} is {_shown(name, given.get(name, ''))}{reason}, expected {note(name).rule}: {remedy}"
+
+
+def _shown(name: str, value: str) -> str:
+    if name in UNPRINTED:
+        return "not valid (value not shown)"
+    if name.endswith("_URL"):
+        return "not valid (value not shown, a URL may hold a token)"
+    if len(value) > 80 or (SECRET_RUN.search(value) and not ADDRESS.fullmatch(value)):
+        return "not valid (value not shown, it may be a secret)"
+    return repr(value)
+
+
+__all__ = [
+    "FOREIGN_PREFIXES",
+    "SECRETS",
+    "UNPRINTED",
+    "VENUE_URLS",
+    "Mode",
+    "Settings",
+    "Window",
+    "check_armed",
+    "default_text",
+    "known_names",
+    "load_settings",
+    "note",
+]

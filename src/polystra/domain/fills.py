@@ -90,6 +90,8 @@ class FillReport:
     transaction_hash: str = ""
     cash: MicroDollars | None = None
     """Exact dollars exchanged where the channel tells them; else price x quantity is used."""
+    legs: tuple[tuple[MicroPrice, MicroShares], ...] = ()
+    """(price, quantity) of each maker leg that a taker fill consists of: the fee is charged per leg."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

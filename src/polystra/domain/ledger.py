@@ -188,6 +188,18 @@ class Ledger:
         """The sums of one token (zeros when it was never traded)."""
         return self.tokens.get(token_id, Balance())
 
+    def forget(self, condition_id: ConditionId) -> None:
+        """Drop the lines of a market whose business is done from memory; the sums stay.
+
+        The database keeps every line. The caller makes sure that nothing of the market is told again.
+        """
+        for source_id, posting in list(self._seen.items()):
+            if posting.condition_id == condition_id:
+                del self._seen[source_id]
+                token_id = posting.token_id
+                if token_id is not None and self.balance(token_id) == Balance():
+                    self.tokens.pop(token_id, None)
+
 
 def _content(posting: Posting) -> tuple[object, ...]:
     return (

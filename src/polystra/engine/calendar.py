@@ -1,0 +1,136 @@
+"""The calendar: which markets should be known now, and what happens when their window ends.
+
+Up/down windows start at multiples of their length (5 m and 15 m; Polymarket docs, crypto
+up/down markets). The current window and the next are looked for; a market that is not
+listed yet is asked for again. Markets whose business is done are forgotten, so that memory
+stays bounded.
+"""
+
+from __future__ import annotations
+
+from polystra.domain.book import OrderBook
+from polystra.domain.events import MarketsListed
+from polystra.domain.facts import MarketRecorded
+from polystra.domain.fills import FillStatus
+from polystra.domain.market import Market
+from polystra.domain.units import NS_PER_S
+from polystra.engine.effects import DiscoverMarket, UnwatchTokens, WatchTokens
+from polystra.engine.positions.settlement import FIRST_ASK_S
+from polystra.engine.state import EngineState, MarketState, Turn
+
+_RETRY_S = 10
+_FORGET_AFTER_S = 900
+_RETIRED_MAX = 20_000
+_JOIN_AT_LEAST_S = 60
+"""A window with less than this left when first seen is not joined."""
+
+
+class Calendar:
+    """Owns which markets are watched."""
+
+    def __init__(self, state: EngineState) -> None:
+        self._state = state
+
+    def tick(self, turn: Turn) -> None:
+        """Ask for what should be known and is not; run every few seconds by a timer."""
+        now_s = turn.now_ns // NS_PER_S
+        wanted = self._missing(now_s)
+        limit = self._state.config.markets_limit
+        room = limit - self._state.accepted_markets if limit else len(wanted)
+        if self._state.stopping is None:
+            for symbol, window_s, opens_at_s in wanted[: max(0, room)]:
+                turn.effects.append(DiscoverMarket(symbol=symbol, window_s=window_s, opens_at_s=opens_at_s))
+        self._forget(now_s, turn)
+        turn.timer("calendar", turn.now_ns + _RETRY_S * NS_PER_S)
+
+    def listed(self, event: MarketsListed, turn: Turn) -> None:
+        """Take new markets, update known ones."""
+        for market in event.markets:
+            known = self._state.markets.get(market.condition_id)
+            if known is None:
+                self._add(market, turn)
+            elif known.market != market and market.tick_size <= known.market.tick_size:
+                known.market = market
+                self._record(known, turn)
+
+    def restore(self, market: Market, turn: Turn) -> None:
+        """Watch a market of the last run again."""
+        self._watch(self._state.markets[market.condition_id], turn)
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _missing(self, now_s: int) -> list[tuple[str, int, int]]:
+        known = {(m.market.symbol, m.market.window_s, m.market.opens_at_s) for m in self._state.markets.values()}
+        wanted = []
+        for window_s in self._state.config.windows_s:
+            current = now_s - now_s % window_s
+            starts = [current] if current + window_s - now_s >= _JOIN_AT_LEAST_S else []
+            if current + window_s - now_s <= max(self._state.config.discover_ahead_s, window_s // 2):
+                starts.append(current + window_s)
+            for start in starts:
+                wanted += [
+                    (symbol, window_s, start)
+                    for symbol in self._state.config.symbols
+                    if (symbol, window_s, start) not in known
+                ]
+        return sorted(wanted, key=lambda each: each[2])
+
+    def _add(self, market: Market, turn: Turn) -> None:
+        limit = self._state.config.markets_limit
+        if limit and self._state.accepted_markets >= limit:
+            return
+        self._state.accepted_markets += 1
+        state = MarketState(market=market, books={market.up_token: OrderBook(), market.down_token: OrderBook()})
+        self._state.markets[market.condition_id] = state
+        self._record(state, turn)
+        self._watch(state, turn)
+
+    def _watch(self, state: MarketState, turn: Turn) -> None:
+        market = state.market
+        self._state.market_of_token[market.up_token] = market.condition_id
+        self._state.market_of_token[market.down_token] = market.condition_id
+        turn.effects.append(WatchTokens(token_ids=(market.up_token, market.down_token)))
+        turn.timer(f"close:{market.condition_id}", market.closes_at_s * NS_PER_S)
+        asks_at = max(turn.now_ns, (market.closes_at_s + FIRST_ASK_S) * NS_PER_S)
+        turn.timer(f"resolve:{market.condition_id}", asks_at)
+
+    def _record(self, state: MarketState, turn: Turn) -> None:
+        turn.facts.append(MarketRecorded(market=state.market, price_to_beat=state.price_to_beat, at_ns=turn.now_ns))
+
+    def _forget(self, now_s: int, turn: Turn) -> None:
+        for market in list(self._state.markets.values()):
+            if market.settled and now_s > market.market.closes_at_s + _FORGET_AFTER_S and self._is_done(market):
+                self._drop(market, turn)
+
+    def _is_done(self, market: MarketState) -> bool:
+        tokens = (market.market.up_token, market.market.down_token)
+        if any(token in self._state.redeeming for token in tokens):
+            return False
+        return all(
+            fill.status in (FillStatus.CONFIRMED, FillStatus.FAILED)
+            for fill in self._state.fills.values()
+            if fill.condition_id == market.condition_id
+        )
+
+    def _drop(self, market: MarketState, turn: Turn) -> None:
+        state = self._state
+        tokens = (market.market.up_token, market.market.down_token)
+        turn.effects.append(UnwatchTokens(token_ids=tokens))
+        for token in tokens:
+            state.market_of_token.pop(token, None)
+        for client_order_id, track in list(state.orders.items()):
+            if track.order.terms.condition_id == market.condition_id:
+                del state.orders[client_order_id]
+                if track.order.order_id is not None:
+                    state.by_order_id.pop(track.order.order_id, None)
+                    state.retired[track.order.order_id] = None
+        while len(state.retired) > _RETIRED_MAX:
+            state.retired.popitem(last=False)
+        for key, fill in list(state.fills.items()):
+            if fill.condition_id == market.condition_id:
+                del state.fills[key]
+        for position_id in market.positions:
+            state.positions.pop(position_id, None)
+            state.exits.pop(position_id, None)
+        state.ledger.forget(market.condition_id)
+        del state.markets[market.condition_id]

@@ -1,0 +1,69 @@
+"""The engine's settings, in the engine's units. Filled by the composition root from the user's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, Nanos
+from polystra.engine.strategy.config import StrategyConfig
+
+
+class ExitMode(StrEnum):
+    """Where the take-profit lives."""
+
+    LIMIT_ORDERS = "limit_orders"
+    MONITOR = "monitor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitConfig:
+    """Exit rules; each on or off by itself. Percentages are of the average price paid."""
+
+    enabled: bool = True
+    mode: ExitMode = ExitMode.LIMIT_ORDERS
+    take_profit: bool = True
+    take_profit_percent: int = 80
+    stop_loss: bool = True
+    stop_loss_percent: int = 50
+    worst_price_percent: int = 30
+    """A market exit accepts down to this much below the best bid it saw."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RiskConfig:
+    """Limits on entries; orders in flight count."""
+
+    max_exposure: MicroDollars = 100_000_000
+    max_exposure_per_market: MicroDollars = 25_000_000
+    max_open_positions: int = 8
+    capital: MicroDollars = 0
+    """0: the account's cash; else the sum that this daemon may use."""
+    stale_book_ns: Nanos = 5 * NS_PER_S
+    max_entries_per_market: int = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """Everything that a turn may depend on besides its input and the time."""
+
+    symbols: tuple[str, ...]
+    windows_s: tuple[int, ...]
+    strategy: StrategyConfig
+    exits: ExitConfig = field(default_factory=ExitConfig)
+    risk: RiskConfig = field(default_factory=RiskConfig)
+    salt_seed: bytes = b""
+    """Source of order salts: salt = first 53 bits of SHA-256(seed, client order id)."""
+    order_prefix: str = "o"
+    evaluate_every_ns: Nanos = 500_000_000
+    discover_ahead_s: int = 60
+    check_every_s: int = 30
+    cancel_timeout_s: int = 5
+    unfilled_cancel: bool = True
+    unfilled_timeout_s: int = 300
+    absence_horizon_s: int = 60
+    markets_limit: int = 0
+    """End after this many markets have settled; 0: run for ever."""
+    entry_worst_ticks: int = 2
+    minimum_notional: MicroDollars = 1_000_000
+    tick_default: MicroPrice = 10_000

@@ -1,0 +1,309 @@
+"""The engine: one function of its inputs, `step(event, now_ns) -> Turn`.
+
+No await, no clock, no log, no database, no randomness. The same inputs at the same times
+give the same facts, byte for byte. `step` dispatches an input to its decider, then reviews
+the positions that it touched (their exits first, then their projection), then the end of a
+run. Time is asked for with timers (`SetTimer`) and comes back as `TimerFired`.
+
+Start-up is "load, reconcile, run", the same after a clean stop and a crash: `restore` takes
+what the store holds; every order whose outcome is unknown becomes IN_DOUBT and is looked up;
+no entry leaves before the first complete snapshot of the account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from polystra.domain import events as ev
+from polystra.domain.errors import InvariantViolation
+from polystra.domain.facts import NoticeKind, PositionRecorded
+from polystra.domain.fills import Fill, FillReport
+from polystra.domain.ids import ConditionId, PositionId
+from polystra.domain.ledger import Posting
+from polystra.domain.market import Market
+from polystra.domain.orders import LIVE_STATUSES, Order, OrderStatus, Purpose, SignedOrder
+from polystra.domain.positions import Position
+from polystra.domain.units import NS_PER_S, Nanos, PriceE8
+from polystra.engine.bookkeeper import Bookkeeper
+from polystra.engine.calendar import Calendar
+from polystra.engine.config import EngineConfig
+from polystra.engine.effects import UnwatchTokens
+from polystra.engine.gateway import Gateway
+from polystra.engine.market_data import MarketData
+from polystra.engine.positions.exits import Exits
+from polystra.engine.positions.reconcile import RECONCILE_BLOCK, Reconciler
+from polystra.engine.positions.settlement import Settlement
+from polystra.engine.positions.unfilled import Unfilled
+from polystra.engine.risk import Risk
+from polystra.engine.shutdown import Shutdown
+from polystra.engine.state import EngineState, ExitState, MarketState, OrderTrack, Turn
+from polystra.engine.trader import Trader
+
+_CHECK: Final = "reconcile"
+
+
+class Engine:
+    """See the module docstring. One instance per account and run."""
+
+    def __init__(self, config: EngineConfig) -> None:
+        self._state = EngineState(config=config)
+        self._state.blocks[RECONCILE_BLOCK] = "not reconciled with the venue yet"
+        state = self._state
+        self._gateway = Gateway(state)
+        self._bookkeeper = Bookkeeper(state, self._gateway)
+        self._exits = Exits(state, self._gateway)
+        self._settlement = Settlement(state, self._bookkeeper)
+        self._reconciler = Reconciler(state, self._gateway, self._bookkeeper)
+        self._unfilled = Unfilled(state, self._gateway)
+        self._risk = Risk(state)
+        self._calendar = Calendar(state)
+        self._market_data = MarketData(state)
+        self._trader = Trader(state, self._gateway, self._risk, self._unfilled)
+        self._shutdown = Shutdown(state, self._gateway)
+
+    @property
+    def state(self) -> EngineState:
+        """The engine's memory, to be read by the shell and tests, never changed by them."""
+        return self._state
+
+    # --- life -------------------------------------------------------------------------
+
+    def restore(
+        self,
+        *,
+        markets: Iterable[tuple[Market, PriceE8 | None]],
+        orders: Iterable[tuple[Order, SignedOrder | None]],
+        fills: Iterable[Fill],
+        postings: Iterable[Posting],
+        positions: Iterable[PositionRecorded],
+        next_order_number: int,
+        next_decision_id: int,
+        last_fill_ns: Nanos,
+    ) -> None:
+        """Take the state of the last run; called once, before the first step."""
+        state = self._state
+        state.next_order_number = next_order_number
+        state.next_decision_id = next_decision_id
+        state.last_fill_ns = last_fill_ns
+        for market, price_to_beat in markets:
+            state.markets[market.condition_id] = self._market_data.new_market(market, price_to_beat)
+            state.accepted_markets += 1
+        for record in positions:
+            self._restore_position(record)
+        for posting in postings:
+            state.book_posting(posting)
+            state.funded = True
+        for fill in fills:
+            state.fills[fill.key] = fill
+        for order, signed in orders:
+            self._restore_order(order, signed)
+
+    def start(self, now_ns: Nanos) -> Turn:
+        """The first turn: watch, ask for the account, set the clocks going."""
+        turn = Turn(now_ns=now_ns)
+        for market in list(self._state.markets.values()):
+            self._calendar.restore(market.market, turn)
+        self._calendar.tick(turn)
+        self._reconciler.ask("start", turn)
+        turn.timer(_CHECK, now_ns + self._state.config.check_every_s * NS_PER_S)
+        for track in list(self._state.orders.values()):
+            self._resume(track, turn)
+        for token_id, balance in self._state.ledger.tokens.items():
+            if balance.claim > 0:
+                self._state.redeeming[token_id] = now_ns
+                turn.timer(f"redeem:{token_id}", now_ns + NS_PER_S)
+        return turn
+
+    def step(self, event: ev.WorldEvent, now_ns: Nanos) -> Turn:
+        """Take one input; what became true and what is asked is on the returned turn."""
+        turn = Turn(now_ns=now_ns)
+        self._dispatch(event, turn)
+        self._close(turn)
+        return turn
+
+    # --- one turn ---------------------------------------------------------------------
+
+    def _dispatch(self, event: ev.WorldEvent, turn: Turn) -> None:
+        """Market data first: it is nearly all of the traffic."""
+        match event:
+            case ev.BookChanged():
+                for market in self._market_data.changed(event, turn):
+                    self._market_moved(market, turn)
+            case ev.PriceTicked():
+                for market in self._market_data.price(event, turn):
+                    self._trader.consider(market, turn)
+            case ev.BookSnapshot():
+                moved = self._market_data.snapshot(event, turn)
+                if moved is not None:
+                    self._market_moved(moved, turn)
+            case ev.MarketsListed():
+                self._calendar.listed(event, turn)
+            case ev.MarketResolved():
+                self._settlement.resolved(event, turn)
+            case ev.TokenBalanceRead():
+                self._settlement.balance_read(event, turn)
+            case _:
+                self._dispatch_orders(event, turn)
+
+    def _dispatch_orders(self, event: ev.WorldEvent, turn: Turn) -> None:
+        gateway = self._gateway
+        match event:
+            case FillReport():
+                self._bookkeeper.fill_reported(event, turn)
+            case ev.OrderReport():
+                gateway.report(event, turn)
+            case ev.OrderSigned():
+                gateway.signed(event, turn)
+            case ev.SubmitAccepted():
+                gateway.submit_accepted(event, turn)
+            case ev.SubmitRefused():
+                gateway.submit_refused(event, turn)
+            case ev.SubmitUnknown():
+                gateway.submit_unknown(event, turn)
+            case ev.CancelAccepted():
+                gateway.cancel_accepted(event, turn)
+            case ev.CancelRefused() | ev.CancelUnknown():
+                gateway.cancel_failed(event, turn)
+            case ev.OrderLookedUp():
+                self._looked_up(event, turn)
+            case _:
+                self._dispatch_shell(event, turn)
+
+    def _dispatch_shell(self, event: ev.WorldEvent, turn: Turn) -> None:
+        match event:
+            case ev.TimerFired():
+                self._timer(event, turn)
+            case ev.AccountSnapshot():
+                self._reconciler.apply(event, turn)
+            case ev.StreamConnected():
+                self._stream_connected(event, turn)
+            case ev.StreamLost():
+                self._stream_lost(event, turn)
+            case ev.StopRequested():
+                self._shutdown.requested(event, turn)
+            case ev.SigningFailed():
+                self._gateway.signing_failed(event, turn)
+            case ev.TickSizeChanged():
+                self._market_data.tick_size_changed(event, turn)
+            case ev.IdMismatch():
+                self._gateway.id_mismatch(event, turn)
+            case _:
+                raise InvariantViolation(f"the engine does not know the input {type(event).__name__}")
+
+    def _close(self, turn: Turn) -> None:
+        """Review what the input touched, until nothing new is touched."""
+        done: dict[PositionId, None] = {}
+        while turn.touched:
+            touched = list(turn.touched)
+            turn.touched.clear()
+            for position_id in touched:
+                position = self._state.positions.get(position_id)
+                if position is None:
+                    continue
+                market = self._state.markets.get(position.condition_id)
+                if market is not None and market.resolution is not None:
+                    self._settlement.review(market, turn)
+                self._exits.review(position, turn)
+                done[position_id] = None
+        for position_id in done:
+            position = self._state.positions.get(position_id)
+            if position is not None:
+                self._bookkeeper.record_position(position, turn)
+        self._shutdown.review(turn)
+
+    def _looked_up(self, event: ev.OrderLookedUp, turn: Turn) -> None:
+        for report in event.fills:
+            self._bookkeeper.fill_reported(report, turn)
+        self._gateway.looked_up(event, turn)
+        track = self._state.track_of(event.order_id)
+        if track is not None:
+            turn.touch(track.order.terms.position_id)
+
+    def _market_moved(self, market: MarketState, turn: Turn) -> None:
+        for position_id in market.positions:
+            position = self._state.positions[position_id]
+            if position.shares > 0:
+                self._exits.review(position, turn)
+        self._trader.consider(market, turn)
+
+    def _stream_connected(self, event: ev.StreamConnected, turn: Turn) -> None:
+        self._state.streams_up.add(event.stream)
+        turn.notice(NoticeKind.STREAM_CONNECTED, event.stream, "connected and subscribed")
+        if event.stream is ev.StreamName.USER and RECONCILE_BLOCK not in self._state.blocks:
+            self._reconciler.ask("user stream connected", turn)
+
+    def _stream_lost(self, event: ev.StreamLost, turn: Turn) -> None:
+        self._state.streams_up.discard(event.stream)
+        turn.notice(NoticeKind.STREAM_LOST, event.stream, event.reason)
+        if event.stream is ev.StreamName.MARKET:
+            self._market_data.distrust_books()
+
+    def _timer(self, event: ev.TimerFired, turn: Turn) -> None:
+        kind, _, subject = event.key.partition(":")
+        timers = {
+            "calendar": lambda: self._calendar.tick(turn),
+            _CHECK: lambda: self._check(subject, turn),
+            "order": lambda: self._gateway.check(subject, turn),
+            "unfilled": lambda: self._unfilled.due(subject, turn),
+            "exit": lambda: turn.touch(PositionId(subject)),
+            "close": lambda: self._unfilled.window_closed(subject, turn),
+            "resolve": lambda: self._settlement.ask(subject, turn),
+            "settle": lambda: self._settle(subject, turn),
+            "redeem": lambda: self._settlement.ask_redeemed(subject, turn),
+            "shutdown": lambda: None,
+        }
+        timers[kind]()
+
+    def _check(self, subject: str, turn: Turn) -> None:
+        self._reconciler.ask("again" if subject else "periodic", turn)
+        if not subject:
+            turn.timer(_CHECK, turn.now_ns + self._state.config.check_every_s * NS_PER_S)
+            self._market_data.resync_silent(turn)
+
+    def _settle(self, condition_id: str, turn: Turn) -> None:
+        market = self._state.markets.get(ConditionId(condition_id))
+        if market is None:
+            return
+        for track in self._state.orders.values():
+            known = track.order.order_id is not None
+            if track.order.terms.condition_id == condition_id and known and not track.is_settled:
+                self._gateway.look_up(track, turn)
+        self._settlement.review(market, turn)
+        if market.settled:
+            turn.effects.append(UnwatchTokens(token_ids=(market.market.up_token, market.market.down_token)))
+
+    # --- restoring --------------------------------------------------------------------
+
+    def _restore_position(self, record: PositionRecorded) -> None:
+        market = self._state.markets.get(record.condition_id)
+        if market is None:
+            return
+        self._state.positions[record.position_id] = Position(
+            position_id=record.position_id,
+            condition_id=record.condition_id,
+            token_id=record.token_id,
+            opened_at_ns=record.opened_at_ns,
+            status=record.status,
+        )
+        market.positions.append(record.position_id)
+        self._state.exits[record.position_id] = ExitState(mode=self._state.config.exits.mode)
+        market.entries += 1
+        market.stopped_out = market.stopped_out or record.exit_reason == Purpose.STOP_LOSS
+
+    def _restore_order(self, order: Order, signed: SignedOrder | None) -> None:
+        track = OrderTrack(order=order, signed=signed, matched=order.filled)
+        track.fate_known = order.status not in LIVE_STATUSES
+        self._state.orders[order.terms.client_order_id] = track
+        if order.order_id is not None:
+            self._state.by_order_id[order.order_id] = order.terms.client_order_id
+
+    def _resume(self, track: OrderTrack, turn: Turn) -> None:
+        """An order of the last run that may still live: its outcome is unknown until the venue says."""
+        if not track.is_live:
+            return
+        if track.order.status in (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL):
+            self._gateway.doubt(track, turn, "restarted before its outcome was known")
+        self._gateway.look_up(track, turn)
+        if track.order.terms.purpose is Purpose.ENTRY:
+            self._unfilled.resume(track, turn)

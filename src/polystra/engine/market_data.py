@@ -1,0 +1,125 @@
+"""Market data: books and prices as the streams tell them, and when not to believe them.
+
+A book is believed after a snapshot. When a change message's own best bid or ask contradicts
+the local top, the book is out of sync until a fresh snapshot is fetched; a book out of sync
+triggers neither entries nor stops. When the market stream breaks, all books are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from polystra.domain.book import OrderBook
+from polystra.domain.events import BookChanged, BookSnapshot, PriceSource, PriceTicked, TickSizeChanged
+from polystra.domain.facts import MarketRecorded, NoticeKind
+from polystra.domain.market import Market
+from polystra.domain.units import NS_PER_S, PriceE8
+from polystra.engine.effects import ReadBook
+from polystra.engine.state import EngineState, MarketState, Turn
+from polystra.engine.strategy.prices import PriceWindow
+
+_RESYNC_PAUSE_NS: Final = 2 * NS_PER_S
+_SILENT_NS: Final = 30 * NS_PER_S
+
+
+class MarketData:
+    """Owns books and prices."""
+
+    def __init__(self, state: EngineState) -> None:
+        self._state = state
+        for symbol in state.config.symbols:
+            state.prices[symbol] = PriceWindow(symbol)
+
+    def new_market(self, market: Market, price_to_beat: PriceE8 | None) -> MarketState:
+        """A market with empty books."""
+        books = {market.up_token: OrderBook(), market.down_token: OrderBook()}
+        return MarketState(market=market, books=books, price_to_beat=price_to_beat)
+
+    def snapshot(self, event: BookSnapshot, turn: Turn) -> MarketState | None:
+        """Replace a book; returns its market."""
+        market = self._state.market_for(event.token_id)
+        if market is None:
+            return None
+        market.books[event.token_id].replace(event.bids, event.asks, turn.now_ns)
+        if event.tick_size is not None:
+            self._refine(market, event.tick_size, turn)
+        return market
+
+    def changed(self, event: BookChanged, turn: Turn) -> list[MarketState]:
+        """Apply level changes; returns the markets that moved, each once."""
+        moved: dict[str, MarketState] = {}
+        touched: dict[str, tuple[MarketState, OrderBook, int | None, int | None]] = {}
+        for change in event.changes:
+            market = self._state.market_for(change.token_id)
+            if market is None:
+                continue
+            book = market.books[change.token_id]
+            if not book.in_sync:
+                continue
+            book.set_level(change.side, change.price, change.size, turn.now_ns)
+            touched[change.token_id] = (market, book, change.best_bid, change.best_ask)
+            moved[market.condition_id] = market
+        for token_id, (market, book, best_bid, best_ask) in touched.items():
+            if not book.agrees_with(best_bid, best_ask):
+                book.in_sync = False
+                self._resync(market, token_id, "top of book differs from the venue's", turn)
+        return list(moved.values())
+
+    def tick_size_changed(self, event: TickSizeChanged, turn: Turn) -> None:
+        """The grid became finer; prices on the old grid stay valid."""
+        market = self._state.market_for(event.token_id)
+        if market is not None:
+            self._refine(market, event.tick_size, turn)
+
+    def price(self, event: PriceTicked, turn: Turn) -> list[MarketState]:
+        """Take a price; returns the markets of the symbol, with the price to beat fixed when it became known."""
+        window = self._state.prices.get(event.symbol)
+        if window is None:
+            return []
+        window.observe(event)
+        markets = [m for m in self._state.markets.values() if m.market.symbol == event.symbol and not m.settled]
+        if event.source is not PriceSource.SPOT:
+            for market in markets:
+                self._fix_price_to_beat(market, window, turn)
+        return markets
+
+    def distrust_books(self) -> None:
+        """The market stream broke: no book is believed until its next snapshot."""
+        for market in self._state.markets.values():
+            for book in market.books.values():
+                book.in_sync = False
+
+    def resync_silent(self, turn: Turn) -> None:
+        """Fetch books that have said nothing for long while their market trades (a socket can go silent)."""
+        for market in self._state.markets.values():
+            open_now = market.resolution is None and turn.now_ns < market.market.closes_at_s * NS_PER_S
+            for token_id, book in market.books.items():
+                if open_now and turn.now_ns - book.updated_at_ns > _SILENT_NS:
+                    self._resync(market, token_id, "silent for 30 s", turn)
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _resync(self, market: MarketState, token_id: str, why: str, turn: Turn) -> None:
+        if turn.now_ns - market.resync_asked_ns < _RESYNC_PAUSE_NS:
+            return
+        market.resync_asked_ns = turn.now_ns
+        for token in market.books:
+            if token == token_id or not market.books[token].in_sync:
+                turn.effects.append(ReadBook(token_id=token))
+        turn.notice(NoticeKind.BOOK_RESYNCED, token_id, why)
+
+    def _refine(self, market: MarketState, tick_size: int, turn: Turn) -> None:
+        if tick_size >= market.market.tick_size:
+            return
+        market.market = replace(market.market, tick_size=tick_size)
+        turn.facts.append(MarketRecorded(market=market.market, price_to_beat=market.price_to_beat, at_ns=turn.now_ns))
+
+    def _fix_price_to_beat(self, market: MarketState, window: PriceWindow, turn: Turn) -> None:
+        opens_at_s = market.market.opens_at_s
+        if market.price_to_beat is not None or turn.now_ns < opens_at_s * NS_PER_S:
+            return
+        price = window.price_to_beat(opens_at_s, market.market.rule.lookback_s)
+        if price is not None:
+            market.price_to_beat = price
+            turn.facts.append(MarketRecorded(market=market.market, price_to_beat=price, at_ns=turn.now_ns))

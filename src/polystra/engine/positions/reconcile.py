@@ -1,0 +1,206 @@
+"""Reconciliation: the venue is the truth, the ledger explains it.
+
+A snapshot adds whatever it shows (fills, open orders). It takes something away only when it
+is complete and was asked after our last own event. A difference of cash or shares becomes an
+ADJUSTMENT posting with its evidence only when the account is quiet (no provisional fill, no
+order whose fate is open) and two snapshots in a row agree on it. The first cash ever seen is
+booked as a transfer. Trading begins after the first complete snapshot.
+"""
+
+from __future__ import annotations
+
+from polystra.domain.events import AccountSnapshot
+from polystra.domain.facts import BalanceObserved, NoticeKind, ReconcileCompleted
+from polystra.domain.ids import OrderId, TokenId
+from polystra.domain.ledger import Posting, PostingKind
+from polystra.domain.orders import OrderStatus
+from polystra.domain.units import NS_PER_S, format_micros
+from polystra.engine.bookkeeper import Bookkeeper
+from polystra.engine.effects import ReadAccount
+from polystra.engine.gateway import LOOKUP_MARGIN_NS, Gateway
+from polystra.engine.state import EngineState, Turn
+
+RECONCILE_BLOCK = "reconcile"
+STRANGER_BLOCK = "stranger"
+
+
+class Reconciler:
+    """Compares the venue's account with ours."""
+
+    def __init__(self, state: EngineState, gateway: Gateway, bookkeeper: Bookkeeper) -> None:
+        self._state = state
+        self._gateway = gateway
+        self._bookkeeper = bookkeeper
+        self._trigger = ""
+
+    def ask(self, trigger: str, turn: Turn) -> None:
+        """Ask for a snapshot of the account; the answer comes as `AccountSnapshot`."""
+        self._trigger = trigger
+        since = max(0, self._state.last_fill_ns - LOOKUP_MARGIN_NS)
+        tokens = tuple(token for token, balance in self._state.ledger.tokens.items() if balance.shares)
+        turn.effects.append(ReadAccount(since_ns=since, tokens=tokens, trigger=trigger))
+
+    def apply(self, snapshot: AccountSnapshot, turn: Turn) -> None:
+        """Take what the snapshot adds, compare the rest."""
+        known = len(self._state.fills)
+        for report in snapshot.fills:
+            self._bookkeeper.fill_reported(report, turn)
+        applied = len(self._state.fills) - known
+        differences = self._compare_orders(snapshot, turn)
+        if snapshot.complete:
+            differences += self._compare_cash(snapshot, turn)
+            differences += self._compare_shares(snapshot, turn)
+        else:
+            differences.append(f"incomplete snapshot: {snapshot.detail}")
+        first = RECONCILE_BLOCK in self._state.blocks
+        if snapshot.complete and first:
+            del self._state.blocks[RECONCILE_BLOCK]
+        if first or differences or applied:
+            turn.facts.append(
+                ReconcileCompleted(
+                    at_ns=turn.now_ns,
+                    open_orders=len(snapshot.open_orders),
+                    fills_applied=applied,
+                    differences=tuple(differences),
+                    trigger=self._trigger,
+                )
+            )
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _compare_orders(self, snapshot: AccountSnapshot, turn: Turn) -> list[str]:
+        differences = []
+        strangers: list[OrderId] = []
+        for report in snapshot.open_orders:
+            track = self._state.track_of(report.order_id)
+            if track is None:
+                strangers.append(report.order_id)
+                continue
+            if not track.is_live and track.order.status is not OrderStatus.FILLED:
+                differences.append(f"order {report.order_id} is open at the venue, {track.order.status} here")
+            self._gateway.report(report, turn)
+        if snapshot.complete:
+            self._missing_orders(snapshot, turn)
+            self._strangers(strangers, turn)
+        return differences
+
+    def _missing_orders(self, snapshot: AccountSnapshot, turn: Turn) -> None:
+        """Live here, not open there: ask for each by its id, conclude nothing from the list alone."""
+        open_ids = {report.order_id for report in snapshot.open_orders}
+        for track in list(self._state.live_orders()):
+            order = track.order
+            if order.order_id is None or order.order_id in open_ids or order.updated_at_ns >= snapshot.asked_at_ns:
+                continue
+            self._gateway.look_up(track, turn)
+
+    def _strangers(self, strangers: list[OrderId], turn: Turn) -> None:
+        if not strangers:
+            self._state.blocks.pop(STRANGER_BLOCK, None)
+            return
+        words = f"{len(strangers)} open order(s) at the venue were not made by this daemon, e.g. {strangers[0]}"
+        if self._state.blocks.get(STRANGER_BLOCK) != words:
+            self._state.blocks[STRANGER_BLOCK] = words
+            turn.notice(NoticeKind.ORDER_STRANGE, strangers[0], words)
+
+    def _quiet(self, snapshot: AccountSnapshot) -> bool:
+        """True when nothing of ours could have moved the balance around the snapshot."""
+        state = self._state
+        return (
+            snapshot.asked_at_ns > state.last_account_event_ns
+            and state.ledger.pending_cash == 0
+            and not state.redeeming
+            and all(balance.pending_shares == 0 for balance in state.ledger.tokens.values())
+            and all(
+                track.is_settled or (track.order.status is OrderStatus.OPEN and not track.cancel_asked_ns)
+                for track in state.orders.values()
+            )
+        )
+
+    def _compare_cash(self, snapshot: AccountSnapshot, turn: Turn) -> list[str]:
+        state = self._state
+        if snapshot.cash is None:
+            return []
+        if not state.funded:
+            state.funded = True
+            if snapshot.cash != state.ledger.cash:
+                self._adjust_cash(PostingKind.TRANSFER, "opening balance", snapshot.cash - state.ledger.cash, turn)
+            self._observe(snapshot, turn)
+            return []
+        if not self._quiet(snapshot):
+            return []
+        difference = snapshot.cash - state.ledger.cash
+        if difference == 0:
+            state.cash_difference = None
+            return []
+        known = state.cash_difference
+        if known is None or known[0] != difference:
+            state.cash_difference = (difference, turn.now_ns)
+            turn.timer("reconcile:again", turn.now_ns + 5 * NS_PER_S)
+            return []
+        state.cash_difference = None
+        self._adjust_cash(PostingKind.ADJUSTMENT, "venue cash differs from the ledger", difference, turn)
+        self._observe(snapshot, turn)
+        return [f"cash differs by {format_micros(difference)} dollars: adjusted"]
+
+    def _adjust_cash(self, kind: PostingKind, reason: str, amount: int, turn: Turn) -> None:
+        self._bookkeeper.post(
+            Posting(
+                source_id=f"{kind.lower()}:cash:{turn.now_ns}",
+                kind=kind,
+                at_ns=turn.now_ns,
+                reason=reason,
+                settled_cash=amount,
+                evidence=f"ledger {self._state.ledger.cash}, venue {self._state.ledger.cash + amount}",
+            ),
+            turn,
+        )
+
+    def _observe(self, snapshot: AccountSnapshot, turn: Turn) -> None:
+        if snapshot.cash is not None:
+            turn.facts.append(
+                BalanceObserved(
+                    cash=snapshot.cash, ledger_cash=self._state.ledger.cash, at_ns=turn.now_ns, source=self._trigger
+                )
+            )
+
+    def _compare_shares(self, snapshot: AccountSnapshot, turn: Turn) -> list[str]:
+        if not self._quiet(snapshot):
+            return []
+        found = []
+        for token_id, shares in snapshot.tokens:
+            difference = shares - self._state.ledger.balance(token_id).shares
+            market = self._state.market_for(token_id)
+            if difference == 0 or market is None or market.resolution is not None:
+                self._state.share_differences.pop(token_id, None)
+                continue
+            if self._state.share_differences.get(token_id) != difference:
+                self._state.share_differences[token_id] = difference
+                turn.timer("reconcile:again", turn.now_ns + 5 * NS_PER_S)
+                continue
+            del self._state.share_differences[token_id]
+            self._adjust_shares(token_id, difference, turn)
+            found.append(f"token {token_id} differs by {format_micros(difference)} shares: adjusted")
+        return found
+
+    def _adjust_shares(self, token_id: TokenId, difference: int, turn: Turn) -> None:
+        market = self._state.market_for(token_id)
+        position_id = None
+        if market is not None:
+            held = [p for p in market.positions if self._state.positions[p].token_id == token_id]
+            position_id = held[-1] if held else None
+        known = self._state.ledger.balance(token_id).shares
+        self._bookkeeper.post(
+            Posting(
+                source_id=f"adjustment:{token_id}:{turn.now_ns}",
+                kind=PostingKind.ADJUSTMENT,
+                at_ns=turn.now_ns,
+                reason="venue shares differ from the ledger",
+                condition_id=market.condition_id if market else None,
+                token_id=token_id,
+                position_id=position_id,
+                settled_shares=difference,
+                evidence=f"ledger {known}, venue {known + difference}",
+            ),
+            turn,
+        )
+        turn.notice(NoticeKind.FILL_STRANGE, token_id, f"shares adjusted by {difference} after two equal readings")

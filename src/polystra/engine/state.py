@@ -1,0 +1,257 @@
+"""Everything that the engine knows, and the sheet on which one turn is written down.
+
+Mutable for speed; only `Engine.step` may change it. Deciders (gateway, bookkeeper, exits,
+reconciler, trader, ...) share this state, read `Turn.now_ns` and write facts and effects to
+the turn; they never call the world.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from polystra.domain.book import OrderBook
+from polystra.domain.errors import InvariantViolation
+from polystra.domain.events import MarketResolved, StopMode, StreamName
+from polystra.domain.facts import Fact, Notice, NoticeKind
+from polystra.domain.fills import Fill, FillStatus
+from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
+from polystra.domain.ledger import Ledger, Posting
+from polystra.domain.market import SIZE_STEP, Market
+from polystra.domain.orders import Order, OrderEvent, OrderStatus, Purpose, Side, SignedOrder, apply
+from polystra.domain.positions import Position
+from polystra.domain.units import MicroPrice, MicroShares, Nanos, PriceE8
+from polystra.engine.config import EngineConfig, ExitMode
+from polystra.engine.effects import Effect, SetTimer
+from polystra.engine.strategy.prices import PriceWindow
+
+
+@dataclass(slots=True)
+class Turn:
+    """One step's sheet: its time, what became true, what is asked of the world."""
+
+    now_ns: Nanos
+    facts: list[Fact] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+    touched: dict[PositionId, None] = field(default_factory=dict)
+    """Positions to review before the turn ends, in the order first touched."""
+
+    def timer(self, key: str, due_ns: Nanos) -> None:
+        """Ask for `TimerFired(key)` at `due_ns`."""
+        self.effects.append(SetTimer(key=key, due_ns=due_ns))
+
+    def notice(self, kind: NoticeKind, subject: str, message: str) -> None:
+        """Write down something for people."""
+        self.facts.append(Notice(kind=kind, subject=subject, message=message, at_ns=self.now_ns))
+
+    def touch(self, position_id: PositionId) -> None:
+        """Have the position reviewed at the end of the turn."""
+        self.touched[position_id] = None
+
+
+@dataclass(slots=True)
+class MarketState:
+    """One market with its two books and its place in its life."""
+
+    market: Market
+    books: dict[TokenId, OrderBook]
+    price_to_beat: PriceE8 | None = None
+    evaluated_at_ns: Nanos = 0
+    decided_at_ns: Nanos = 0
+    last_reason: str = ""
+    entries: int = 0
+    stopped_out: bool = False
+    frozen: str = ""
+    resolution: MarketResolved | None = None
+    settled: bool = False
+    resync_asked_ns: Nanos = 0
+    positions: list[PositionId] = field(default_factory=list)
+
+    @property
+    def condition_id(self) -> ConditionId:
+        """The venue's id of the market."""
+        return self.market.condition_id
+
+
+@dataclass(slots=True)
+class OrderTrack:
+    """One order and what is known of its fate at the venue."""
+
+    order: Order
+    signed: SignedOrder | None = None
+    decision_id: int | None = None
+    matched: MicroShares = 0
+    """The largest cumulative matched quantity that the venue has told (shares)."""
+    fate_known: bool = False
+    """True when the venue said that the order is no longer open and how much of it was matched."""
+    cancel_asked_ns: Nanos = 0
+    lookups: int = 0
+    absences: int = 0
+    first_absent_ns: Nanos = 0
+
+    @property
+    def order_id(self) -> OrderId:
+        """The venue's id; raises InvariantViolation before signing."""
+        if self.order.order_id is None:
+            raise InvariantViolation(f"order {self.order.terms.client_order_id} has no venue id yet")
+        return self.order.order_id
+
+    @property
+    def is_live(self) -> bool:
+        """True while it may still trade."""
+        return self.order.is_live
+
+    @property
+    def is_settled(self) -> bool:
+        """True when it can no longer trade and every share that it traded is booked."""
+        return not self.order.is_live and self.fate_known and self.order.filled + SIZE_STEP > self.matched
+
+
+class ExitPhase(StrEnum):
+    """What the exits of a position are doing."""
+
+    GUARDING = "GUARDING"
+    """Take-profit resting or watched, stop armed."""
+    SELLING = "SELLING"
+    """An exit has fired: cancel what rests, know its fills, sell what is left."""
+    DONE = "DONE"
+
+
+@dataclass(slots=True)
+class ExitState:
+    """The exits of one position."""
+
+    mode: ExitMode
+    phase: ExitPhase = ExitPhase.GUARDING
+    reason: Purpose = Purpose.STOP_LOSS
+    take_profit_price: MicroPrice | None = None
+    stop_price: MicroPrice | None = None
+    armed: bool = False
+    attempts: int = 0
+    next_attempt_ns: Nanos = 0
+
+
+@dataclass(slots=True)
+class EngineState:
+    """The engine's memory."""
+
+    config: EngineConfig
+    markets: dict[ConditionId, MarketState] = field(default_factory=dict)
+    market_of_token: dict[TokenId, ConditionId] = field(default_factory=dict)
+    orders: dict[ClientOrderId, OrderTrack] = field(default_factory=dict)
+    by_order_id: dict[OrderId, ClientOrderId] = field(default_factory=dict)
+    retired: OrderedDict[OrderId, None] = field(default_factory=OrderedDict)
+    """Venue ids of forgotten orders: late reports of their fills are not strangers'."""
+    fills: dict[str, Fill] = field(default_factory=dict)
+    ledger: Ledger = field(default_factory=Ledger)
+    positions: dict[PositionId, Position] = field(default_factory=dict)
+    exits: dict[PositionId, ExitState] = field(default_factory=dict)
+    prices: dict[str, PriceWindow] = field(default_factory=dict)
+    streams_up: set[StreamName] = field(default_factory=set)
+    blocks: dict[str, str] = field(default_factory=dict)
+    """Reasons (key -> words) for which no entry may leave."""
+    next_order_number: int = 1
+    next_decision_id: int = 1
+    last_timestamp_ms: int = 0
+    last_fill_ns: Nanos = 0
+    last_account_event_ns: Nanos = 0
+    """Time of our last local fill or order event: a snapshot asked before it may not reduce anything."""
+    funded: bool = False
+    settled_markets: int = 0
+    accepted_markets: int = 0
+    cash_difference: tuple[int, int] | None = None
+    share_differences: dict[TokenId, int] = field(default_factory=dict)
+    redeeming: dict[TokenId, Nanos] = field(default_factory=dict)
+    stopping: StopMode | None = None
+    stop_reason: str = ""
+    stop_deadline_ns: Nanos = 0
+    finished: bool = False
+
+    # --- look-ups ---------------------------------------------------------------------
+
+    def market_for(self, token_id: TokenId) -> MarketState | None:
+        """The market of a token, None for a stranger's."""
+        condition_id = self.market_of_token.get(token_id)
+        return None if condition_id is None else self.markets.get(condition_id)
+
+    def book(self, token_id: TokenId) -> OrderBook | None:
+        """The local book of a token."""
+        market = self.market_for(token_id)
+        return None if market is None else market.books.get(token_id)
+
+    def track_of(self, order_id: OrderId) -> OrderTrack | None:
+        """Our order with this venue id."""
+        client_order_id = self.by_order_id.get(order_id)
+        return None if client_order_id is None else self.orders.get(client_order_id)
+
+    def orders_of(self, position_id: PositionId) -> Iterator[OrderTrack]:
+        """Orders of one position, oldest first."""
+        return (track for track in self.orders.values() if track.order.terms.position_id == position_id)
+
+    def live_orders(self) -> Iterator[OrderTrack]:
+        """Orders that may still trade."""
+        return (track for track in self.orders.values() if track.is_live)
+
+    def arrived_shares(self, position_id: PositionId) -> MicroShares:
+        """Shares that the venue lets us sell: bought ones seen on chain, less every sale not failed.
+
+        Between MATCHED and on-chain arrival the venue refuses to sell (Polymarket CLOB docs, balance lag).
+        """
+        position = self.positions[position_id]
+        arrived = position.adjusted
+        for fill in self.fills.values():
+            if fill.position_id != position_id or fill.status is FillStatus.FAILED:
+                continue
+            if fill.side is Side.SELL:
+                arrived -= fill.quantity
+            elif fill.status in (FillStatus.MINED, FillStatus.CONFIRMED):
+                arrived += fill.quantity
+        return arrived - position.resolved
+
+    def reserved_shares(self, token_id: TokenId) -> MicroShares:
+        """Shares promised to live sells of a token."""
+        return sum(
+            track.order.remaining
+            for track in self.live_orders()
+            if track.order.terms.token_id == token_id and track.order.terms.side is Side.SELL
+        )
+
+    def reserved_cash(self) -> int:
+        """Micro-dollars promised to live buys, taker fee included at its highest."""
+        total = 0
+        for track in self.live_orders():
+            terms = track.order.terms
+            if terms.side is not Side.BUY:
+                continue
+            notional = terms.budget or -(-terms.price * track.order.remaining // 1_000_000)
+            market = self.markets.get(terms.condition_id)
+            fee = market.market.fees.taker_fee(terms.price, track.order.remaining) if market else 0
+            total += notional + fee
+        return total
+
+    # --- changes ----------------------------------------------------------------------
+
+    def book_posting(self, posting: Posting) -> bool:
+        """Append to the ledger and project; False when it was there already."""
+        if not self.ledger.append(posting):
+            return False
+        if posting.position_id is not None:
+            position = self.positions.get(posting.position_id)
+            if position is not None:
+                position.add(posting)
+        return True
+
+    def move_order(
+        self, track: OrderTrack, event: OrderEvent, turn: Turn, *, filled: MicroShares | None = None, detail: str = ""
+    ) -> bool:
+        """Apply an event to an order; True when its status or filled quantity changed."""
+        before = track.order
+        track.order = apply(before, event, now_ns=turn.now_ns, filled=filled, detail=detail)
+        return (before.status, before.filled) != (track.order.status, track.order.filled)
+
+
+def is_dead(status: OrderStatus) -> bool:
+    """True for the states in which an order never reached the book or has left it."""
+    return status in (OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.DENIED)

@@ -1,0 +1,294 @@
+"""Enter, or not: one pure decision per market and moment.
+
+What lives here: the gates, the choice of the side, the walk through the book and the limit
+price. What must not: state, risk limits beyond the exposure handed in, orders, any clock.
+
+Every refusal has a stable reason, so that a change of reason can be seen and counted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+from polystra.domain.book import OrderBook
+from polystra.domain.market import SIZE_STEP, FeeSchedule, Market, Outcome
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroPrice, MicroShares, floor_to
+from polystra.engine.strategy.config import EntryStyle, StrategyConfig
+from polystra.engine.strategy.fusion import Fused, fair_value_signal, fuse, market_prior
+from polystra.engine.strategy.sizing import Sizing, edge_of, minimum_refusal, size_entry
+from polystra.engine.strategy.view import MarketView
+
+BUDGET_STEP: MicroDollars = 10_000
+"""Market buys are priced in whole cents."""
+
+Scalar: TypeAlias = str | int | float | bool | None
+
+
+class Action(StrEnum):
+    """What an evaluation asks for."""
+
+    ENTER = "ENTER"
+    SKIP = "SKIP"
+
+
+class SkipReason(StrEnum):
+    """Why nothing is done; the texts are stable."""
+
+    NOT_ACCEPTING = "market accepts no orders"
+    NOT_OPEN = "window has not opened"
+    CLOSE_GUARD = "too close to the end of the window"
+    NO_PRICE = "no settlement price"
+    STALE_PRICE = "settlement price is stale"
+    NO_PRICE_TO_BEAT = "price to beat is unknown"
+    NO_VOLATILITY = "volatility is unknown"
+    NO_BOOK = "no book"
+    BOOK_CROSSED = "book is crossed"
+    NO_OFFER = "nothing is offered"
+    SPREAD = "spread is too wide"
+    CONFIDENCE = "confidence is too low"
+    EDGE = "edge is too small"
+    SIZE = "size is below the minimum"
+    LIQUIDITY = "too little is offered"
+
+
+ENTER_REASON = "edge"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """A decision with everything that it rests on.
+
+    `price` is the limit (for a market entry the worst acceptable price), on the tick.
+    `quantity` is step-aligned. `budget` is the dollars of a market entry, 0 for a limit one.
+    `edge` is a fraction of the price paid, after fees, of the better side (0 when unknown).
+    Where the fair value is unknown `fair_value_up` repeats the market's prior, and 0.5 stands
+    for a prior without a book; `inputs` tells those cases by null.
+    """
+
+    action: Action
+    reason: str
+    fair_value_up: float
+    fused: Fused
+    inputs: tuple[tuple[str, Scalar], ...]
+    detail: str = ""
+    outcome: Outcome | None = None
+    edge: float = 0.0
+    price: MicroPrice | None = None
+    quantity: MicroShares | None = None
+    budget: MicroDollars = 0
+
+    def inputs_json(self) -> str:
+        """The inputs as a JSON object with sorted keys."""
+        return json.dumps(dict(self.inputs), sort_keys=True, separators=(",", ":"))
+
+
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """What buying would take from the asks: shares, their dollars rounded up, their fees, the last price."""
+
+    quantity: MicroShares
+    cost: MicroDollars
+    fee: MicroDollars
+    worst: MicroPrice
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """The better side to buy: its chance of winning, its book, its edge at the best ask."""
+
+    outcome: Outcome
+    q: float
+    book: OrderBook
+    ask: MicroPrice
+    edge: float
+
+
+def evaluate(view: MarketView, config: StrategyConfig) -> Evaluation:
+    """Return the decision for one market; no exception for any state of the market."""
+    prior = market_prior(view.up_book, view.down_book, microprice=config.use_microprice)
+    known_prior = 0.5 if prior is None else prior
+    fair = fair_value_signal(view.fair_value_up, known_prior, view.fair_value_confidence)
+    fused = fuse(known_prior, (fair, view.momentum), config.weights, config.fusion)
+    offer = _better_offer(view, fused.p_up)
+    gate = _market_gate(view, config) or _book_gate(view, prior, offer, fused, config)
+    if gate is not None or offer is None:
+        return _skip(view, prior, fused, offer, gate or SkipReason.NO_OFFER)
+    return _enter(view, prior, fused, offer, config)
+
+
+def edge_price(market: Market, q: float, min_edge_ppm: int) -> MicroPrice:
+    """Return the highest price on the grid at which the edge is still wanted (the lowest price when there is none)."""
+    tick = market.tick_size
+    wanted = max(0, min_edge_ppm) / MICRO
+    low, high = 1, market.highest_price // tick
+    while low < high:
+        middle = (low + high + 1) // 2
+        if edge_of(q, middle * tick, market.fees) >= wanted:
+            low = middle
+        else:
+            high = middle - 1
+    return low * tick
+
+
+def walk_asks(book: OrderBook, limit: MicroPrice, quantity: MicroShares, fees: FeeSchedule) -> Walk:
+    """Return what buying up to `quantity` at `limit` or cheaper takes from the book now."""
+    left, cost, fee, worst = quantity, 0, 0, 0
+    for price in sorted(ask for ask in book.asks if ask <= limit):
+        if left <= 0:
+            break
+        taken = min(left, book.asks[price])
+        cost += price * taken
+        fee += fees.taker_fee(price, taken)
+        worst = price
+        left -= taken
+    return Walk(quantity - left, -(-cost // MICRO), fee, worst)
+
+
+def _better_offer(view: MarketView, p_up: float) -> _Offer | None:
+    best: _Offer | None = None
+    sides = ((Outcome.UP, p_up, view.up_book), (Outcome.DOWN, 1.0 - p_up, view.down_book))
+    for outcome, q, book in sides:
+        ask = book.best_ask
+        if ask is None:
+            continue
+        edge = edge_of(q, ask, view.market.fees)
+        if best is None or edge > best.edge:
+            best = _Offer(outcome, q, book, ask, edge)
+    return best
+
+
+def _market_gate(view: MarketView, config: StrategyConfig) -> SkipReason | None:
+    if not view.market.accepting_orders:
+        return SkipReason.NOT_ACCEPTING
+    if view.now_ns < view.market.opens_at_s * NS_PER_S:
+        return SkipReason.NOT_OPEN
+    if view.seconds_left <= max(0.0, config.close_guard_s):
+        return SkipReason.CLOSE_GUARD
+    if view.price is None or view.price_age_s is None:
+        return SkipReason.NO_PRICE
+    if view.price_age_s > config.max_price_age_s:
+        return SkipReason.STALE_PRICE
+    if view.price_to_beat is None:
+        return SkipReason.NO_PRICE_TO_BEAT
+    if view.sigma is None or view.fair_value_up is None:
+        return SkipReason.NO_VOLATILITY
+    return None
+
+
+def _book_gate(
+    view: MarketView, prior: float | None, offer: _Offer | None, fused: Fused, config: StrategyConfig
+) -> SkipReason | None:
+    if prior is None or not (view.up_book.in_sync and view.down_book.in_sync):
+        return SkipReason.NO_BOOK
+    if view.up_book.is_crossed or view.down_book.is_crossed:
+        return SkipReason.BOOK_CROSSED
+    if offer is None:
+        return SkipReason.NO_OFFER
+    if fused.confidence < config.min_confidence:
+        return SkipReason.CONFIDENCE
+    if offer.edge * MICRO < config.min_edge_ppm or offer.edge <= 0.0:
+        return SkipReason.EDGE
+    if offer.ask - (offer.book.best_bid or 0) > config.max_spread:
+        return SkipReason.SPREAD
+    return None
+
+
+def _enter(view: MarketView, prior: float | None, fused: Fused, offer: _Offer, config: StrategyConfig) -> Evaluation:
+    market = view.market
+    limit = edge_price(market, offer.q, config.min_edge_ppm)
+    sizing = _size(view, config, offer, limit)
+    if sizing.refusal:
+        return _skip(view, prior, fused, offer, SkipReason.SIZE, detail=sizing.refusal)
+    walk = walk_asks(offer.book, limit, sizing.quantity, market.fees)
+    quantity = sizing.quantity
+    if config.check_liquidity and walk.quantity < quantity:
+        quantity = floor_to(walk.quantity, SIZE_STEP)
+        walk = walk_asks(offer.book, limit, quantity, market.fees)
+    if config.entry_style is EntryStyle.MARKET:
+        budget = floor_to(walk.cost, BUDGET_STEP)
+        price = limit
+        refusal = minimum_refusal(budget * MICRO // limit, budget, market.minimum_size)
+    else:
+        budget = 0
+        price = market.price_at_or_above(walk.worst)
+        refusal = minimum_refusal(quantity, walk.cost, market.minimum_size)
+    if refusal:
+        return _skip(view, prior, fused, offer, SkipReason.LIQUIDITY, detail=refusal)
+    return Evaluation(
+        action=Action.ENTER,
+        reason=ENTER_REASON,
+        fair_value_up=_fair_value(view, fused),
+        fused=fused,
+        inputs=_inputs(view, prior, offer),
+        outcome=offer.outcome,
+        edge=(offer.q * walk.quantity - walk.cost - walk.fee) / walk.cost,
+        price=price,
+        quantity=quantity,
+        budget=budget,
+    )
+
+
+def _size(view: MarketView, config: StrategyConfig, offer: _Offer, limit: MicroPrice) -> Sizing:
+    """Size at the best ask, and again at the worst price that this size would reach."""
+
+    def at(price: MicroPrice) -> Sizing:
+        return size_entry(
+            offer.q,
+            price,
+            view.market.fees,
+            view.market.minimum_size,
+            config.sizing,
+            bankroll=view.bankroll,
+            exposure_left=view.exposure_left,
+        )
+
+    sizing = at(offer.ask)
+    worst = walk_asks(offer.book, limit, sizing.quantity, view.market.fees).worst
+    return at(worst) if worst > offer.ask else sizing
+
+
+def _fair_value(view: MarketView, fused: Fused) -> float:
+    return fused.market_prior_p_up if view.fair_value_up is None else view.fair_value_up
+
+
+def _skip(
+    view: MarketView, prior: float | None, fused: Fused, offer: _Offer | None, reason: SkipReason, *, detail: str = ""
+) -> Evaluation:
+    return Evaluation(
+        action=Action.SKIP,
+        reason=reason.value,
+        detail=detail,
+        fair_value_up=_fair_value(view, fused),
+        fused=fused,
+        inputs=_inputs(view, prior, offer),
+        outcome=None if offer is None else offer.outcome,
+        edge=0.0 if offer is None else offer.edge,
+    )
+
+
+def _inputs(view: MarketView, prior: float | None, offer: _Offer | None) -> tuple[tuple[str, Scalar], ...]:
+    return (
+        ("average_e8", view.average),
+        ("bankroll", view.bankroll),
+        ("best_edge", None if offer is None else offer.edge),
+        ("down_ask", view.down_book.best_ask),
+        ("down_bid", view.down_book.best_bid),
+        ("exposure_left", view.exposure_left),
+        ("fair_value_confidence", view.fair_value_confidence),
+        ("fair_value_up", view.fair_value_up),
+        ("fee_rate_ppm", view.market.fees.rate_ppm),
+        ("market_prior_p_up", prior),
+        ("momentum_bias", view.momentum.bias),
+        ("momentum_llr", view.momentum.llr),
+        ("price_age_s", view.price_age_s),
+        ("price_e8", view.price),
+        ("price_to_beat_e8", view.price_to_beat),
+        ("seconds_left", view.seconds_left),
+        ("settlement_price_e8", view.settlement_price),
+        ("sigma", view.sigma),
+        ("up_ask", view.up_book.best_ask),
+        ("up_bid", view.up_book.best_bid),
+    )

@@ -1,0 +1,66 @@
+"""What one signal says about one market at one moment.
+
+What lives here: the value type that every signal returns, and the log-odds arithmetic that
+signals and fusion share. What must not: any market data, weights or decisions.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+LOWEST_PROBABILITY: Final = 0.005
+HIGHEST_PROBABILITY: Final = 0.995
+"""Probabilities are clamped into this range before they meet a logarithm: no input is ever that sure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Evidence towards Up or Down, relative to what the market's price already says.
+
+    `bias` is signed in [-1, 1] towards Up, `confidence` in [0, 1] is the quality of the
+    inputs (not the size of the move), `llr` is ln P(s|Up)/P(s|Down). A signal without data
+    has `llr` None: it moves nothing and lowers the fused confidence.
+    """
+
+    name: str
+    bias: float
+    confidence: float
+    llr: float | None
+
+    @property
+    def is_missing(self) -> bool:
+        """True when the signal had no data."""
+        return self.llr is None
+
+
+def missing(name: str) -> Signal:
+    """Return the signal `name` without data."""
+    return Signal(name, 0.0, 0.0, None)
+
+
+def clamp(value: float, low: float, high: float) -> float:
+    """Return `value` moved into [low, high]."""
+    return low if value < low else min(value, high)
+
+
+def clamp_probability(p: float) -> float:
+    """Return `p` moved into [0.005, 0.995]."""
+    return clamp(p, LOWEST_PROBABILITY, HIGHEST_PROBABILITY)
+
+
+def logit(p: float) -> float:
+    """Return ln(p / (1 - p)) of a clamped probability."""
+    q = clamp_probability(p)
+    return math.log(q / (1.0 - q))
+
+
+def logistic(x: float) -> float:
+    """Return 1 / (1 + e^-x), the inverse of `logit`."""
+    return 0.5 * (1.0 + math.tanh(0.5 * x))
+
+
+def bias_of(llr: float) -> float:
+    """Return evidence as a bias: what the log-likelihood ratio makes of an even prior, in [-1, 1]."""
+    return math.tanh(0.5 * llr)

@@ -1,0 +1,227 @@
+"""The built-in exchange's listings: a new market per coin and window, from listing to resolution.
+
+What lives here: when markets are listed, opened, stopped and resolved, the identifiers derived
+from their slugs, and the text of their rule. What must not: matching and accounts (`core`),
+quotes (`makers`), the wire (`gamma`).
+
+Rule: Up wins when the 60-second average of the settlement feed at the end is at or above the one
+at the start (a tie is Up). Trading stops at the end; the resolution follows a few seconds later,
+but waits while the feed is silent for longer than OUTAGE_LIMIT_S, and a hole of that length
+inside the averaged minute costs REVIEW_S more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from polystra.domain.units import MICRO, NS_PER_S, Nanos, PriceE8
+from polystra.exchange.agenda import Agenda
+from polystra.exchange.assets import Asset
+from polystra.exchange.core import ExchangeCore, MarketSpec
+from polystra.exchange.prices import AVERAGE_S, PricePath
+from polystra.exchange.schedule import close_of, next_open, slug_of, title_of
+
+LISTING_LEAD_S: Final = 600
+OUTAGE_LIMIT_S: Final = 45
+REVIEW_S: Final = 60
+METADATA_DELAY_S: Final = 70
+"""Gamma shows price to beat and final price only this long after the end (Polymarket docs: 1-2 minutes)."""
+
+REBATE_PERCENT: Final = 20
+"""Share of taker fees that the venue pays back to makers; shown, not paid here."""
+
+KEPT_CLOSED: Final = 400
+_RETRY_S: Final = 5
+_FIRST_GAMMA_ID: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class WorldMarket:
+    """A listed market; averages are 10^-8 dollars and None until known, `winner` until resolved."""
+
+    spec: MarketSpec
+    asset: Asset
+    gamma_id: int
+    start_average: PriceE8 | None = None
+    end_average: PriceE8 | None = None
+    resolved_at_ns: Nanos | None = None
+    needs_review: bool = False
+
+    @property
+    def up_won(self) -> bool | None:
+        """True when Up won, None before the resolution."""
+        if self.resolved_at_ns is None or self.start_average is None or self.end_average is None:
+            return None
+        return self.end_average >= self.start_average
+
+    def metadata_visible(self, now_ns: Nanos) -> bool:
+        """Tell whether price to beat and final price are public by now."""
+        return self.resolved_at_ns is not None and now_ns >= (self.spec.closes_at_s + METADATA_DELAY_S) * NS_PER_S
+
+
+def condition_id_of(slug: str) -> str:
+    """Return the condition id of a slug: `0x` and 64 hex digits."""
+    return "0x" + hashlib.sha256(f"condition:{slug}".encode()).hexdigest()
+
+
+def token_id_of(slug: str, outcome: str) -> str:
+    """Return the token id of a slug's outcome: a 256-bit integer in decimal."""
+    return str(int.from_bytes(hashlib.sha256(f"token:{slug}:{outcome}".encode()).digest(), "big"))
+
+
+def rule_text(asset: Asset) -> str:
+    """Return the market's description; it names the 60-second average that decides."""
+    pair = f"{asset.symbol}/USD"
+    return (
+        f'This market will resolve to "Up" if the {AVERAGE_S}-second time-weighted average price (TWAP) of '
+        f"{asset.name} at the end of the time range specified in the title is greater than or equal to the "
+        f"{AVERAGE_S}-second time-weighted average price (TWAP) at the beginning of that range. Otherwise, it will "
+        f'resolve to "Down".\n'
+        f"The resolution source for this market is information from Chainlink, specifically the {AVERAGE_S}-second "
+        f"TWAP of the {pair} data stream available at {asset.stream_url}.\n"
+        f"Please note that this market is about the price according to Chainlink data stream {pair}, not according "
+        f"to other sources or spot markets."
+    )
+
+
+class World:
+    """Lists, stops and resolves markets on an agenda.
+
+    `last_s` is the end of a recording: no market is listed that would end after it.
+    """
+
+    def __init__(
+        self,
+        core: ExchangeCore,
+        agenda: Agenda,
+        paths: Mapping[str, PricePath],
+        windows: Sequence[str],
+        *,
+        seed: int,
+        start_s: int,
+        last_s: int | None = None,
+    ) -> None:
+        self._core = core
+        self._agenda = agenda
+        self._paths = paths
+        self._last_s = last_s
+        self._rng = random.Random(f"{seed}:world")
+        self._on_listed: list[Callable[[WorldMarket, Nanos], None]] = []
+        self._closed: deque[str] = deque()
+        self._next_id = _FIRST_GAMMA_ID
+        self._by_slug: dict[str, WorldMarket] = {}
+        self._slug_by_condition: dict[str, str] = {}
+        self._slug_by_token: dict[str, str] = {}
+        self._slug_by_id: dict[str, str] = {}
+        self.settled_count = 0
+        start_ns = start_s * NS_PER_S
+        for window in windows:
+            for symbol in paths:
+                opens_at_s = next_open(window, start_s)
+                due_ns = max(start_ns, (opens_at_s - LISTING_LEAD_S) * NS_PER_S)
+                agenda.add(due_ns, partial(self._list, paths[symbol].asset, window, opens_at_s))
+
+    def on_listed(self, callback: Callable[[WorldMarket, Nanos], None]) -> None:
+        """Call `callback` for every market when it is listed."""
+        self._on_listed.append(callback)
+
+    def path_of(self, market: WorldMarket) -> PricePath:
+        """Return the price path that the market resolves on."""
+        return self._paths[market.asset.symbol]
+
+    def markets(self) -> Iterator[WorldMarket]:
+        """Yield all markets still kept, in the order of listing."""
+        yield from self._by_slug.values()
+
+    def by_slug(self, slug: str) -> WorldMarket | None:
+        """Return the market with a slug."""
+        return self._by_slug.get(slug)
+
+    def by_condition(self, condition_id: str) -> WorldMarket | None:
+        """Return the market with a condition id."""
+        return self._by_slug.get(self._slug_by_condition.get(condition_id.lower(), ""))
+
+    def by_token(self, token_id: str) -> WorldMarket | None:
+        """Return the market that a token belongs to."""
+        return self._by_slug.get(self._slug_by_token.get(token_id, ""))
+
+    def by_id(self, gamma_id: str) -> WorldMarket | None:
+        """Return the market with a Gamma id."""
+        return self._by_slug.get(self._slug_by_id.get(gamma_id, ""))
+
+    def _list(self, asset: Asset, window: str, opens_at_s: int, now_ns: Nanos) -> None:
+        closes_at_s = close_of(window, opens_at_s)
+        if self._last_s is not None and closes_at_s > self._last_s:
+            return
+        slug = slug_of(asset, window, opens_at_s)
+        spec = MarketSpec(
+            condition_id=condition_id_of(slug),
+            slug=slug,
+            question=title_of(asset, window, opens_at_s),
+            symbol=asset.symbol,
+            window=window,
+            up_token=token_id_of(slug, "Up"),
+            down_token=token_id_of(slug, "Down"),
+            opens_at_s=opens_at_s,
+            closes_at_s=closes_at_s,
+            listed_at_s=now_ns // NS_PER_S,
+        )
+        market = WorldMarket(spec=spec, asset=asset, gamma_id=self._next_id)
+        self._next_id += 1
+        self._remember(market)
+        self._core.list_market(spec, now_ns)
+        self._agenda.add(opens_at_s * NS_PER_S, partial(self._open, market))
+        self._agenda.add(closes_at_s * NS_PER_S, partial(self._stop, market))
+        due_ns = max(now_ns, (closes_at_s - LISTING_LEAD_S) * NS_PER_S)
+        self._agenda.add(due_ns, partial(self._list, asset, window, closes_at_s))
+        for callback in self._on_listed:
+            callback(market, now_ns)
+
+    def _remember(self, market: WorldMarket) -> None:
+        spec = market.spec
+        self._by_slug[spec.slug] = market
+        self._slug_by_condition[spec.condition_id] = spec.slug
+        self._slug_by_token[spec.up_token] = spec.slug
+        self._slug_by_token[spec.down_token] = spec.slug
+        self._slug_by_id[str(market.gamma_id)] = spec.slug
+
+    def _forget(self, slug: str) -> None:
+        market = self._by_slug.pop(slug)
+        del self._slug_by_condition[market.spec.condition_id]
+        del self._slug_by_token[market.spec.up_token]
+        del self._slug_by_token[market.spec.down_token]
+        del self._slug_by_id[str(market.gamma_id)]
+
+    def _open(self, market: WorldMarket, now_ns: Nanos) -> None:
+        del now_ns
+        market.start_average = self.path_of(market).average(market.spec.opens_at_s)
+
+    def _stop(self, market: WorldMarket, now_ns: Nanos) -> None:
+        self._core.stop_trading(market.spec.condition_id, now_ns)
+        path, closes_at_s = self.path_of(market), market.spec.closes_at_s
+        market.end_average = path.average(closes_at_s)
+        market.needs_review = path.longest_hole_s(closes_at_s - AVERAGE_S + 1, closes_at_s) > OUTAGE_LIMIT_S
+        delay_ns = self._rng.randint(4_000, 12_000) * 1_000_000
+        self._agenda.add(now_ns + delay_ns, partial(self._resolve, market))
+
+    def _resolve(self, market: WorldMarket, now_ns: Nanos) -> Nanos | None:
+        path = self.path_of(market)
+        if self._last_s is None or now_ns // NS_PER_S <= self._last_s:
+            if path.silence_s(now_ns // NS_PER_S) > OUTAGE_LIMIT_S:
+                return now_ns + _RETRY_S * NS_PER_S
+            if market.needs_review:
+                market.needs_review = False
+                return now_ns + REVIEW_S * NS_PER_S
+        market.resolved_at_ns = now_ns
+        self._core.resolve(market.spec.condition_id, MICRO if market.up_won else 0, now_ns)
+        self.settled_count += 1
+        self._closed.append(market.spec.slug)
+        if len(self._closed) > KEPT_CLOSED:
+            self._forget(self._closed.popleft())
+        return None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from polystra.domain.book import OrderBook
+from polystra.domain.book import Level, OrderBook
 from polystra.domain.units import MICRO
 from polystra.engine.strategy.signal import Signal, bias_of, clamp, clamp_probability, logistic, logit, missing
 
@@ -106,24 +106,29 @@ def fuse(prior: float, signals: Sequence[Signal], weights: FusionWeights, fusion
 
 
 def market_prior(up: OrderBook, down: OrderBook, *, microprice: bool = False) -> float | None:
-    """Return the market's own P(Up), clamped to [0.005, 0.995]: the mean of what both books say.
+    """Return the market's own P(Up), clamped to [0.005, 0.995]: the middle of the two books taken as one.
 
-    An empty side counts as 0 or 1, as in the venue's own top of book; two empty books say nothing.
+    A bid for Down is an offer of Up. A side that is empty in both books counts as 0 or 1; two
+    empty books say nothing. With `microprice` the middle leans to the side with less size.
     """
-    up_says = _middle(up, microprice=microprice)
-    down_says = _middle(down, microprice=microprice)
-    if up_says is None:
-        return None if down_says is None else clamp_probability(1.0 - down_says)
-    if down_says is None:
-        return clamp_probability(up_says)
-    return clamp_probability(0.5 * (up_says + 1.0 - down_says))
-
-
-def _middle(book: OrderBook, *, microprice: bool) -> float | None:
-    bid, ask = book.best_bid, book.best_ask
-    if bid is None and ask is None:
+    bids = [(price, size) for price, size in (_bid(up), _mirrored(_ask(down))) if size > 0]
+    asks = [(price, size) for price, size in (_ask(up), _mirrored(_bid(down))) if size > 0]
+    if not bids and not asks:
         return None
-    if microprice and bid is not None and ask is not None:
-        bid_size, ask_size = book.bids[bid], book.asks[ask]
-        return (bid * ask_size + ask * bid_size) / (bid_size + ask_size) / MICRO
-    return ((bid or 0) + (MICRO if ask is None else ask)) / (2.0 * MICRO)
+    bid, bid_size = max(bids, default=(0, 0))
+    ask, ask_size = min(asks, default=(MICRO, 0))
+    if microprice and bid_size and ask_size:
+        return clamp_probability((bid * ask_size + ask * bid_size) / (bid_size + ask_size) / MICRO)
+    return clamp_probability((bid + ask) / (2.0 * MICRO))
+
+
+def _bid(book: OrderBook) -> Level:
+    return (0, 0) if book.best_bid is None else (book.best_bid, book.bids[book.best_bid])
+
+
+def _ask(book: OrderBook) -> Level:
+    return (MICRO, 0) if book.best_ask is None else (book.best_ask, book.asks[book.best_ask])
+
+
+def _mirrored(level: Level) -> Level:
+    return MICRO - level[0], level[1]

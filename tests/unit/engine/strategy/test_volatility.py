@@ -1,0 +1,91 @@
+import math
+from random import Random
+
+import pytest
+
+from polystra.domain.units import E8
+from polystra.engine.strategy.volatility import RealisedVolatility, VolatilityRules, rules_for
+
+OPEN = VolatilityRules(floor=0.0, cap=1.0)
+
+
+def walk(volatility: RealisedVolatility, sigma: float, seconds: int, seed: int = 1, jump_at: int = -1) -> None:
+    rng = Random(seed)
+    log_price = math.log(60_000 * E8)
+    for second in range(seconds):
+        log_price += rng.gauss(0.0, sigma) + (0.01 if second == jump_at else 0.0)
+        volatility.observe(second, round(math.exp(log_price)))
+
+
+def test_a_random_walk_gives_back_its_volatility():
+    estimates: list[float] = []
+    for seed in range(8):
+        volatility = RealisedVolatility(OPEN)
+        walk(volatility, 5e-5, 1500, seed)
+        estimates.append(volatility.sigma or 0.0)
+    assert sum(estimates) / len(estimates) == pytest.approx(5e-5, rel=0.10)
+
+
+def test_nothing_is_said_before_sixty_returns():
+    volatility = RealisedVolatility(OPEN)
+    for second in range(69):
+        volatility.observe(second, 100 * E8 + second)
+    assert volatility.samples == 59
+    assert volatility.sigma is None
+    volatility.observe(69, 100 * E8)
+    assert volatility.sigma is not None
+
+
+def test_one_jump_does_not_dominate():
+    plain, jumped = RealisedVolatility(OPEN), RealisedVolatility(OPEN)
+    walk(plain, 5e-5, 700)
+    walk(jumped, 5e-5, 700, jump_at=600)
+    assert plain.sigma is not None
+    assert jumped.sigma is not None
+    raw = 0.01 / math.sqrt(260)  # what plain realised variance would make of the jump alone
+    assert jumped.sigma < 0.5 * raw
+    assert jumped.sigma < 6 * plain.sigma
+
+
+def test_floor_and_cap_hold():
+    quiet, wild = (RealisedVolatility(VolatilityRules(floor=2e-5, cap=1e-3)) for _ in range(2))
+    for second in range(200):
+        quiet.observe(second, 100 * E8)
+        wild.observe(second, (100 + 50 * (second // 5 % 2)) * E8)
+    assert quiet.sigma == 2e-5
+    assert wild.sigma == 1e-3
+
+
+def test_a_hole_in_the_feed_gives_no_return():
+    volatility = RealisedVolatility(OPEN)
+    for second in [*range(11), *range(20, 30)]:
+        volatility.observe(second, 100 * E8)
+    assert volatility.samples == 1
+    volatility.observe(30, 100 * E8)
+    assert volatility.samples == 2
+
+
+def test_the_past_and_nonsense_are_ignored():
+    volatility = RealisedVolatility(OPEN)
+    for second in range(11):
+        volatility.observe(second, 100 * E8)
+    volatility.observe(5, 1)
+    volatility.observe(10, 1)
+    volatility.observe(11, 0)
+    assert volatility.samples == 1
+
+
+def test_memory_of_old_returns_fades_with_the_half_life():
+    volatility = RealisedVolatility(VolatilityRules(floor=0.0, cap=1.0, half_life_s=10.0))
+    rng = Random(2)
+    price = 1e10
+    for second in range(800):
+        price *= math.exp(rng.gauss(0.0, 1e-3 if second < 400 else 1e-5))
+        volatility.observe(second, round(price))
+    assert volatility.sigma is not None
+    assert volatility.sigma < 3e-5
+
+
+def test_every_symbol_has_rules():
+    assert rules_for("BTC").floor == 20e-6
+    assert rules_for("DOGE") == VolatilityRules()

@@ -1,0 +1,91 @@
+"""The logbook: every name that a log line may carry, with what it means.
+
+What lives here: names (`noun.past_verb`) and meanings, nothing else. What must not: calls
+to a logger. A name is part of the interface: people search and alert by it, so renaming
+one is a line in the changelog. INFO is the story of the money, DEBUG is traffic, WARNING
+is degraded but safe, ERROR means that a person has to look.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Self
+
+
+class LogEvent(StrEnum):
+    """The name of a log line; `meaning` says in one line what has happened."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Self:
+        """Make a member that is the text `value` and knows its meaning."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    APP_STARTED = "app.started", "the program runs; mode, account and seed are named"
+    APP_FAILED = "app.failed", "the program ends because of an error that a person has to see"
+    SETTINGS_LOADED = "settings.loaded", "the settings were read and are valid"
+    STORE_OPENED = "store.opened", "the database is open and belongs to this mode and account"
+    STORE_MIGRATED = "store.migrated", "the schema is up to date; from and to are its versions"
+    STORE_LOCKED = "store.locked", "this process alone holds the database"
+    STORE_COMMIT_SLOWED = "store.commit_slowed", "a commit took longer than it should"
+    RULES_LISTED = "rules.listed", "the position rules that are on, and those that are off"
+    LIBRARY_LOGGED = "library.logged", "a third-party library wrote a warning or an error"
+
+    RECONCILE_STARTED = "reconcile.started", "our orders, fills and balances are compared with the venue's"
+    RECONCILE_COMPLETED = "reconcile.completed", "our books and the venue's agree, with what was changed for it"
+    RECONCILE_MISMATCHED = "reconcile.mismatched", "our books and the venue's differ; the evidence is named"
+    BALANCE_OBSERVED = "balance.observed", "the venue told the account's collateral or a token's balance"
+
+    STREAM_CONNECTED = "stream.connected", "a websocket is connected and subscribed"
+    STREAM_LOST = "stream.lost", "a websocket broke; it reconnects by itself"
+    STREAM_RECOVERED = "stream.recovered", "what a broken stream missed was read by REST"
+    MESSAGE_UNREADABLE = "message.unreadable", "a message of the venue could not be decoded and was counted"
+    BOOK_RESYNCED = "book.resynced", "a local book differed from the stream and was read anew"
+    CLOCK_DRIFTED = "clock.drifted", "our clock and the venue's differ by more than is allowed"
+
+    MARKET_LISTED = "market.listed", "a market was found that we trade"
+    MARKET_REFUSED = "market.refused", "a market was found whose rule or grid is not known"
+    MARKET_OPENED = "market.opened", "a market's window began; the price to beat is known"
+    MARKET_RESOLVED = "market.resolved", "a market's outcome is known"
+
+    DECISION_MADE = "decision.made", "a market was evaluated: enter or skip, and why"
+    INTENT_DENIED = "intent.denied", "an order was wished for and refused before signing"
+    ENTRIES_BLOCKED = "entries.blocked", "no new entry is made until the cause is gone"
+    ENTRIES_ALLOWED = "entries.allowed", "the cause is gone; entries are made again"
+
+    ORDER_SUBMITTED = "order.submitted", "an order's intent is committed and the order leaves"
+    ORDER_ACKNOWLEDGED = "order.acknowledged", "the venue has the order under the id that we expected"
+    ORDER_REFUSED = "order.refused", "the venue said no; nothing changed there"
+    ORDER_IN_DOUBT = "order.in_doubt", "the venue's answer is unknown; the order is looked up by its id"
+    ORDER_RESOLVED = "order.resolved", "an order in doubt was found or proved absent"
+    ORDER_ID_MISMATCHED = "order.id_mismatched", "the venue returned another id than ours; trading stops"
+    ORDER_CANCEL_REQUESTED = "order.cancel_requested", "a cancel leaves"
+    ORDER_CANCELED = "order.canceled", "the order is off the book; what was filled stays"
+    ORDER_FILLED = "order.filled", "the order is wholly filled"
+    ORDER_EXPIRED = "order.expired", "the order's time ran out at the venue"
+
+    FILL_BOOKED = "fill.booked", "an execution is in the ledger, once; it is provisional"
+    FILL_CONFIRMED = "fill.confirmed", "an execution is final on the chain"
+    FILL_FAILED = "fill.failed", "an execution failed on the chain and was posted back"
+
+    POSITION_OPENED = "position.opened", "shares of an outcome are held"
+    POSITION_CLOSED = "position.closed", "the last share was sold; the profit or loss is realised"
+    POSITION_SETTLED = "position.settled", "a held outcome paid out or expired worthless"
+    POSITION_FROZEN = "position.frozen", "a position contradicts the venue; nothing is done until a person looks"
+    EXIT_PLACED = "exit.placed", "a take-profit rests on the book"
+    EXIT_ARMED = "exit.armed", "an exit is watched by the daemon"
+    EXIT_DISARMED = "exit.disarmed", "an exit is no longer watched; the position is held to resolution"
+    STOP_FIRED = "stop.fired", "the best bid reached the stop; what is left is sold"
+    TAKE_PROFIT_FIRED = "take_profit.fired", "the best bid reached the watched target; what is left is sold"
+
+    SHUTDOWN_STARTED = "shutdown.started", "the program was asked to stop; entries are cancelled"
+    SHUTDOWN_COMPLETED = "shutdown.completed", "the program stopped; what is left open is named"
+
+    EXCHANGE_STARTED = "exchange.started", "the built-in exchange listens; its URLs are named"
+    EXCHANGE_STOPPED = "exchange.stopped", "the built-in exchange wrote its books and stopped"
+    PRICES_LOADED = "prices.loaded", "a recorded or generated price series is ready"
+    SIM_COMPLETED = "sim.completed", "the simulation ended; markets settled and the hash of the facts are named"
+    REPORT_CHECKED = "report.checked", "ledger, orders and the exchange's books were compared"

@@ -6,6 +6,7 @@ fee that belongs to them. What must not: books, quotes, anything that changes by
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -61,9 +62,19 @@ class FeeSchedule:
     exponent: int = 1
 
     def taker_fee(self, price: MicroPrice, quantity: MicroShares) -> MicroDollars:
-        """Fee in micro-dollars for one fill, rounded half up to five decimals (Polymarket CLOB docs, fees)."""
-        spread = price * (MICRO - price)
-        numerator = quantity * self.rate_ppm * int(spread**self.exponent)
+        """Fee in micro-dollars for a taker trade at one price."""
+        return self.trade_fee(((price, quantity),))
+
+    def trade_fee(self, legs: Iterable[tuple[MicroPrice, MicroShares]]) -> MicroDollars:
+        """Fee in micro-dollars for one taker trade over its (price, quantity) legs.
+
+        Rounded once for the trade, half up, to five decimals; the venue does not document the
+        direction, nor whether it rounds per trade or per leg (Polymarket CLOB docs, fees), so
+        reconciliation books what was really charged.
+        """
+        numerator = sum(
+            quantity * self.rate_ppm * int((price * (MICRO - price)) ** self.exponent) for price, quantity in legs
+        )
         denominator = MICRO * int(MICRO ** (2 * self.exponent)) * FEE_STEP
         return (2 * numerator + denominator) // (2 * denominator) * FEE_STEP
 

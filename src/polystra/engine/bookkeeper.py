@@ -193,12 +193,20 @@ def _cash_of(report: FillReport) -> MicroDollars:
     return rounded(report.price, report.quantity)
 
 
+def _maker_cash(report: FillReport, track: OrderTrack) -> MicroDollars:
+    """What a resting order moves: over its life floor(price x filled), so each fill is the step to its new total.
+
+    (Polymarket contracts: counter amount = floor(filled x taker amount / maker amount).)
+    """
+    filled = track.order.filled
+    return notional_floor(report.price, filled + report.quantity) - notional_floor(report.price, filled)
+
+
 def _fee(report: FillReport, market: MarketState) -> MicroDollars:
     """The taker fee that the market's schedule predicts, per maker leg where the legs are told."""
     if report.liquidity is Liquidity.MAKER:
         return 0
-    legs = report.legs or ((report.price, report.quantity),)
-    return sum(market.market.fees.taker_fee(price, quantity) for price, quantity in legs)
+    return market.market.fees.trade_fee(report.legs or ((report.price, report.quantity),))
 
 
 def _fill_of(report: FillReport, track: OrderTrack, market: MarketState | None, now_ns: int) -> Fill:
@@ -213,7 +221,7 @@ def _fill_of(report: FillReport, track: OrderTrack, market: MarketState | None, 
         side=report.side,
         price=report.price,
         quantity=report.quantity,
-        cash=_cash_of(report),
+        cash=_cash_of(report) if report.liquidity is Liquidity.TAKER else _maker_cash(report, track),
         fee=0 if market is None else _fee(report, market),
         liquidity=report.liquidity,
         status=report.status,

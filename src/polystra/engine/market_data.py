@@ -56,6 +56,8 @@ class MarketData:
                 continue
             book = market.books[change.token_id]
             if not book.in_sync:
+                if book.updated_at_ns:
+                    self._resync(market, change.token_id, "changes without a snapshot", turn)
                 continue
             book.set_level(change.side, change.price, change.size, turn.now_ns)
             touched[change.token_id] = (market, book, change.best_bid, change.best_ask)

@@ -1,0 +1,150 @@
+"""The daemon: load, reconcile, run, stop. Puts the shell's parts together around one engine.
+
+What lives here: the order of start-up and shutdown. What must not: names of concrete
+adapters (see the composition root), trading decisions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from polystra.domain.events import StopMode, StopRequested
+from polystra.engine.config import EngineConfig
+from polystra.engine.core import Engine
+from polystra.ports.clock import Clock
+from polystra.ports.logbook import LogEvent
+from polystra.ports.signing import TermsSigner
+from polystra.ports.store import Store, StoredState
+from polystra.ports.venue import EventStream, MarketDiscovery, TokenStream, TradingVenue
+from polystra.runtime.inbox import Inbox
+from polystra.runtime.log import Log
+from polystra.runtime.loop import EngineLoop
+from polystra.runtime.outbox import Outbox
+from polystra.runtime.supervisor import supervise
+from polystra.runtime.timers import Timers
+
+OUTBOX_WORKERS: Final = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the composition root hands over."""
+
+    config: EngineConfig
+    store: Store
+    signer: TermsSigner
+    clock: Clock
+    venue: TradingVenue
+    discovery: MarketDiscovery
+    market_stream: TokenStream
+    streams: Mapping[str, EventStream]
+    log: Log
+    stop_mode: StopMode = StopMode.KEEP_EXITS
+    beside: Mapping[str, Coroutine[Any, Any, None]] = field(default_factory=dict)
+    """Further eternal tasks, e.g. the built-in exchange."""
+    handle_signals: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSummary:
+    """How a run ended. `digest` is the SHA-256 over its facts."""
+
+    reason: str
+    left_open: tuple[str, ...]
+    settled_markets: int
+    facts: int
+    steps: int
+    requests: int
+    digest: str
+
+
+class Daemon:
+    """One run of one account."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._engine = Engine(parts.config)
+        self._inbox = Inbox()
+
+    async def run(self) -> RunSummary:
+        """Run until a signal, the end of a limited run, or a bug."""
+        parts = self._parts
+        restore(self._engine, await parts.store.load())
+        timers = Timers(parts.clock, self._inbox)
+        outbox = Outbox(
+            venue=parts.venue,
+            discovery=parts.discovery,
+            market_stream=parts.market_stream,
+            clock=parts.clock,
+            inbox=self._inbox,
+            log=parts.log,
+        )
+        loop = EngineLoop(
+            engine=self._engine,
+            store=parts.store,
+            signer=parts.signer,
+            clock=parts.clock,
+            inbox=self._inbox,
+            outbox=outbox,
+            timers=timers,
+            log=parts.log,
+        )
+        if parts.handle_signals:
+            self._listen_for_signals()
+        eternal: dict[str, Coroutine[Any, Any, None]] = dict(parts.beside)
+        eternal["timers"] = timers.run()
+        eternal["market stream"] = parts.market_stream.run(self._inbox.put)
+        for name, stream in parts.streams.items():
+            eternal[f"{name} stream"] = stream.run(self._inbox.put)
+        for number in range(OUTBOX_WORKERS):
+            eternal[f"outbox {number + 1}"] = outbox.run()
+        finish = await supervise(loop.run(), eternal)
+        summary = RunSummary(
+            reason=finish.reason,
+            left_open=finish.left_open,
+            settled_markets=self._engine.state.settled_markets,
+            facts=loop.digest.facts,
+            steps=loop.steps,
+            requests=outbox.requests,
+            digest=loop.digest.hexdigest(),
+        )
+        parts.log.info(
+            LogEvent.SHUTDOWN_COMPLETED, reason=summary.reason, left_open="; ".join(summary.left_open) or "nothing"
+        )
+        return summary
+
+    def stop(self, reason: str) -> None:
+        """Ask for an orderly stop."""
+        self._inbox.put(StopRequested(mode=self._parts.stop_mode, reason=reason))
+
+    def _listen_for_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with suppress(NotImplementedError):
+                loop.add_signal_handler(number, self._signalled, number)
+
+    def _signalled(self, number: signal.Signals) -> None:
+        """First signal: stop in order. A second one kills, because the handlers are gone by then."""
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(each)
+        self.stop(f"signal {number.name}")
+
+
+def restore(engine: Engine, stored: StoredState) -> None:
+    """Give the engine what the store holds of the last run."""
+    engine.restore(
+        markets=[(each.market, each.price_to_beat) for each in stored.markets if not each.resolved],
+        orders=[(each.order, each.signed) for each in stored.orders],
+        fills=stored.fills,
+        postings=stored.postings,
+        positions=stored.positions,
+        next_order_number=stored.next_order_number,
+        next_decision_id=stored.next_decision_id,
+        last_fill_ns=stored.last_fill_ns,
+    )

@@ -1,0 +1,141 @@
+"""The engine's loop: take, step, sign, commit, release. The one writer of trading state.
+
+A batch of waiting inputs is stepped through, its facts are committed in one transaction,
+and only then its effects are released (no order leaves before its intent is durable). An
+intent is signed between step and commit: its order id and bytes are part of the batch.
+Inputs that come in meanwhile form the next batch: that is the group commit.
+
+The digest is a SHA-256 over every committed fact in order: two runs with the same inputs
+and seed print the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import msgspec
+
+from polystra.domain.errors import StoreBusy
+from polystra.domain.events import OrderSigned, SigningFailed
+from polystra.domain.facts import Fact
+from polystra.engine import effects as fx
+from polystra.engine.core import Engine
+from polystra.engine.state import Turn
+from polystra.ports.clock import Clock
+from polystra.ports.logbook import LogEvent
+from polystra.ports.signing import TermsSigner
+from polystra.ports.store import Store
+from polystra.runtime.fact_log import FactLog
+from polystra.runtime.inbox import Inbox
+from polystra.runtime.log import Log
+from polystra.runtime.outbox import Outbox
+from polystra.runtime.timers import Timers
+
+_BATCH = 256
+_BUSY_PAUSE_S = 0.5
+
+
+class FactDigest:
+    """A running hash of facts."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._encoder = msgspec.msgpack.Encoder()
+        self.facts = 0
+
+    def add(self, facts: Sequence[Fact]) -> None:
+        """Add facts in their order."""
+        for fact in facts:
+            self._hash.update(type(fact).__name__.encode())
+            self._hash.update(self._encoder.encode(fact))
+            self.facts += 1
+
+    def hexdigest(self) -> str:
+        """The hash so far."""
+        return self._hash.hexdigest()
+
+
+class EngineLoop:
+    """See the module docstring."""
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        store: Store,
+        signer: TermsSigner,
+        clock: Clock,
+        inbox: Inbox,
+        outbox: Outbox,
+        timers: Timers,
+        log: Log,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._signer = signer
+        self._clock = clock
+        self._inbox = inbox
+        self._outbox = outbox
+        self._timers = timers
+        self._log = log
+        self._fact_log = FactLog(log)
+        self._facts: list[Fact] = []
+        self._effects: list[fx.Effect] = []
+        self.digest = FactDigest()
+        self.finish: fx.Finish | None = None
+        self.steps = 0
+
+    async def run(self) -> fx.Finish:
+        """Work until the engine says that the run is finished; returns its last word."""
+        self._absorb(self._engine.start(self._clock.now_ns()))
+        await self._commit()
+        while self.finish is None:
+            for event in await self._inbox.take(_BATCH):
+                self.steps += 1
+                self._absorb(self._engine.step(event, self._clock.now_ns()))
+            await self._commit()
+        return self.finish
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _absorb(self, turn: Turn) -> None:
+        """Collect a turn; sign its intents now, each answer being a turn of its own."""
+        self._facts += turn.facts
+        for effect in turn.effects:
+            match effect:
+                case fx.SignIntent():
+                    self._absorb(self._engine.step(self._sign(effect), turn.now_ns))
+                case fx.SetTimer():
+                    self._timers.set(effect.key, effect.due_ns)
+                case _:
+                    self._effects.append(effect)
+
+    def _sign(self, effect: fx.SignIntent) -> OrderSigned | SigningFailed:
+        try:
+            signed = self._signer.sign(effect.terms, salt=effect.salt, timestamp_ms=effect.timestamp_ms)
+        except ValueError as error:
+            return SigningFailed(client_order_id=effect.terms.client_order_id, reason=str(error))
+        return OrderSigned(signed=signed)
+
+    async def _commit(self) -> None:
+        """Make the batch durable, then release it. A busy store is waited for: nothing leaves meanwhile."""
+        facts, self._facts = self._facts, []
+        effects, self._effects = self._effects, []
+        if facts:
+            self.digest.add(facts)
+            busy = False
+            while True:
+                try:
+                    await self._store.commit(facts)
+                    break
+                except StoreBusy as error:
+                    if not busy:
+                        self._log.error(LogEvent.STORE_BUSY, error=str(error), held_effects=len(effects))
+                    busy = True
+                    await self._clock.sleep(_BUSY_PAUSE_S)
+            self._fact_log.write(facts)
+        self._outbox.release(effects)
+        for effect in effects:
+            if isinstance(effect, fx.Finish):
+                self.finish = effect

@@ -6,8 +6,8 @@ What lives here: the loop and `run`, the one entry. What must not: who listens w
 The same program with the same seed makes the same calls in the same order, under any
 PYTHONHASHSEED and on any machine: time jumps to the next timer when nothing is ready,
 latencies and the optional shuffle of tasks come from `random.Random(seed)`, executors run
-inline, and tasks hash by their number, so that sets of tasks (a `TaskGroup` has one) iterate
-alike in every process. With `shuffle_tasks` neighbouring steps of different tasks change
+inline, and tasks and futures hash by a number, so that sets of them (a `TaskGroup` has one)
+iterate alike in every process. With `shuffle_tasks` neighbouring steps of different tasks change
 places; plain callbacks never do, since the order of `call_soon` is documented.
 
 Not under the seed, because the libraries ask the system themselves:
@@ -16,6 +16,11 @@ Not under the seed, because the libraries ask the system themselves:
 - aiohttp's connection pool and DNS cache, which expire by real time: a run whose real duration
   exceeds them may dial again, so give `TCPConnector` a `keepalive_timeout` and `ttl_dns_cache`
   longer than any run, or dial IP literals;
+- sets of connections, which iterate by address: aiohttp closing a session with requests under
+  way, `connections` of websockets' server; keep an ordered registry to send to many;
+- tasks that a library makes without asking the loop, as aiohttp's eager ones on CPython 3.12 and
+  later: they run in order, but their default names count on from run to run, and those left over
+  at the end are cancelled in any order;
 - the garbage collector: leaving responses or asynchronous generators to it leaves their end to it.
 aiohttp's connector opens a socket object before it dials; it is never bound or connected, and
 closed as soon as the connection is made. TLS, datagrams, Unix sockets and processes do not exist here.
@@ -31,7 +36,7 @@ import socket
 import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator, Sequence
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from typing import Any, Final, TypeVar, TypeVarTuple
 
 from polystra.domain.errors import InvariantViolation
@@ -65,13 +70,28 @@ class NumberedTask(asyncio.Task[T]):
         *,
         number: int,
         loop: asyncio.AbstractEventLoop,
-        **options: Any,
+        **options: Any,  # noqa: ANN401 - they differ between versions
     ) -> None:
         self.number: Final = number
         super().__init__(coro, loop=loop, **options)
 
     def __hash__(self) -> int:
         return self.number
+
+
+class NumberedFuture(asyncio.Future[T]):
+    """A future that hashes by the order in which futures were first hashed, instead of by its address."""
+
+    __slots__ = ("_number",)
+
+    def __hash__(self) -> int:
+        try:
+            return self._number
+        except AttributeError:
+            loop = self.get_loop()
+            assert isinstance(loop, DeterministicLoop)  # the only one who makes them
+            self._number: int = loop.next_number()
+            return self._number
 
 
 class _Selector:
@@ -111,6 +131,7 @@ class DeterministicLoop(asyncio.BaseEventLoop):
         self._clock_resolution = _CLOCK_RESOLUTION_S
         self._selector = _Selector(self)
         self._task_count = 0
+        self._future_count = 0
         self._network = Network(self, self.chance)
         self._dialled: weakref.WeakKeyDictionary[socket.socket, MemoryTransport] = weakref.WeakKeyDictionary()
         self._signals: dict[int, Callable[[], object]] = {}
@@ -128,8 +149,8 @@ class DeterministicLoop(asyncio.BaseEventLoop):
             InvariantViolation: nothing is ready and no timer is set, so nothing can ever happen again.
         """
         if seconds is None:
-            waiting = sorted((task for task in asyncio.all_tasks(self)), key=hash)
-            names = ", ".join(task.get_name() for task in waiting[:_NAMES_IN_A_DEADLOCK])
+            waiting = sorted(task.get_name() for task in asyncio.all_tasks(self))
+            names = ", ".join(waiting[:_NAMES_IN_A_DEADLOCK])
             raise InvariantViolation(
                 f"deadlock at virtual second {self._now:.6f}: {len(waiting)} tasks wait, nothing is ready and no timer "
                 f"is set; the first are {names}; let what they wait for happen, or bound it with a timeout"
@@ -164,7 +185,7 @@ class DeterministicLoop(asyncio.BaseEventLoop):
         coro: Generator[Any, None, T] | Coroutine[Any, Any, T],
         *,
         name: object = None,
-        **options: Any,
+        **options: Any,  # noqa: ANN401 - they differ between versions
     ) -> NumberedTask[T]:
         """Return a task numbered in the order of creation, which also names it unless `name` does."""
         if self.is_closed():
@@ -172,6 +193,15 @@ class DeterministicLoop(asyncio.BaseEventLoop):
         self._task_count += 1
         number = self._task_count
         return NumberedTask(coro, number=number, loop=self, name=name or f"Task-{number}", **options)
+
+    def create_future(self) -> NumberedFuture[Any]:
+        """Return a future of this loop."""
+        return NumberedFuture(loop=self)
+
+    def next_number(self) -> int:
+        """Return the number of a future that is hashed for the first time."""
+        self._future_count += 1
+        return self._future_count
 
     def run_in_executor(self, executor: object, func: Callable[[*Ts], T], *args: *Ts) -> asyncio.Future[T]:
         """Call `func` on this thread, in a task of its own; no executor is used."""
@@ -316,7 +346,7 @@ class DeterministicLoop(asyncio.BaseEventLoop):
 
 def _is_task_step(handle: asyncio.Handle) -> bool:
     callback = handle._callback  # type: ignore[attr-defined]  # noqa: SLF001 - no public way to know
-    return isinstance(getattr(callback, "__self__", None), NumberedTask) and (
+    return isinstance(getattr(callback, "__self__", None), asyncio.Task) and (
         getattr(callback, "__name__", "") != "cancel"
     )
 

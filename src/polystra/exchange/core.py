@@ -124,9 +124,13 @@ class ExchangeCore:
         """Markets by condition id, in the order of listing."""
         return self._state.markets
 
-    def market(self, condition_id: str) -> Market | None:
-        """Return a market by its condition id."""
-        return self._state.markets.get(condition_id)
+    def market(self, condition_id: str) -> Market:
+        """Return a listed market.
+
+        Raises:
+            KeyError: no market with this condition id was listed.
+        """
+        return self._state.markets[condition_id]
 
     def market_of_token(self, token_id: str) -> Market | None:
         """Return the market that one of its tokens names."""

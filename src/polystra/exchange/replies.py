@@ -1,0 +1,79 @@
+"""How the exchange's handlers answer and whom they let in.
+
+What lives here: JSON replies and refusals, and the wrapper that checks the request proof (L2) before
+a private handler runs. What must not: any route.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from aiohttp import web
+
+from polystra.exchange.auth import UNAUTHORIZED, ApiKey, check_request_proof
+from polystra.exchange.core import ExchangeCore
+from polystra.exchange.model import Refusal
+from polystra.exchange.payloads import encode
+from polystra.ports.clock import Clock
+
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Api:
+    """A group of handlers around one exchange and one clock."""
+
+    def __init__(self, core: ExchangeCore, clock: Clock) -> None:
+        self._core = core
+        self._clock = clock
+
+    def now(self) -> int:
+        """Return the present instant after bringing the exchange up to it."""
+        now_ns = self._clock.now_ns()
+        self._core.advance(now_ns)
+        return now_ns
+
+    def private(self, handler: Callable[[Call], Awaitable[web.StreamResponse]]) -> Handler:
+        """Run `handler` only for requests with a valid proof; the others get 401."""
+
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            body = await request.read()
+            now_ns = self.now()
+            key = check_request_proof(
+                self._core.keys,
+                request.headers,
+                method=request.method,
+                path=request.rel_url.raw_path,
+                body=body,
+                now_ns=now_ns,
+                tolerance_s=self._core.config.clock_tolerance_s,
+            )
+            return refused(UNAUTHORIZED) if key is None else await handler(Call(request, key, body, now_ns))
+
+        return guarded
+
+
+class Call:
+    """One authenticated request; `now_ns` is when it was let in."""
+
+    __slots__ = ("body", "key", "now_ns", "request")
+
+    def __init__(self, request: web.Request, key: ApiKey, body: bytes, now_ns: int) -> None:
+        self.request = request
+        self.key = key
+        self.body = body
+        self.now_ns = now_ns
+
+    def query(self, name: str) -> str | None:
+        """Return a query parameter, None when it is missing or empty."""
+        return self.request.query.get(name) or None
+
+
+def json_reply(payload: object, status: int = 200) -> web.Response:
+    """Answer with compact JSON."""
+    return web.Response(body=encode(payload), status=status, content_type="application/json")
+
+
+def refused(refusal: Refusal) -> web.Response:
+    """Answer with the venue's error shape."""
+    return json_reply({"error": refusal.text}, refusal.status)

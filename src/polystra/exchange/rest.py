@@ -1,0 +1,41 @@
+"""The exchange's REST and websocket routes, and what all private calls have in common.
+
+What lives here: the table of routes, the request proof, the JSON of replies and refusals. What must
+not: rules (`core`, `intake`), payload shapes (`payloads`); the handlers are in `rest_public`,
+`rest_private`, `market_ws` and `user_ws`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from polystra.exchange import rest_private, rest_public
+from polystra.exchange.core import ExchangeCore
+from polystra.exchange.market_ws import MarketChannel
+from polystra.exchange.user_ws import UserChannel
+from polystra.ports.clock import Clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketLimits:
+    """Bounds of one websocket: frames queued for a slow reader, and silence before it is dropped."""
+
+    queued_frames: int = 2_048
+    silence_s: float = 30.0
+
+
+def routes(core: ExchangeCore, clock: Clock, limits: SocketLimits | None = None) -> list[web.RouteDef]:
+    """Return every route of the order-book API, bound to one exchange and one clock."""
+    bounds = limits or SocketLimits()
+    market = MarketChannel(core, clock, queued_frames=bounds.queued_frames, silence_s=bounds.silence_s)
+    user = UserChannel(core, clock, queued_frames=bounds.queued_frames, silence_s=bounds.silence_s)
+    return [
+        *rest_public.PublicApi(core, clock).routes(),
+        *rest_private.LoginApi(core, clock).routes(),
+        *rest_private.OrderApi(core, clock).routes(),
+        *rest_private.AccountApi(core, clock).routes(),
+        web.get("/ws/market", market.handle),
+        web.get("/ws/user", user.handle),
+    ]

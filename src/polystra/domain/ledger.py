@@ -202,12 +202,22 @@ class Ledger:
 
 
 def _content(posting: Posting) -> tuple[object, ...]:
+    """Everything that moves a sum; time, reason and evidence may differ between two tellings."""
     return (
         posting.kind,
+        posting.condition_id,
         posting.token_id,
+        posting.position_id,
         posting.pending_shares,
         posting.settled_shares,
         posting.pending_cash,
         posting.settled_cash,
         posting.claim,
+        posting.bought,
+        posting.bought_cost,
+        posting.sold,
+        posting.sold_proceeds,
+        posting.fee,
+        posting.resolved,
+        posting.payout,
     )

@@ -117,6 +117,7 @@ TRANSITIONS: Final = MappingProxyType(
         (_S.OPEN, _E.ACCEPT): _S.OPEN,
         (_S.OPEN, _E.OUTCOME_UNKNOWN): _S.OPEN,
         (_S.OPEN, _E.CANCEL_ASKED): _S.PENDING_CANCEL,
+        (_S.OPEN, _E.CANCEL_REFUSED): _S.IN_DOUBT,
         (_S.OPEN, _E.CANCEL): _S.CANCELED,
         (_S.OPEN, _E.EXPIRE): _S.EXPIRED,
         (_S.OPEN, _E.FILL_PARTIAL): _S.OPEN,

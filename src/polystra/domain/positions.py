@@ -6,7 +6,7 @@ PnL counts proceeds and payouts, less the cost of what was sold or resolved, les
 
 States: FLAT (nothing yet) -> OPEN -> EXITING (an exit works) -> CLOSED (sold out) or
 RESOLVED (the market paid); FROZEN from any of them when the venue contradicts us: only
-reconciliation or an operator leaves it.
+reconciliation, an operator or the market's resolution leaves it.
 """
 
 from __future__ import annotations

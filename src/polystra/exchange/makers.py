@@ -33,6 +33,9 @@ _LEVELS: Final = 3
 _KEEP_BEHIND_CENTS: Final = 5
 _STALE_CENTS: Final = 2
 _NEW_ORDERS_PER_ACT: Final = 3
+_GRID_NS: Final = 25_000_000
+"""Actions fall on a grid, so that the loop wakes once for several of them."""
+
 _MOOD_SD: Final = 0.16
 _MOOD_TIME_S: Final = 45.0
 
@@ -155,7 +158,7 @@ class MarketMaker:
         pause_ms = self._rng.randint(350, 850)
         if spec.opens_at_s - now_ns / NS_PER_S > QUIET_BEFORE_OPEN_S:
             pause_ms *= 12
-        return now_ns + pause_ms * 1_000_000
+        return (now_ns + pause_ms * 1_000_000) // _GRID_NS * _GRID_NS
 
     def filled(self, key: tuple[bool, int], size: int) -> None:
         """Take note of a fill of one of the resting orders."""
@@ -256,7 +259,8 @@ class NoiseTaker:
             return None
         if now_ns >= spec.opens_at_s * NS_PER_S:
             self._trade(now_ns)
-        return now_ns + int(self._rng.expovariate(1 / 2.5) * NS_PER_S) + 100_000_000
+        pause_ns = int(self._rng.expovariate(1 / 2.5) * NS_PER_S) + 100_000_000
+        return (now_ns + pause_ns) // _GRID_NS * _GRID_NS
 
     def _trade(self, now_ns: Nanos) -> None:
         rng = self._rng

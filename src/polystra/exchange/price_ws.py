@@ -34,6 +34,7 @@ _MAX_AUTH_FRAMES: Final = 8
 _MAX_FRAMES_PER_S: Final = 20
 _MAX_FRAME_BYTES: Final = 65_536
 _PING_EVERY_S: Final = 25.0
+_DRAINING: Final = 4003
 
 Subscription = tuple[str, str]
 """Channel and feed symbol."""
@@ -42,7 +43,8 @@ Subscription = tuple[str, str]
 class _Connection:
     """One client's state; frames wait as (channel, ts, flag, payload) until they get their number."""
 
-    def __init__(self) -> None:
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self.socket = socket
         self.authed = False
         self.auth_frames = 0
         self.subscriptions: set[Subscription] = set()
@@ -97,11 +99,16 @@ class PriceSocket:
                     payload = payload or _payload(channel, symbol, _point(value, second))
                     connection.outbox.put((channel, second * 1_000, False, payload))
 
+    async def close(self) -> None:
+        """Send every client away."""
+        for connection in list(self._connections.values()):
+            await connection.socket.close(code=_DRAINING)
+
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until it leaves."""
         socket = web.WebSocketResponse(heartbeat=_PING_EVERY_S, max_msg_size=_MAX_FRAME_BYTES)
         await socket.prepare(request)
-        connection = _Connection()
+        connection = _Connection(socket)
         self._count += 1
         number = self._count
         self._connections[number] = connection

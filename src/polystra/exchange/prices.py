@@ -132,10 +132,12 @@ class RecordedTicks:
             return None
         return first if left == right else first + (last - first) * (second - left) // (right - left)
 
-    def first_tick_at_or_after(self, second: int) -> PriceE8 | None:
-        """Return the tick that opens a run at `second` (carried back to before it)."""
-        found = self._series.at_or_after(second)
-        return None if found is None else self._series.tick(found)
+    def price_before(self, second: int) -> PriceE8 | None:
+        """Return what holds before `second`: a tick not long ago, else the next one, carried back."""
+        earlier, later = self._series.at_or_before(second), self._series.at_or_after(second)
+        if earlier is not None and second - earlier <= _CARRY_AHEAD_S:
+            return self._series.tick(earlier)
+        return None if later is None else self._series.tick(later)
 
 
 @dataclass(slots=True)
@@ -173,9 +175,9 @@ class PricePath:
 
     @classmethod
     def recorded(cls, asset: Asset, series: SymbolSeries, *, start_s: int) -> PricePath:
-        """A path of a recording; seconds before the tick at or after `start_s` repeat it if nothing precedes."""
+        """A path of a recording; where nothing precedes its first tick, that tick is carried back."""
         source = RecordedTicks(series)
-        return cls(asset, source, start_s=start_s, first_price=source.first_tick_at_or_after(start_s))
+        return cls(asset, source, start_s=start_s, first_price=source.price_before(start_s - _WARM_UP_S))
 
     def feed(self, second: int) -> PriceE8 | None:
         """Return the settlement feed's tick of `second`, None in a hole."""

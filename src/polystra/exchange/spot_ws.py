@@ -20,10 +20,12 @@ from polystra.exchange.outbox import Outbox
 
 _QUEUE_LIMIT: Final = 1_024
 _PING_EVERY_S: Final = 20.0
+_GOING_AWAY: Final = 1001
 
 
 class _Connection:
-    def __init__(self) -> None:
+    def __init__(self, socket: web.WebSocketResponse) -> None:
+        self.socket = socket
         self.streams: dict[str, None] = {}
         self.outbox: Outbox[str] = Outbox(_QUEUE_LIMIT)
 
@@ -48,11 +50,16 @@ class SpotSocket:
                 frame = frame or _trade(asset, price, size, at_ms, self._trade_ids[asset.symbol])
                 connection.outbox.put(frame)
 
+    async def close(self) -> None:
+        """Send every client away."""
+        for connection in list(self._connections.values()):
+            await connection.socket.close(code=_GOING_AWAY)
+
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until it leaves; a stream may be named in the path."""
         socket = web.WebSocketResponse(heartbeat=_PING_EVERY_S)
         await socket.prepare(request)
-        connection = _Connection()
+        connection = _Connection(socket)
         if "stream" in request.match_info:
             connection.streams[request.match_info["stream"].lower()] = None
         self._count += 1

@@ -91,9 +91,9 @@ def rule_text(asset: Asset) -> str:
 
 
 class World:
-    """Lists, stops and resolves markets on an agenda.
+    """Lists, stops and resolves markets on an agenda; call `start` once the listeners are set.
 
-    `last_s` is the end of a recording: no market is listed that would end after it.
+    `last_s` is the end of each coin's recording: no market is listed that would end after it.
     """
 
     def __init__(
@@ -101,16 +101,14 @@ class World:
         core: ExchangeCore,
         agenda: Agenda,
         paths: Mapping[str, PricePath],
-        windows: Sequence[str],
         *,
         seed: int,
-        start_s: int,
-        last_s: int | None = None,
+        last_s: Mapping[str, int] | None = None,
     ) -> None:
         self._core = core
         self._agenda = agenda
         self._paths = paths
-        self._last_s = last_s
+        self._last_s = last_s or {}
         self._rng = random.Random(f"{seed}:world")
         self._on_listed: list[Callable[[WorldMarket, Nanos], None]] = []
         self._closed: deque[str] = deque()
@@ -119,13 +117,48 @@ class World:
         self._slug_by_condition: dict[str, str] = {}
         self._slug_by_token: dict[str, str] = {}
         self._slug_by_id: dict[str, str] = {}
-        self.settled_count = 0
-        start_ns = start_s * NS_PER_S
+
+    def start(self, symbols: Sequence[str], windows: Sequence[str], start_s: int) -> None:
+        """Take over the markets that the core knows from an earlier run and plan the next ones.
+
+        The paths must not have been read beyond the opening of the oldest market taken over.
+        """
+        newest = self._adopt(start_s)
         for window in windows:
-            for symbol in paths:
-                opens_at_s = next_open(window, start_s)
-                due_ns = max(start_ns, (opens_at_s - LISTING_LEAD_S) * NS_PER_S)
-                agenda.add(due_ns, partial(self._list, paths[symbol].asset, window, opens_at_s))
+            for symbol in symbols:
+                opens_at_s = next_open(window, max(start_s, newest.get((symbol, window), -1) + 1))
+                due_s = max(start_s, opens_at_s - LISTING_LEAD_S)
+                self._agenda.add(due_s * NS_PER_S, partial(self._list, self._paths[symbol].asset, window, opens_at_s))
+
+    def _adopt(self, start_s: int) -> dict[tuple[str, str], int]:
+        """Rebuild the markets of an earlier run; returns the newest opening by coin and window."""
+        newest: dict[tuple[str, str], int] = {}
+        boundaries: list[tuple[int, bool, WorldMarket]] = []
+        for state in list(self._core.markets.values()):
+            spec = state.spec
+            if spec.symbol not in self._paths:
+                continue
+            key = (spec.symbol, spec.window)
+            newest[key] = max(newest.get(key, -1), spec.opens_at_s)
+            market = WorldMarket(spec=spec, asset=self._paths[spec.symbol].asset, gamma_id=self._next_id)
+            market.resolved_at_ns = state.resolved_ns
+            self._next_id += 1
+            self._remember(market)
+            boundaries += [(spec.opens_at_s, True, market), (spec.closes_at_s, False, market)]
+            if state.closed:
+                self._retire(market)
+        # In order of time, because a path forgets what lies far behind its newest second.
+        for second, is_start, market in sorted(boundaries, key=lambda boundary: boundary[:2]):
+            if second > start_s:
+                continue
+            average = self.path_of(market).average(second)
+            if is_start:
+                market.start_average = average
+            else:
+                market.end_average = average
+        for market in [market for market in self._by_slug.values() if market.resolved_at_ns is None]:
+            self._plan(market, start_s * NS_PER_S)
+        return newest
 
     def on_listed(self, callback: Callable[[WorldMarket, Nanos], None]) -> None:
         """Call `callback` for every market when it is listed."""
@@ -157,7 +190,7 @@ class World:
 
     def _list(self, asset: Asset, window: str, opens_at_s: int, now_ns: Nanos) -> None:
         closes_at_s = close_of(window, opens_at_s)
-        if self._last_s is not None and closes_at_s > self._last_s:
+        if closes_at_s > self._last_s.get(asset.symbol, closes_at_s):
             return
         slug = slug_of(asset, window, opens_at_s)
         spec = MarketSpec(
@@ -176,12 +209,18 @@ class World:
         self._next_id += 1
         self._remember(market)
         self._core.list_market(spec, now_ns)
-        self._agenda.add(opens_at_s * NS_PER_S, partial(self._open, market))
-        self._agenda.add(closes_at_s * NS_PER_S, partial(self._stop, market))
         due_ns = max(now_ns, (closes_at_s - LISTING_LEAD_S) * NS_PER_S)
         self._agenda.add(due_ns, partial(self._list, asset, window, closes_at_s))
-        for callback in self._on_listed:
-            callback(market, now_ns)
+        self._plan(market, now_ns)
+
+    def _plan(self, market: WorldMarket, now_ns: Nanos) -> None:
+        """Enter what lies ahead of a market and tell the crowd."""
+        if market.start_average is None:
+            self._agenda.add(market.spec.opens_at_s * NS_PER_S, partial(self._open, market))
+        self._agenda.add(max(now_ns, market.spec.closes_at_s * NS_PER_S), partial(self._stop, market))
+        if now_ns < market.spec.closes_at_s * NS_PER_S:
+            for callback in self._on_listed:
+                callback(market, now_ns)
 
     def _remember(self, market: WorldMarket) -> None:
         spec = market.spec
@@ -212,16 +251,19 @@ class World:
 
     def _resolve(self, market: WorldMarket, now_ns: Nanos) -> Nanos | None:
         path = self.path_of(market)
-        if self._last_s is None or now_ns // NS_PER_S <= self._last_s:
-            if path.silence_s(now_ns // NS_PER_S) > OUTAGE_LIMIT_S:
+        second = now_ns // NS_PER_S
+        if second <= self._last_s.get(market.asset.symbol, second):
+            if path.silence_s(second) > OUTAGE_LIMIT_S:
                 return now_ns + _RETRY_S * NS_PER_S
             if market.needs_review:
                 market.needs_review = False
                 return now_ns + REVIEW_S * NS_PER_S
         market.resolved_at_ns = now_ns
         self._core.resolve(market.spec.condition_id, MICRO if market.up_won else 0, now_ns)
-        self.settled_count += 1
+        self._retire(market)
+        return None
+
+    def _retire(self, market: WorldMarket) -> None:
         self._closed.append(market.spec.slug)
         if len(self._closed) > KEPT_CLOSED:
             self._forget(self._closed.popleft())
-        return None

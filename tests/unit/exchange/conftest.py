@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from polystra.exchange.core import CoreConfig, CoreEvent, ExchangeCore, MarketSpec, PlaceRequest, Placement
+from polystra.exchange.core import CoreConfig, CoreEvent, ExchangeCore, MarketSpec, Placement, PlaceRequest
 from polystra.exchange.model import NS_PER_S
 
 T0_S = 1_782_753_000

@@ -345,7 +345,24 @@ def test_cancelling_a_request_closes_its_connection_and_the_next_one_works():
     assert run(main(), seed=1) == (0, "done")
 
 
-@pytest.mark.parametrize("after_s", [0.0, 0.0005, 0.0015, 0.003])
+def test_a_connection_broken_while_it_is_dialled_fails_the_dial():
+    async def main() -> int:
+        runner = await started(answer)
+
+        def break_it() -> None:
+            (connection,) = the_loop().connections()
+            connection.abort()
+
+        asyncio.get_running_loop().call_later(0.0015, break_it)  # accepted, and not yet known to be
+        with pytest.raises(ConnectionResetError):
+            await asyncio.open_connection("127.0.0.1", 8080)
+        await runner.cleanup()
+        return len(the_loop().connections())
+
+    assert run(main(), seed=1, latency=Latency(0.001, 0.001)) == 0
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.0005, 0.0015, 0.002, 0.003])
 def test_cancelling_a_dial_leaves_no_connection(after_s):
     async def main() -> int:
         runner = await started(answer)
@@ -361,6 +378,24 @@ def test_cancelling_a_dial_leaves_no_connection(after_s):
         return left
 
     assert run(main(), seed=1, latency=Latency(0.001, 0.001)) == 0
+
+
+def test_cancelling_between_dial_and_use_leaves_no_connection():
+    class Regretted(asyncio.Protocol):
+        def __init__(self) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            task.cancel()
+
+    async def main() -> int:
+        loop = asyncio.get_running_loop()
+        async with await loop.create_server(asyncio.Protocol, "127.0.0.1", 9000):
+            with pytest.raises(asyncio.CancelledError):
+                await asyncio.create_task(loop.create_connection(Regretted, "127.0.0.1", 9000))
+            await asyncio.sleep(1)
+            return len(the_loop().connections())
+
+    assert run(main(), seed=1) == 0
 
 
 def test_megabytes_pass_both_ways_unchanged():

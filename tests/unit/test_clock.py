@@ -93,6 +93,23 @@ def test_scaled_clock_is_exact_after_a_year(hands):
     assert clock.monotonic_ns() == 20 * (365 * 86_400 * SECOND + 1)
 
 
+def test_scaled_clock_waits_at_its_speed(monkeypatch):
+    async def main() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(time, "monotonic_ns", lambda: round(loop.time() * SECOND))
+        clock = ScaledClock(EPOCH_NS, 20)
+        await clock.sleep(60)
+        slept = loop.time()
+        with pytest.raises(TimeoutError):
+            async with clock.timeout(10):
+                await clock.sleep(1000)
+        return slept, loop.time()
+
+    slept, timed_out = run(main(), seed=1)
+    assert slept == pytest.approx(3)
+    assert timed_out == pytest.approx(3.5)
+
+
 @pytest.mark.parametrize("speed", [0, -1, float("inf"), float("nan")])
 def test_scaled_clock_refuses_a_speed_that_is_none(speed):
     with pytest.raises(ValueError, match=r"speed is .* above zero"):

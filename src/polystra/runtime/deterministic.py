@@ -11,7 +11,8 @@ iterate alike in every process. With `shuffle_tasks` neighbouring steps of diffe
 places; plain callbacks never do, since the order of `call_soon` is documented.
 
 Not under the seed, because the libraries ask the system themselves:
-- websockets' frame masks and Sec-WebSocket-Key; they have a fixed length and reach no event;
+- websockets' frame masks, ping payloads and Sec-WebSocket-Key; they have a fixed length and reach
+  no event. Its `async for connection in connect(...)` has a jitter of its own: reconnect by hand;
 - aiohttp's `Date` header and access-log times;
 - aiohttp's connection pool and DNS cache, which expire by real time: a run whose real duration
   exceeds them may dial again, so give `TCPConnector` a `keepalive_timeout` and `ttl_dns_cache`
@@ -23,7 +24,8 @@ Not under the seed, because the libraries ask the system themselves:
   at the end are cancelled in any order;
 - the garbage collector: leaving responses or asynchronous generators to it leaves their end to it.
 aiohttp's connector opens a socket object before it dials; it is never bound or connected, and
-closed as soon as the connection is made. TLS, datagrams, Unix sockets and processes do not exist here.
+closed as soon as the connection is made. Other threads cannot wake the loop; TLS, datagrams, Unix
+sockets and processes do not exist here.
 """
 
 from __future__ import annotations
@@ -324,7 +326,13 @@ class DeterministicLoop(asyncio.BaseEventLoop):
         end.attach(protocol, copy_context(), None)
         made = self.create_future()
         self.call_soon(set_unless_done, made)
-        await made
+        taken = False
+        try:
+            await made
+            taken = True
+        finally:
+            if not taken:
+                end.close()
         return end, protocol
 
     async def sock_connect(self, sock: socket.socket, address: tuple[Any, ...]) -> None:  # type: ignore[override]

@@ -80,6 +80,8 @@ class MemoryServer(asyncio.AbstractServer):
     def accept(self, connection: Connection) -> None:
         """Give the server's end of `connection` a protocol of this server."""
         end = connection.server
+        if end.is_closing():  # the connection was broken on purpose in this instant
+            return
         self._clients[connection.number] = end
         end.attach(self._factory(), self.context.copy(), functools.partial(self._detach, connection.number))
 

@@ -56,6 +56,10 @@ def family_of(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+def _reset_by_peer() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "Connection reset by peer")
+
+
 class MemorySocket:
     """What `get_extra_info("socket")` and `Server.sockets` give: addresses, and options that do nothing."""
 
@@ -136,8 +140,11 @@ class MemoryTransport(asyncio.Transport):
         Callbacks run in `context`, never in that of the task that wrote the bytes.
 
         Raises:
+            ConnectionResetError: the connection was lost before it had a protocol.
             TypeError: the protocol is not an `asyncio.Protocol`.
         """
+        if self._lost:
+            raise _reset_by_peer()
         self.set_protocol(protocol)
         self.context = context
         self._on_lost = on_lost
@@ -280,6 +287,7 @@ class MemoryTransport(asyncio.Transport):
         if self._connection.hold_back(self):
             return
         segment = self.twin.take_segment()
+        was_empty = not self._inbox
         if segment is None:
             self._inbox.append(None)
         elif segment:
@@ -287,8 +295,8 @@ class MemoryTransport(asyncio.Transport):
             if self._closing:
                 self._refuse(len(data))
                 return
-            self._inbox.append(data)
-        if len(self._inbox) == 1:
+            self._inbox.extend(data[start : start + READ_SIZE] for start in range(0, len(data), READ_SIZE))
+        if was_empty:
             self._pump()
 
     def _refuse(self, size: int) -> None:
@@ -320,9 +328,6 @@ class MemoryTransport(asyncio.Transport):
                 if not protocol.eof_received():
                     self.close()
                 return
-            if len(data) > READ_SIZE:
-                self._inbox.appendleft(data[READ_SIZE:])
-                data = data[:READ_SIZE]
             protocol.data_received(data)
             healthy = True
         finally:
@@ -367,7 +372,7 @@ class MemoryTransport(asyncio.Transport):
             self._closing = True
             self._under_way.clear()
             self._drop_inbox()
-            self._lose(ConnectionResetError(errno.ECONNRESET, "Connection reset by peer"))
+            self._lose(_reset_by_peer())
 
     def _drop_inbox(self) -> None:
         size = sum(len(data) for data in self._inbox if data is not None)

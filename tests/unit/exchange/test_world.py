@@ -12,6 +12,7 @@ from polystra.exchange.world import (
     LISTING_LEAD_S,
     METADATA_DELAY_S,
     OUTAGE_LIMIT_S,
+    REVIEW_S,
     World,
     WorldMarket,
     condition_id_of,
@@ -91,7 +92,7 @@ def test_an_outage_at_the_end_delays_the_resolution() -> None:
     stage = Stage(flat(5 * E8, 6 * E8, hole=(T0 + 241, back_s)))
     stage.run_to(back_s - 1)
     assert stage.first.up_won is None
-    stage.run_to(back_s + 10)
+    stage.run_to(back_s + REVIEW_S + 12)
     assert stage.first.up_won is True
 
 

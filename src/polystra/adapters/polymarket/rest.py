@@ -1,0 +1,123 @@
+"""The venue over HTTP: the trading port, put together from its three parts.
+
+What lives here: construction, authentication headers, delegation. What must not: the meaning
+of messages (`decode_*`, `errors`) or the rules of sending (`transport`, `orders`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from polystra.adapters.polymarket.account import AccountQueries
+from polystra.adapters.polymarket.decode_account import Identity
+from polystra.adapters.polymarket.market_data import MarketQueries
+from polystra.adapters.polymarket.orders import OrderCommands
+from polystra.adapters.polymarket.signing import L2Credentials, l2_headers
+from polystra.adapters.polymarket.transport import HttpTransport, SessionFactory, default_session
+from polystra.domain.events import (
+    AccountSnapshot,
+    BookSnapshot,
+    CancelOutcome,
+    MarketResolved,
+    OrderLookedUp,
+    SubmitOutcome,
+)
+from polystra.domain.ids import ConditionId, OrderId, TokenId
+from polystra.domain.orders import SignedOrder
+from polystra.domain.units import NS_PER_S, MicroDollars, MicroShares, Nanos
+from polystra.ports.clock import Clock
+
+
+def _nobody(_order_id: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueAccount:
+    """Whose orders these are. `signer` is the address of the key, `wallet` the funder that holds the money."""
+
+    credentials: L2Credentials
+    signer: str
+    wallet: str
+    signature_type: int
+
+    def identity(self, is_ours: Callable[[str], bool] = _nobody) -> Identity:
+        """Return how we are recognised on the wire."""
+        return Identity(api_key=self.credentials.api_key, wallet=self.wallet, is_ours=is_ours)
+
+
+class PolymarketVenue:
+    """`ports.venue.TradingVenue` over aiohttp."""
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        account: VenueAccount,
+        clock: Clock,
+        rng: Random,
+        session: SessionFactory = default_session,
+    ) -> None:
+        self._account = account
+        self._clock = clock
+        self._clock_offset_ns = 0
+        self._transport = HttpTransport(base_url=base_url, clock=clock, rng=rng, session=session)
+        self._orders = OrderCommands(self._transport, self._headers)
+        self._queries = AccountQueries(
+            self._transport,
+            self._headers,
+            clock=clock,
+            identity=account.identity(),
+            signature_type=account.signature_type,
+        )
+        self._markets = MarketQueries(self._transport, clock=clock)
+
+    def set_clock_offset(self, offset_ns: int) -> None:
+        """Set what is added to our clock for the venue's proofs (venue time minus ours, nanoseconds)."""
+        self._clock_offset_ns = offset_ns
+
+    def _headers(self, method: str, path: str, body: bytes) -> Mapping[str, str]:
+        timestamp_s = (self._clock.now_ns() + self._clock_offset_ns) // NS_PER_S
+        return l2_headers(self._account.credentials, self._account.signer, method, path, body, timestamp_s)
+
+    async def submit(self, orders: Sequence[SignedOrder]) -> Sequence[SubmitOutcome]:
+        """Send 1 to 15 signed orders, one outcome each."""
+        return await self._orders.submit(orders)
+
+    async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:
+        """Cancel orders by id, one outcome each."""
+        return await self._orders.cancel(order_ids)
+
+    async def lookup(self, order_id: OrderId, condition_id: ConditionId, since_ns: Nanos) -> OrderLookedUp:
+        """Ask for one order among open orders and trades since `since_ns`."""
+        return await self._queries.lookup(order_id, condition_id, since_ns)
+
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
+        """Read open orders, trades since `since_ns`, cash and the balances of `tokens`."""
+        return await self._queries.account(since_ns=since_ns, tokens=tokens)
+
+    async def cash(self) -> MicroDollars:
+        """The collateral balance."""
+        return await self._queries.cash()
+
+    async def token_balance(self, token_id: TokenId) -> MicroShares:
+        """The venue's (cached) balance of a token, after asking it to refresh."""
+        return await self._queries.token_balance(token_id)
+
+    async def book(self, token_id: TokenId) -> BookSnapshot:
+        """The book of one token."""
+        return await self._markets.book(token_id)
+
+    async def resolution(self, condition_id: ConditionId) -> MarketResolved | None:
+        """The verdict of a market, None while there is none."""
+        return await self._markets.resolution(condition_id)
+
+    async def server_time_ns(self) -> Nanos:
+        """The venue's clock (whole seconds)."""
+        return await self._markets.server_time_ns()
+
+    async def close(self) -> None:
+        """Release the connections."""
+        await self._transport.close()

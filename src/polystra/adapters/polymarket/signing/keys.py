@@ -57,7 +57,7 @@ class SigningKey:
         return signature[:64] + (b"\x1c" if signature[64] else b"\x1b")
 
     def __repr__(self) -> str:
-        return f"SigningKey(address={self.address})"
+        return f"SigningKey(address={getattr(self, 'address', 'none')})"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError("a signing key cannot be pickled or copied: pass the object itself")

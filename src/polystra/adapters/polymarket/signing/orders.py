@@ -143,7 +143,8 @@ class OrderSigner:
         return self._key.address
 
     def __repr__(self) -> str:
-        return f"OrderSigner(address={self.address}, wallet={self.wallet})"
+        key, wallet = getattr(self, "_key", None), getattr(self, "wallet", "none")
+        return f"OrderSigner(key={key!r}, wallet={wallet})"
 
     def sign(self, draft: OrderDraft) -> SignedDraft:
         """Return the id and the body of an order.

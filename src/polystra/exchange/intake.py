@@ -27,6 +27,7 @@ INVALID_SIGNATURE: Final = Refusal("invalid signature")
 INVALID_PROXY_SIGNATURE: Final = Refusal("invalid POLY_PROXY signature")
 VERSION_MISMATCH: Final = Refusal("order_version_mismatch")
 EMPTY_BYTES32: Final = bytes(32)
+UINT256_DIGITS: Final = 78
 
 
 class WireOrder(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
@@ -169,7 +170,7 @@ def _signed_order(order: WireOrder) -> SignedOrder | Refusal:
 
 def _is_decimal(text: str) -> bool:
     """Accept what fits 256 bits."""
-    return text.isascii() and text.isdigit() and len(text) <= 77
+    return text.isascii() and text.isdigit() and len(text) <= UINT256_DIGITS and int(text) < 1 << 256
 
 
 def _hex(text: str) -> bytes | None:

@@ -65,6 +65,11 @@ def test_padding_of_the_secret_does_not_matter(secret):
     assert L2Credentials("k", secret, "p").hmac_key == bytes(range(32))
 
 
+@pytest.mark.parametrize(("secret", "key"), [("AA", b"\0"), ("AA==", b"\0"), ("AAE", b"\0\1"), ("AAEC", b"\0\1\2")])
+def test_every_length_of_secret_is_padded(secret, key):
+    assert L2Credentials("k", secret, "p").hmac_key == key
+
+
 def test_both_base64_alphabets_are_read():
     assert L2Credentials("k", "-_-_", "p").hmac_key == L2Credentials("k", "+/+/", "p").hmac_key == b"\xfb\xff\xbf"
 

@@ -1,0 +1,70 @@
+"""The built-in exchange as a process of its own: any client of the venue's protocol may connect."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import msgspec
+
+from polystra.adapters.clock import ScaledClock
+from polystra.app.sessions import DEFAULT_SEED, load_prices, on_real_loop
+from polystra.app.settings import Settings
+from polystra.app.worlds import clear_books, exchange_books_path
+from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, Pace, planned_start_ns
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExchangeOptions:
+    """What the command line says of the exchange."""
+
+    port: int
+    speed: float
+    seed: int | None = None
+    prices: Path | None = None
+
+
+def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
+    """Serve until a signal or the control endpoint ends it.
+
+    Raises:
+        ConfigError: the port is taken, or the prices or books cannot be read.
+    """
+    seed = DEFAULT_SEED if options.seed is None else options.seed
+    books_path = exchange_books_path(settings)
+    config = BuiltInConfig(
+        seed=seed,
+        symbols=settings.symbols,
+        windows=settings.windows,
+        series=load_prices(options.prices, seed),
+        speed=options.speed,
+        books_path=books_path,
+        port=options.port,
+    )
+    if options.seed is not None or options.prices is not None:
+        clear_books(books_path)
+    on_real_loop(_serve(config, options.speed))
+
+
+async def _serve(config: BuiltInConfig, speed: float) -> None:
+    epoch_ns = planned_start_ns(config)
+    clock = ScaledClock(epoch_ns, speed)
+    exchange = BuiltInExchange(config, clock, pace=Pace("paced", epoch_ns, clock.anchor_ns, speed))
+    urls = await exchange.start()
+    sys.stdout.write(msgspec.json.encode(asdict(urls)).decode() + "\n")
+    sys.stdout.flush()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, exchange.control.shutdown_requested.set)
+    try:
+        async with asyncio.TaskGroup() as group:
+            world = group.create_task(exchange.run(), name="exchange")
+            await exchange.wait_for_shutdown()
+            world.cancel()
+    finally:
+        await exchange.close()

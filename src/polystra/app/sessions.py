@@ -1,0 +1,298 @@
+"""Sessions: which world a run happens in, and how its event loop and clock are made.
+
+- `--speed max`: daemon and built-in exchange in one process on the deterministic loop.
+- `--speed N`: both in one process over real loopback sockets, simulated time N times as fast.
+- `CLOB_URL` set in sim mode: a built-in exchange that runs elsewhere; its clock is shared.
+- live: the venue, real time.
+
+A run with a seed, a recording or `--speed max` begins in an empty world: the files of the
+world before are moved into `previous/` beside them, never deleted. A paced run without them
+goes on where the last one stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
+
+import aiohttp
+import structlog
+import uvloop
+
+from polystra.adapters.clock import LoopClock, ScaledClock, SystemClock
+from polystra.adapters.polymarket.credentials import derive_credentials
+from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
+from polystra.app.logs import configure_logs
+from polystra.app.settings import SECRETS, Settings
+from polystra.app.wiring import Endpoints, Run, Wallet, run_daemon
+from polystra.app.worlds import clear_world, exchange_books_path
+from polystra.domain.errors import ConfigError
+from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, ExchangeUrls, Pace, planned_start_ns
+from polystra.exchange.series import PriceSeries
+from polystra.exchange.series_file import load_series
+from polystra.ports.clock import Clock
+from polystra.ports.logbook import LogEvent
+from polystra.runtime import deterministic
+from polystra.runtime.daemon import RunSummary
+from polystra.runtime.log import Log
+
+T = TypeVar("T")
+DEFAULT_SEED: Final = 1
+DEFAULT_SPEED: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What the command line adds to the settings. `speed` None: as fast as it goes."""
+
+    seed: int | None = None
+    markets: int = 0
+    prices: Path | None = None
+    speed: float | None = DEFAULT_SPEED
+
+    @property
+    def is_repeatable(self) -> bool:
+        """True when the same command must give the same facts."""
+        return self.speed is None
+
+    @property
+    def starts_afresh(self) -> bool:
+        """True when the run begins in an empty world."""
+        return self.speed is None or self.seed is not None or self.prices is not None
+
+
+def run_session(settings: Settings, options: RunOptions) -> RunSummary:
+    """Run the daemon in the world that settings and options describe, to its end.
+
+    Raises:
+        ConfigError: a setting, file or endpoint is wrong.
+        PolystraError: whatever ended the run.
+    """
+    if settings.mode.value == "live":
+        return on_real_loop(_live(settings, options))
+    if settings.url("clob_url"):
+        return on_real_loop(_beside_exchange(settings, options))
+    config = _world(settings, options)
+    if options.speed is None:
+        start_ns = planned_start_ns(config)
+        return deterministic.run(_virtual(settings, options, config), seed=config.seed, start_ns=start_ns)
+    return on_real_loop(_paced(settings, options, config, options.speed))
+
+
+# --- worlds ------------------------------------------------------------------------------
+
+
+def load_prices(path: Path | None, seed: int) -> PriceSeries | None:
+    """Read a recording, None when none is given; raises ConfigError with one line."""
+    return None if path is None else load_series(path, seed=seed)
+
+
+def _world(settings: Settings, options: RunOptions) -> BuiltInConfig:
+    seed = DEFAULT_SEED if options.seed is None else options.seed
+    series = load_prices(options.prices, seed)
+    books_path = exchange_books_path(settings)
+    config = BuiltInConfig(
+        seed=seed,
+        symbols=settings.symbols,
+        windows=settings.windows,
+        series=series,
+        speed=options.speed,
+        books_path=books_path,
+    )
+    clear_world(settings, books_path, afresh=options.starts_afresh)
+    return config
+
+
+async def _virtual(settings: Settings, options: RunOptions, config: BuiltInConfig) -> RunSummary:
+    return await _embedded(settings, options, config, LoopClock(planned_start_ns(config)), None)
+
+
+async def _paced(settings: Settings, options: RunOptions, config: BuiltInConfig, speed: float) -> RunSummary:
+    epoch_ns = planned_start_ns(config)
+    clock = ScaledClock(epoch_ns, speed)
+    pace = Pace("paced", epoch_ns, clock.anchor_ns, speed)
+    return await _embedded(settings, options, config, clock, pace)
+
+
+async def _embedded(
+    settings: Settings, options: RunOptions, config: BuiltInConfig, clock: Clock, pace: Pace | None
+) -> RunSummary:
+    """Daemon and exchange side by side on one loop; they talk only over the wire."""
+    log = start_log(settings, clock)
+    log.info(LogEvent.APP_STARTED, mode=settings.mode.value, seed=config.seed, speed=config.speed or "max")
+    tell_prices(log, config.series, options.prices)
+    exchange = BuiltInExchange(config, clock, pace=pace)
+    urls = await exchange.start()
+    log.info(LogEvent.EXCHANGE_STARTED, url=urls.clob_url, symbols=",".join(config.traded_symbols))
+    key = simulated_key(config.seed)
+    opened = exchange.open_account(key.address)
+    wallet = Wallet(
+        key=key,
+        credentials=L2Credentials(opened.key, opened.secret, opened.passphrase),
+        signature_type=0,
+        funder=None,
+    )
+    run = Run(
+        settings=settings,
+        symbols=config.traded_symbols,
+        endpoints=_endpoints(urls),
+        wallet=wallet,
+        clock=clock,
+        log=log,
+        chance=Random(f"{config.seed}:daemon"),
+        markets_limit=options.markets,
+        handle_signals=not options.is_repeatable,
+        beside={"exchange": exchange.run()},
+    )
+    try:
+        summary = await run_daemon(run)
+    finally:
+        await exchange.close()
+    log.info(
+        LogEvent.SIM_COMPLETED,
+        markets_settled=summary.settled_markets,
+        facts=summary.facts,
+        steps=summary.steps,
+        requests=summary.requests,
+        facts_hash=summary.digest if options.is_repeatable else None,
+    )
+    return summary
+
+
+async def _beside_exchange(settings: Settings, options: RunOptions) -> RunSummary:
+    """Sim mode against a built-in exchange that runs elsewhere: share its clock."""
+    clock = await shared_clock(settings.url("clob_url"))
+    log = start_log(settings, clock)
+    log.info(LogEvent.APP_STARTED, mode=settings.mode.value, exchange=settings.url("clob_url"))
+    seed = DEFAULT_SEED if options.seed is None else options.seed
+    text = settings.poly_private_key.get_secret_value()
+    key = SigningKey(text) if text else simulated_key(seed)
+    return await _with_credentials(settings, options, key, clock, log)
+
+
+async def _live(settings: Settings, options: RunOptions) -> RunSummary:
+    clock = SystemClock()
+    log = start_log(settings, clock)
+    log.warning(LogEvent.APP_STARTED, mode="LIVE: real money", exchange=settings.url("clob_url"))
+    key = SigningKey(settings.poly_private_key.get_secret_value())
+    return await _with_credentials(settings, options, key, clock, log)
+
+
+async def _with_credentials(
+    settings: Settings, options: RunOptions, key: SigningKey, clock: Clock, log: Log
+) -> RunSummary:
+    wallet = Wallet(
+        key=key,
+        credentials=await _credentials(settings, key),
+        signature_type=settings.signature_type,
+        funder=settings.poly_funder_address or None,
+    )
+    run = Run(
+        settings=settings,
+        symbols=settings.symbols,
+        endpoints=_configured_endpoints(settings),
+        wallet=wallet,
+        clock=clock,
+        log=log,
+        chance=SystemRandom(),
+        markets_limit=options.markets,
+    )
+    return await run_daemon(run)
+
+
+# --- pieces ------------------------------------------------------------------------------
+
+
+def start_log(settings: Settings, clock: Clock) -> Log:
+    """Set the log up for this process; its times are the clock's."""
+    secrets = [getattr(settings, name.lower()).get_secret_value() for name in SECRETS]
+    configure_logs(
+        clock=clock,
+        stream=sys.stdout,
+        log_format=settings.log_format,
+        level=settings.log_level,
+        secrets=[secret for secret in secrets if secret],
+    )
+    log: Log = structlog.get_logger()
+    return log
+
+
+def tell_prices(log: Log, series: PriceSeries | None, path: Path | None) -> None:
+    """Say what was read from a recording and what was done with its gaps."""
+    if series is None or path is None:
+        return
+    log.info(LogEvent.PRICES_LOADED, file=path.name, summary=series.summary.sentence())
+
+
+def simulated_key(seed: int) -> SigningKey:
+    """The signer of a simulated account: worth nothing anywhere else."""
+    return SigningKey(hashlib.sha256(f"polystra simulated account {seed}".encode()).digest())
+
+
+async def shared_clock(clob_url: str) -> ScaledClock:
+    """The clock of a built-in exchange that runs elsewhere.
+
+    Raises:
+        ConfigError: nobody answers there, or it is not a paced built-in exchange.
+    """
+    parts = urlsplit(clob_url)
+    url = f"{parts.scheme}://{parts.netloc}/control/clock"
+    remedy = "start one with `polystra exchange`, or empty CLOB_URL to use the one that is built in"
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, session.get(url) as reply:
+            told = await reply.json() if reply.status == 200 else {}
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise ConfigError(f"CLOB_URL: no exchange answers at {parts.netloc} ({type(error).__name__}); {remedy}") from error
+    epoch_ns, anchor_ns, speed = (told.get(name) for name in ("epoch_ns", "anchor_ns", "speed"))
+    if not (isinstance(epoch_ns, int) and isinstance(anchor_ns, int) and isinstance(speed, int | float)):
+        raise ConfigError(f"CLOB_URL: {parts.netloc} is not a paced built-in exchange; {remedy}")
+    return ScaledClock(epoch_ns, speed, anchor_ns=anchor_ns)
+
+
+async def _credentials(settings: Settings, key: SigningKey) -> L2Credentials:
+    secrets = [
+        secret.get_secret_value()
+        for secret in (settings.poly_api_key, settings.poly_api_secret, settings.poly_api_passphrase)
+    ]
+    if all(secrets):
+        return L2Credentials(*secrets)
+    return await derive_credentials(base_url=settings.url("clob_url"), key=key, chain_id=settings.poly_chain_id)
+
+
+def _endpoints(urls: ExchangeUrls) -> Endpoints:
+    return Endpoints(
+        clob_url=urls.clob_url,
+        gamma_url=urls.gamma_url,
+        market_ws_url=urls.market_ws_url,
+        user_ws_url=urls.user_ws_url,
+        price_ws_url=urls.price_ws_url,
+        spot_ws_url=urls.spot_ws_url,
+    )
+
+
+def _configured_endpoints(settings: Settings) -> Endpoints:
+    """The URLs as set; in sim mode those left empty are the exchange's own paths beside CLOB_URL."""
+    parts = urlsplit(settings.url("clob_url"))
+    http, ws = f"{parts.scheme}://{parts.netloc}", f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
+    return Endpoints(
+        clob_url=settings.url("clob_url"),
+        gamma_url=settings.url("gamma_url") or f"{http}/gamma",
+        market_ws_url=settings.url("market_ws_url") or f"{ws}/ws/market",
+        user_ws_url=settings.url("user_ws_url") or f"{ws}/ws/user",
+        price_ws_url=settings.url("price_ws_url") or f"{ws}/prices/ws",
+        spot_ws_url=settings.url("spot_ws_url") or f"{ws}/spot/ws",
+    )
+
+
+def on_real_loop(main: Coroutine[Any, Any, T]) -> T:
+    """Run a program on a fast event loop over real sockets."""
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(main)

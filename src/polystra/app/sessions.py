@@ -149,7 +149,7 @@ async def _embedded(
         chance=Random(f"{config.seed}:daemon"),
         markets_limit=options.markets,
         handle_signals=not options.is_repeatable,
-        beside={"exchange": exchange.run()},
+        beside={"exchange": exchange.run},
     )
     try:
         summary = await run_daemon(run)

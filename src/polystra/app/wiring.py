@@ -7,7 +7,7 @@ trade, command-line words (`cli`), the choice of a simulated world (`sessions`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Final
@@ -78,7 +78,7 @@ class Run:
     chance: Random
     markets_limit: int = 0
     handle_signals: bool = True
-    beside: Mapping[str, Coroutine[Any, Any, None]] = field(default_factory=dict)
+    beside: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
 
 
 def endless_session() -> aiohttp.ClientSession:

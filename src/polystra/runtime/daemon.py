@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -45,7 +45,7 @@ class Parts:
     streams: Mapping[str, EventStream]
     log: Log
     stop_mode: StopMode = StopMode.KEEP_EXITS
-    beside: Mapping[str, Coroutine[Any, Any, None]] = field(default_factory=dict)
+    beside: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Further eternal tasks, e.g. the built-in exchange."""
     handle_signals: bool = True
 
@@ -96,7 +96,7 @@ class Daemon:
         )
         if parts.handle_signals:
             self._listen_for_signals()
-        eternal: dict[str, Coroutine[Any, Any, None]] = dict(parts.beside)
+        eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
         eternal["timers"] = timers.run()
         eternal["market stream"] = parts.market_stream.run(self._inbox.put)
         for name, stream in parts.streams.items():

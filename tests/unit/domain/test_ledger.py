@@ -132,3 +132,22 @@ def test_an_unknown_token_has_an_empty_balance_of_its_own():
     ledger = Ledger()
     ledger.balance(TOKEN).claim = 5
     assert ledger.balance(TOKEN) == Balance()
+
+
+def test_forgetting_a_market_keeps_the_sums_and_drops_what_is_empty():
+    ledger = Ledger()
+    bought, other = fill(), fill(trade_id=TradeId("t2"), condition_id=ConditionId("n"), token_id=TokenId("2"))
+    sold = fill(Side.SELL, trade_id=TradeId("t3"))
+    for one in (bought, other, sold):
+        ledger.append(matched_posting(one, 1))
+        ledger.append(settled_posting(one, 2))
+    ledger.append(Posting(source_id="x", kind=PostingKind.FEE, at_ns=0, reason="", condition_id=ConditionId("m")))
+    cash = ledger.cash
+    ledger.forget(ConditionId("m"))
+    assert ledger.cash == cash
+    assert set(ledger.tokens) == {"2"}
+    assert "matched:t:o" not in ledger
+    assert "x" not in ledger
+    assert "matched:t2:o" in ledger
+    ledger.forget(ConditionId("n"))
+    assert ledger.balance(TokenId("2")).shares == 10_000_000

@@ -213,9 +213,9 @@ class PriceWindow:
         return None
 
     def running_average(self, end_s: int, lookback_s: int = AVERAGE_S) -> RunningAverage | None:
-        """Average so far of the period that ends at `end_s`, up to the feed's last tick; None without any tick.
+        """Average so far of the period that ends at `end_s`, up to the feed's last tick; None without its ticks.
 
-        A hole at the very start that no earlier tick can fill counts as its first known price.
+        Seconds at the very start that no tick, not even an earlier one, can fill are left out of the mean.
         """
         if self.settlement_price is None:
             return None

@@ -133,6 +133,31 @@ def test_monte_carlo_agrees(start, price, known, elapsed, k):
     assert hits / paths == pytest.approx(formula, abs=3.5 * math.sqrt(0.25 / paths))
 
 
+def weight_of(moment: float, end: float) -> float:
+    """How much of the average over the minute before `end` a shock at `moment` moves."""
+    return min(1.0, max(0.0, (end - moment) / 60))
+
+
+@pytest.mark.parametrize("start", [-90.0, -60.0, -45.0, -30.0, -1.0, 0.0, 100.0, 240.0, 270.0, 295.0])
+def test_the_variance_is_the_integral_of_the_squared_weights(start):
+    """A shock moves the closing average, and before the open the price to beat as well."""
+    dt = 0.01
+    moments = [start + (n + 0.5) * dt for n in range(round((D - start) / dt))]
+    variance = sum((weight_of(m, D) - weight_of(m, 0.0)) ** 2 for m in moments) * dt
+    before_open = start < 0.0
+    elapsed = round(max(0.0, min(60.0, start + 60.0 - (0.0 if before_open else D))))
+    running = RunningAverage(elapsed, elapsed, 0.0)
+    formula = p_up(
+        start,
+        20.0,
+        k=None if before_open else 0.0,
+        average=None if before_open else running,
+        opening_average=running if before_open else None,
+    )
+    moved = elapsed / 60 * 20.0 if before_open else (60 - elapsed) / 60 * 20.0
+    assert formula == pytest.approx(normal_cdf(moved / (SIGMA * math.sqrt(variance))), abs=2e-5)
+
+
 def test_a_rule_without_formula_is_refused():
     with pytest.raises(ValueError, match="no fair value formula"):
         checked_lookback(ResolutionRule("LAST", 60))  # type: ignore[arg-type]

@@ -1,6 +1,8 @@
+import math
+
 import pytest
 
-from polystra.engine.strategy.momentum import LARGEST_LLR, momentum
+from polystra.engine.strategy.momentum import LARGEST_LLR, STRENGTH, momentum
 from polystra.engine.strategy.prices import PriceWindow
 
 from .scene import filled_window, settlement
@@ -38,3 +40,14 @@ def test_a_jump_moves_the_odds_no_further_than_the_cap():
     signal = momentum(window)
     assert signal.llr == LARGEST_LLR
     assert signal.bias == pytest.approx(1.0)
+
+
+def test_the_odds_move_by_the_strength_per_standard_deviation():
+    window = filled_window(T)
+    base, sigma = window.price_at(T - 29), window.sigma
+    assert base is not None
+    assert sigma is not None
+    window.observe(settlement(T + 1, base / 1e8 * (1.0 + sigma * math.sqrt(30))))
+    signal = momentum(window)
+    assert signal.llr == pytest.approx(STRENGTH, rel=0.1)
+    assert signal.bias == pytest.approx(math.tanh(0.5), rel=0.1)

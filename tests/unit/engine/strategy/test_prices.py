@@ -71,6 +71,12 @@ def test_a_hole_at_the_very_start_is_left_out():
     assert window.running_average(T + 60) == RunningAverage(4, 2, 100.0 * E8)
 
 
+def test_an_average_whose_ticks_are_forgotten_is_none():
+    window = PriceWindow("BTC")
+    feed(window, [T, T + 10 * KEEP_S])
+    assert window.running_average(T + 60) is None
+
+
 def test_the_price_to_beat_is_the_venues_own_average():
     window = filled_window(T + 1)
     window.observe(average(T, 61_234.5))
@@ -192,6 +198,15 @@ def test_a_spot_price_far_away_is_not_believed():
     window.observe(spot(T + 120, 61_000.0))
     assert not window.feeds_agree
     assert window.predicted_price == 60_010 * E8
+
+
+def test_many_spot_ticks_in_a_second_leave_the_last():
+    window = with_spot()
+    window.observe(spot(T + 119.5, 60_001.0))
+    window.observe(spot(T + 119.9, 60_002.0))
+    window.observe(settlement(T + 120, 60_012.0))
+    assert window.spot_price == 60_002 * E8
+    assert window.predicted_price == 60_012 * E8
 
 
 def test_spot_ticks_out_of_order_are_dropped():

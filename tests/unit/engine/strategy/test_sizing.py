@@ -101,7 +101,7 @@ def test_refusals_say_what_was_missing():
 
 
 @pytest.mark.parametrize("price", [10_000, 123_400, 500_000, 990_000, 999_900])
-@pytest.mark.parametrize("budget", [1, 999_999, 5_000_001, 24_999_999])
+@pytest.mark.parametrize("budget", [1, 53_561, 132_197, 999_999, 5_000_001, 24_999_999])
 def test_affordable_is_the_largest_size_within_budget(price, budget):
     quantity = affordable(price, FEES, budget)
     assert quantity % 10_000 == 0

@@ -155,9 +155,9 @@ class MarketMaker:
         changed = self._place_missing(wanted, now_ns)
         if not changed:
             self._refresh_one(wanted, now_ns)
-        pause_ms = self._rng.randint(350, 850)
+        pause_ms = self._rng.randint(450, 1_050)
         if spec.opens_at_s - now_ns / NS_PER_S > QUIET_BEFORE_OPEN_S:
-            pause_ms *= 12
+            pause_ms *= 10
         return (now_ns + pause_ms * 1_000_000) // _GRID_NS * _GRID_NS
 
     def filled(self, key: tuple[bool, int], size: int) -> None:

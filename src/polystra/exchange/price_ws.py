@@ -19,6 +19,7 @@ import msgspec
 from aiohttp import WSMsgType, web
 
 from polystra.domain.units import E8, NS_PER_S, PriceE8
+from polystra.exchange.assets import ASSETS
 from polystra.exchange.auth import KeyRing
 from polystra.exchange.gamma import format_e8
 from polystra.exchange.outbox import Outbox
@@ -35,6 +36,8 @@ _MAX_FRAMES_PER_S: Final = 20
 _MAX_FRAME_BYTES: Final = 65_536
 _PING_EVERY_S: Final = 25.0
 _DRAINING: Final = 4003
+_KNOWN_SYMBOLS: Final = frozenset(asset.feed_symbol for asset in ASSETS.values())
+"""Every symbol may be subscribed to; those that are not simulated stay silent after an empty snapshot."""
 
 Subscription = tuple[str, str]
 """Channel and feed symbol."""
@@ -189,16 +192,16 @@ class PriceSocket:
         if not isinstance(entry, dict) or not isinstance(entry.get("filter"), dict):
             return None
         channel, symbol = entry.get("channel"), entry["filter"].get("symbol")
-        if not isinstance(symbol, str) or symbol not in self._paths:
+        if not isinstance(symbol, str) or symbol not in _KNOWN_SYMBOLS:
             return None
         if channel == AVERAGE_CHANNEL:
             return (AVERAGE_CHANNEL, symbol) if entry["filter"].get("window_seconds") == AVERAGE_S else None
         return (SPOT_CHANNEL, symbol) if channel == SPOT_CHANNEL else None
 
     def _snapshot(self, channel: str, symbol: str) -> tuple[str, int, bool, str]:
-        path, newest = self._paths[symbol], self._published.get(symbol)
+        path, newest = self._paths.get(symbol), self._published.get(symbol)
         points: list[str] = []
-        if newest is not None:
+        if path is not None and newest is not None:
             for second in range(newest - SNAPSHOT_S + 1, newest + 1):
                 value = path.average(second) if channel == AVERAGE_CHANNEL else path.feed(second)
                 if value is not None:

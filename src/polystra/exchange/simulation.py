@@ -83,10 +83,17 @@ class BuiltInConfig:
         """Return the UTC second at which prices begin.
 
         Raises:
-            ConfigError: the recording holds no whole window.
+            ConfigError: the recording holds no whole window, or not the start that was asked for.
         """
         if self.start_ns is not None:
-            return self.start_ns // NS_PER_S
+            start_s = self.start_ns // NS_PER_S
+            if self.series is not None and not self.series.summary.first_s <= start_s <= self.series.summary.last_s:
+                summary = self.series.summary
+                raise ConfigError(
+                    f"the start is UTC second {start_s}, outside --prices {summary.file} "
+                    f"[{summary.first_s}, {summary.last_s}]; choose a start inside it or leave it empty"
+                )
+            return start_s
         if self.series is None:
             return DEFAULT_EPOCH_S
         return self.series.best_start(self.traded_symbols, self.windows[0], windows=12) - LEAD_IN_S

@@ -103,6 +103,8 @@ def test_a_recording_decides_symbols_and_start(tmp_path: Path) -> None:
     assert planned_start_ns(config) == (T0_S - 10) * NS_PER_S
     with pytest.raises(ConfigError, match="--prices has BTC but SYMBOLS asks for ETH"):
         BuiltInConfig(symbols=("ETH",), series=series)
+    with pytest.raises(ConfigError, match="choose a start inside it"):
+        planned_start_ns(BuiltInConfig(symbols=("BTC",), series=series, start_ns=T0_S * NS_PER_S * 2))
 
     async def main() -> dict[str, bool | None]:
         async with running(config) as stage:
@@ -153,3 +155,5 @@ def test_books_of_another_time_are_refused(tmp_path: Path) -> None:
         planned_start_ns(
             BuiltInConfig(symbols=("BTC",), windows=("5m",), books_path=config.books_path, series=load_series(path))
         )
+    with pytest.raises(ConfigError, match="use another DATA_DIR"):
+        planned_start_ns(BuiltInConfig(books_path=config.books_path, start_ns=(T0_S + 1_000) * NS_PER_S))

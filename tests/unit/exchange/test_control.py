@@ -2,6 +2,7 @@
 
 import pytest
 
+from polystra.exchange import control
 from polystra.exchange.builtin import BuiltInConfig
 from polystra.exchange.control import is_local
 from tests.unit.exchange.running import OWNER, T0_S, Running, play
@@ -34,6 +35,17 @@ def test_registers_contract_wallets() -> None:
         assert books["accounts"][WALLET]["owner"] == OWNER
         for wrong in ({}, {**body, "wallet": "0x12"}, {**body, "signature_type": 9}, {**body, "owner": WALLET}):
             assert "error" in await stage.post(url, wrong, status=400)
+
+    play(scene)
+
+
+def test_turns_strangers_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "is_local", lambda _peer: False)
+
+    async def scene(stage: Running) -> None:
+        await stage.get(f"{stage.urls.control_url}/books", status=403)
+        await stage.post(f"{stage.urls.control_url}/shutdown", {}, status=403)
+        assert not stage.exchange.control.shutdown_requested.is_set()
 
     play(scene)
 

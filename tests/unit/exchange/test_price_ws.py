@@ -91,6 +91,18 @@ def test_repeating_a_subscription_gives_only_an_ack_and_unsubscribing_silence() 
     play(scene)
 
 
+def test_a_known_coin_that_is_not_simulated_stays_silent() -> None:
+    async def scene(stage: Running) -> Any:
+        async with stage.session.ws_connect(stage.urls.price_ws_url) as socket:
+            client = Client(socket)
+            await client.login(stage)
+            solana = {"channel": SPOT_CHANNEL, "filter": {"symbol": "solusd"}}
+            assert (await client.ask({"op": "subscribe", "subscriptions": [solana]}))["op"] == "subscribed"
+            return await client.next()
+
+    assert play(scene)["payload"]["data"] == []
+
+
 def test_refusals_keep_the_socket_open() -> None:
     async def scene(stage: Running) -> None:
         async with stage.session.ws_connect(stage.urls.price_ws_url) as socket:

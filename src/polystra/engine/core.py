@@ -256,7 +256,7 @@ class Engine:
         timers[kind]()
 
     def _check(self, subject: str, turn: Turn) -> None:
-        self._reconciler.ask("again" if subject else "periodic", turn)
+        self._reconciler.ask(subject or "periodic", turn)
         if not subject:
             turn.timer(_CHECK, turn.now_ns + self._state.config.check_every_s * NS_PER_S)
             self._market_data.resync_silent(turn)

@@ -12,13 +12,14 @@ from typing import Final
 from polystra.domain.events import StopMode, StopRequested
 from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import OrderStatus, Purpose
-from polystra.domain.units import NS_PER_S, format_micros
+from polystra.domain.units import NS_PER_MS, NS_PER_S, format_micros
 from polystra.engine.effects import Finish
 from polystra.engine.gateway import Gateway
 from polystra.engine.state import EngineState, Turn
 
 _SIGNAL_WAIT_S: Final = 15
 _COMPLETE_WAIT_S: Final = 180
+_ASK_AGAIN_S: Final = 6
 
 
 class Shutdown:
@@ -28,6 +29,7 @@ class Shutdown:
         self._state = state
         self._gateway = gateway
         self._complete = False
+        self._asked_ns = 0
 
     def requested(self, event: StopRequested, turn: Turn) -> None:
         """Begin to stop; asking again changes nothing."""
@@ -44,7 +46,7 @@ class Shutdown:
             self._begin(StopMode.CANCEL_ALL, f"{limit} markets settled", _COMPLETE_WAIT_S, turn)
         if state.stopping is None or state.finished:
             return
-        if not self._waiting() or turn.now_ns >= state.stop_deadline_ns:
+        if not self._waiting(turn) or turn.now_ns >= state.stop_deadline_ns:
             state.finished = True
             turn.effects.append(Finish(reason=state.stop_reason, left_open=tuple(self._left_open())))
 
@@ -61,7 +63,7 @@ class Shutdown:
                 self._gateway.cancel(track, turn, "shutting down")
         turn.timer("shutdown", state.stop_deadline_ns)
 
-    def _waiting(self) -> bool:
+    def _waiting(self, turn: Turn) -> bool:
         state = self._state
         for track in state.orders.values():
             resting = track.order.status is OrderStatus.OPEN and not track.cancel_asked_ns
@@ -70,7 +72,20 @@ class Shutdown:
         if not self._complete:
             return False
         pending = any(b.pending_shares or b.claim for b in state.ledger.tokens.values())
-        return bool(pending or state.ledger.pending_cash or state.redeeming)
+        if pending or state.ledger.pending_cash or state.redeeming:
+            return True
+        return self._awaiting_agreement(turn)
+
+    def _awaiting_agreement(self, turn: Turn) -> bool:
+        """True until a snapshot asked after the last change of ours is equal to the ledger."""
+        state = self._state
+        if state.agreed_at_ns > state.last_account_event_ns:
+            return False
+        if turn.now_ns - self._asked_ns >= _ASK_AGAIN_S * NS_PER_S:
+            self._asked_ns = turn.now_ns
+            turn.timer("reconcile:final", turn.now_ns + NS_PER_MS)
+            turn.timer("shutdown:again", turn.now_ns + _ASK_AGAIN_S * NS_PER_S)
+        return True
 
     def _left_open(self) -> list[str]:
         state = self._state

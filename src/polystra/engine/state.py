@@ -161,6 +161,8 @@ class EngineState:
     funded: bool = False
     settled_markets: int = 0
     accepted_markets: int = 0
+    agreed_at_ns: Nanos = 0
+    """When the last snapshot was asked for that was complete, quiet and equal to the ledger."""
     cash_difference: tuple[int, int] | None = None
     share_differences: dict[TokenId, int] = field(default_factory=dict)
     redeeming: dict[TokenId, Nanos] = field(default_factory=dict)

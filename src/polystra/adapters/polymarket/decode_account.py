@@ -189,6 +189,7 @@ def _taker_fill(trade: JsonObject, legs: list[JsonObject], received_ns: Nanos) -
         quantity=quantity,
         liquidity=Liquidity.TAKER,
         cash=cash,
+        legs=() if cash is None else tuple((_taker_price(leg, token), micros(leg, "matched_amount")) for leg in legs),
         received_ns=received_ns,
     )
 
@@ -257,6 +258,7 @@ def _report(
     liquidity: Liquidity,
     cash: MicroDollars | None,
     received_ns: Nanos,
+    legs: tuple[tuple[MicroPrice, MicroShares], ...] = (),
 ) -> FillReport:
     return FillReport(
         trade_id=TradeId(required_text(trade, "id")),
@@ -271,6 +273,7 @@ def _report(
         matched_at_ns=instant(trade, "match_time", "matchtime", "timestamp", default=received_ns),
         transaction_hash=text(trade, "transaction_hash"),
         cash=cash,
+        legs=legs,
     )
 
 

@@ -62,8 +62,11 @@ class Exits:
 
     def _nothing_held(self, position: Position) -> None:
         exits = self._state.exits.get(position.position_id)
-        if exits is not None and position.bought > 0 and exits.phase is ExitPhase.SELLING:
-            exits.phase = ExitPhase.DONE
+        if exits is None or position.bought <= 0 or exits.phase is ExitPhase.DONE:
+            return
+        if exits.phase is ExitPhase.GUARDING:
+            exits.reason = Purpose.TAKE_PROFIT
+        exits.phase = ExitPhase.DONE
 
     def _plan(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> None:
         """Prices of the exits from the average price paid; a target above one minus a tick means: hold."""

@@ -50,6 +50,8 @@ class Reconciler:
         if snapshot.complete:
             differences += self._compare_cash(snapshot, turn)
             differences += self._compare_shares(snapshot, turn)
+            if self._quiet(snapshot) and snapshot.cash == self._state.ledger.cash:
+                self._state.agreed_at_ns = snapshot.asked_at_ns
         else:
             differences.append(f"incomplete snapshot: {snapshot.detail}")
         first = RECONCILE_BLOCK in self._state.blocks

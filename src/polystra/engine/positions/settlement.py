@@ -105,6 +105,7 @@ class Settlement:
             turn,
         )
         del self._state.redeeming[event.token_id]
+        self._state.last_account_event_ns = turn.now_ns
         turn.notice(NoticeKind.REDEMPTION_SEEN, event.token_id, f"{claim} micro-dollars became cash")
         if market is not None:
             for position_id in market.positions:

@@ -220,9 +220,9 @@ class SeriesSummary:
     def sentence(self) -> str:
         """Say in one line what was read and what was done with the holes."""
         made = "; seconds inside bars are seeded interpolation" if self.interpolated else ""
+        gaps = f"{self.gaps} gaps, longest {self.longest_gap_s} s, carried forward" if self.gaps else "no gaps"
         return (
-            f"{self.file}: {self.rows} rows ({self.kind}) of {', '.join(self.symbols)}; {self.gaps} gaps, longest "
-            f"{self.longest_gap_s} s, carried forward; {self.corrections} corrections, "
+            f"{self.file}: {self.rows} rows ({self.kind}) of {', '.join(self.symbols)}; {gaps}; {self.corrections} corrections, "
             f"{self.reordered} rows sorted{made}"
         )
 

@@ -33,6 +33,9 @@ DEFAULT_EPOCH_S: Final = 1_793_628_000
 LEAD_IN_S: Final = 10
 """Seconds of a recording that are played before its first window opens."""
 
+_EARLY_START_S: Final = 60
+"""How long before its first tick a recording may be started."""
+
 FEED_DELAY_NS: Final = 250_000_000
 """How long after its second a settlement tick is published."""
 
@@ -87,7 +90,9 @@ class BuiltInConfig:
         """
         if self.start_ns is not None:
             start_s = self.start_ns // NS_PER_S
-            if self.series is not None and not self.series.summary.first_s <= start_s <= self.series.summary.last_s:
+            if self.series is not None and not (
+                self.series.summary.first_s - _EARLY_START_S <= start_s <= self.series.summary.last_s
+            ):
                 summary = self.series.summary
                 raise ConfigError(
                     f"the start is UTC second {start_s}, outside --prices {summary.file} "

@@ -101,6 +101,8 @@ def test_a_recording_decides_symbols_and_start(tmp_path: Path) -> None:
     config = BuiltInConfig(symbols=("BTC", "ETH"), windows=("5m",), series=series, speed=None)
     assert config.traded_symbols == ("BTC",)
     assert planned_start_ns(config) == (T0_S - 10) * NS_PER_S
+    early = BuiltInConfig(symbols=("BTC",), series=series, start_ns=(T0_S - 110) * NS_PER_S)
+    assert planned_start_ns(early) == early.start_ns
     with pytest.raises(ConfigError, match="--prices has BTC but SYMBOLS asks for ETH"):
         BuiltInConfig(symbols=("ETH",), series=series)
     with pytest.raises(ConfigError, match="choose a start inside it"):

@@ -18,7 +18,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random, SystemRandom
+from random import Random
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +27,7 @@ import structlog
 import uvloop
 
 from polystra.adapters.clock import LoopClock, ScaledClock, SystemClock
+from polystra.adapters.entropy import system_chance
 from polystra.adapters.polymarket.credentials import derive_credentials
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
 from polystra.app.logs import configure_logs
@@ -201,7 +202,7 @@ async def _with_credentials(
         wallet=wallet,
         clock=clock,
         log=log,
-        chance=SystemRandom(),
+        chance=system_chance(),
         markets_limit=options.markets,
     )
     return await run_daemon(run)

@@ -222,8 +222,8 @@ class SeriesSummary:
         made = "; seconds inside bars are seeded interpolation" if self.interpolated else ""
         gaps = f"{self.gaps} gaps, longest {self.longest_gap_s} s, carried forward" if self.gaps else "no gaps"
         return (
-            f"{self.file}: {self.rows} rows ({self.kind}) of {', '.join(self.symbols)}; {gaps}; {self.corrections} corrections, "
-            f"{self.reordered} rows sorted{made}"
+            f"{self.file}: {self.rows} rows ({self.kind}) of {', '.join(self.symbols)}; {gaps}; "
+            f"{self.corrections} corrections, {self.reordered} rows sorted{made}"
         )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from random import Random
-from typing import Final
+from typing import Final, NoReturn
 
 import msgspec
 import structlog
@@ -23,7 +23,7 @@ from polystra.adapters.polymarket.decode_prices import (
     PriceFrame,
     price_frame,
 )
-from polystra.adapters.polymarket.reconnect import ReconnectingStream, StreamBroken
+from polystra.adapters.polymarket.reconnect import Frame, ReconnectingStream, StreamBroken
 from polystra.adapters.polymarket.signing import L2Credentials
 from polystra.adapters.polymarket.streams import auth_fields
 from polystra.adapters.polymarket.wire import JsonObject, objects, text
@@ -52,31 +52,30 @@ class PriceStream(ReconnectingStream):
         self._symbols = tuple(symbols)
         self._sequence: dict[str, int] = {}
 
-    async def _hello(self, socket: ClientConnection, sink: Sink) -> None:
-        """Log in, subscribe to both channels of every symbol, and read until the first acknowledgement."""
+    async def _hello(self, socket: ClientConnection) -> Sequence[Frame]:
+        """Log in, subscribe to both channels of every symbol, and wait for the first acknowledgement."""
         self._sequence.clear()
+        early: list[Frame] = []
         await _send(socket, {"op": "auth", "rid": AUTH_RID, "auth": auth_fields(self._credentials)})
-        await self._until(socket, sink, "authed")
+        await self._until(socket, "authed", early)
         await _send(socket, {"op": "subscribe", "rid": SUBSCRIBE_RID, "subscriptions": subscriptions(self._symbols)})
-        await self._until(socket, sink, "subscribed")
+        await self._until(socket, "subscribed", early)
+        return early
 
-    async def _until(self, socket: ClientConnection, sink: Sink, wanted: str) -> None:
+    async def _until(self, socket: ClientConnection, wanted: str, early: list[Frame]) -> None:
         async for frame in socket:
-            try:
-                seen = [text(message, "op") for message in objects(frame)]
-                self._deliver(frame, sink)
-            except VenueProtocolError as error:
-                self._count_unreadable(error)
-                continue
-            if wanted in seen:
-                return
+            early.append(frame)
+            for message in _readable(frame):
+                if _is_error(message):
+                    self._refused(message)
+                if message.get("op") == wanted:
+                    return
         raise StreamBroken(f"closed before {wanted!r} ({socket.close_code} {socket.close_reason or 'no reason'})")
 
-    def _deliver(self, frame: str | bytes, sink: Sink) -> None:
+    def _deliver(self, frame: Frame, sink: Sink) -> None:
         for message in objects(frame):
-            if text(message, "op") == "error" or "error" in message:
+            if _is_error(message):
                 self._refused(message)
-                continue
             found = price_frame(message, self._clock.now_ns())
             if found is None:
                 continue
@@ -84,7 +83,7 @@ class PriceStream(ReconnectingStream):
                 sink(tick)
             self._check_order(found)
 
-    def _refused(self, message: JsonObject) -> None:
+    def _refused(self, message: JsonObject) -> NoReturn:
         """An error frame: the socket stays open, but without login or subscription it is of no use."""
         words = text(message, "code") or text(message, "error") or "error"
         _log.warning("price stream refused", code=words, detail=text(message, "message"))
@@ -99,6 +98,18 @@ class PriceStream(ReconnectingStream):
         self._sequence[frame.channel] = frame.sequence
         if last is not None and frame.sequence != last + 1:
             raise StreamBroken(f"frame {frame.sequence} of {frame.channel} followed frame {last}")
+
+
+def _is_error(message: JsonObject) -> bool:
+    return message.get("op") == "error" or "error" in message
+
+
+def _readable(frame: Frame) -> list[JsonObject]:
+    """The objects in a frame of the first exchange; one that cannot be read is counted when it is delivered."""
+    try:
+        return objects(frame)
+    except VenueProtocolError:
+        return []
 
 
 def subscriptions(symbols: Sequence[str]) -> list[dict[str, object]]:

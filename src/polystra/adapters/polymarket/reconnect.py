@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from random import Random
-from typing import Final
+from typing import Final, TypeAlias
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
@@ -30,6 +31,8 @@ FIRST_WAIT_S: Final = 0.25
 LONGEST_WAIT_S: Final = 30.0
 MAX_FRAME: Final = 8 * 1024 * 1024
 _CLOSE_TIMEOUT_S: Final = 2.0
+
+Frame: TypeAlias = str | bytes
 
 _log = structlog.get_logger(__name__)
 
@@ -66,11 +69,11 @@ class ReconnectingStream(ABC):
             await self._clock.sleep(self._back_off())
 
     @abstractmethod
-    async def _hello(self, socket: ClientConnection, sink: Sink) -> None:
-        """Prove who we are and subscribe; events that come meanwhile go to the sink."""
+    async def _hello(self, socket: ClientConnection) -> Sequence[Frame]:
+        """Prove who we are, subscribe, and return once the server has seen it, with the frames that came meanwhile."""
 
     @abstractmethod
-    def _deliver(self, frame: str | bytes, sink: Sink) -> None:
+    def _deliver(self, frame: Frame, sink: Sink) -> None:
         """Translate one frame; raises VenueProtocolError for an unreadable one, StreamBroken to reconnect."""
 
     async def _wait_until_wanted(self) -> None:  # noqa: B027 - most streams are always wanted
@@ -113,10 +116,12 @@ class ReconnectingStream(ABC):
 
     async def _talk(self, socket: ClientConnection, sink: Sink) -> str:
         async with self._clock.timeout(CONNECT_TIMEOUT_S):
-            await self._hello(socket, sink)
+            early = await self._hello(socket)
         self._announced = True
         self._heard_at = self._clock.monotonic_ns()
         sink(StreamConnected(stream=self.name))
+        for frame in early:
+            self._heard(frame, sink)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch(socket))
             tasks.create_task(self._while_connected(socket))
@@ -124,7 +129,7 @@ class ReconnectingStream(ABC):
                 self._heard(frame, sink)
             raise StreamBroken(f"closed by the server ({socket.close_code} {socket.close_reason or 'no reason'})")
 
-    def _heard(self, frame: str | bytes, sink: Sink) -> None:
+    def _heard(self, frame: Frame, sink: Sink) -> None:
         self._heard_at = self._clock.monotonic_ns()
         self._attempt = 0
         try:

@@ -21,9 +21,9 @@ from websockets.asyncio.client import ClientConnection
 
 from polystra.adapters.polymarket.decode_account import Identity, user_events
 from polystra.adapters.polymarket.decode_market import market_events
-from polystra.adapters.polymarket.reconnect import ReconnectingStream
+from polystra.adapters.polymarket.reconnect import Frame, ReconnectingStream, StreamBroken
 from polystra.adapters.polymarket.signing import L2Credentials
-from polystra.adapters.polymarket.wire import JsonObject, objects
+from polystra.adapters.polymarket.wire import JsonObject, as_object, messages
 from polystra.domain.errors import VenueProtocolError
 from polystra.domain.events import StreamName, WorldEvent
 from polystra.domain.ids import TokenId
@@ -31,6 +31,8 @@ from polystra.ports.clock import Clock
 from polystra.ports.venue import Sink
 
 MAX_TOKENS_PER_FRAME: Final = 200
+PING: Final = "PING"
+PONG: Final = "PONG"
 _JSON_STARTS: Final = ("{", "[", b"{", b"[")
 """Frames that begin otherwise are the server's plain words: PONG, NO NEW ASSETS."""
 
@@ -42,12 +44,30 @@ class _ClobStream(ReconnectingStream):
     def _events(self, message: JsonObject) -> list[WorldEvent]:
         """Translate one message."""
 
-    def _deliver(self, frame: str | bytes, sink: Sink) -> None:
+    @abstractmethod
+    async def _subscribe(self, socket: ClientConnection) -> None:
+        """Send the first frames."""
+
+    async def _hello(self, socket: ClientConnection) -> Sequence[Frame]:
+        """Subscribe, then wait for a pong: frames are worked off in order, so the server has seen the subscription.
+
+        What is read over HTTP after that cannot miss an event that the stream does not tell.
+        """
+        await self._subscribe(socket)
+        await socket.send(PING)
+        early: list[Frame] = []
+        async for frame in socket:
+            if frame in (PONG, PONG.encode()):
+                return early
+            early.append(frame)
+        raise StreamBroken(f"closed after the subscription ({socket.close_code} {socket.close_reason or 'no reason'})")
+
+    def _deliver(self, frame: Frame, sink: Sink) -> None:
         if not frame.strip()[:1] or frame.strip()[:1] not in _JSON_STARTS:
             return
-        for message in objects(frame):
+        for message in messages(frame):
             try:
-                events = self._events(message)
+                events = self._events(as_object(message, "message"))
             except VenueProtocolError as error:
                 self._count_unreadable(error)
                 continue
@@ -85,8 +105,7 @@ class MarketStream(_ClobStream):
             self._changed.clear()
             await self._changed.wait()
 
-    async def _hello(self, socket: ClientConnection, sink: Sink) -> None:
-        del sink
+    async def _subscribe(self, socket: ClientConnection) -> None:
         tokens = list(self._wanted)
         self._subscribed = set(tokens)
         first, *others = _slices(tokens)
@@ -122,8 +141,7 @@ class UserStream(_ClobStream):
         self._credentials = credentials
         self._identity = identity
 
-    async def _hello(self, socket: ClientConnection, sink: Sink) -> None:
-        del sink
+    async def _subscribe(self, socket: ClientConnection) -> None:
         await _send(socket, {"auth": auth_fields(self._credentials), "type": "user"})
 
     def _events(self, message: JsonObject) -> list[WorldEvent]:

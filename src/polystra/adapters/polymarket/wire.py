@@ -62,12 +62,15 @@ def as_list(value: object, what: str) -> list[object]:
     return value
 
 
-def objects(raw: bytes | str) -> list[JsonObject]:
-    """Return the objects of a message that is one object or an array of them; null is none."""
+def messages(raw: bytes | str) -> list[object]:
+    """Return the messages of a frame that is one object or an array of them, each to be read by itself."""
     value = decode_json(raw)
-    if isinstance(value, dict):
-        return [value]
-    return [as_object(item, "message") for item in as_list(value, "message")]
+    return [value] if isinstance(value, dict) else as_list(value, "frame")
+
+
+def objects(raw: bytes | str) -> list[JsonObject]:
+    """Return the objects of a frame that is one object or an array of them; null is none."""
+    return [as_object(item, "message") for item in messages(raw)]
 
 
 def text(source: JsonObject, *names: str) -> str:

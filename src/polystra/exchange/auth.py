@@ -15,7 +15,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from polystra.exchange.model import Refusal
@@ -34,6 +34,7 @@ class ApiKey:
     key: str
     secret: str
     passphrase: str
+    revoked: bool = False
 
     def __repr__(self) -> str:
         return f"ApiKey(address={self.address!r}, key={self.key!r})"
@@ -66,7 +67,11 @@ class KeyRing:
         return key
 
     def add(self, key: ApiKey) -> None:
-        """Enter a key that was made earlier."""
+        """Enter a key that was made earlier; a revoked one only counts."""
+        if key.revoked:
+            login = (key.address, key.nonce)
+            self._deleted[login] = self._deleted.get(login, 0) + 1
+            return
         self._by_id[key.key] = key
         self._by_login[key.address, key.nonce] = key
 
@@ -74,12 +79,13 @@ class KeyRing:
         """Return the existing key of (address, nonce)."""
         return self._by_login.get((address, nonce))
 
-    def delete(self, key: ApiKey) -> None:
-        """Forget a key; creating it again gives another one."""
-        login = (key.address, key.nonce)
-        self._deleted[login] = self._deleted.get(login, 0) + 1
-        del self._by_login[login]
+    def delete(self, key: ApiKey) -> ApiKey:
+        """Revoke a key and return it so marked; creating it again gives another one."""
+        del self._by_login[key.address, key.nonce]
         del self._by_id[key.key]
+        gone = replace(key, revoked=True)
+        self.add(gone)
+        return gone
 
     def get(self, key_id: str) -> ApiKey | None:
         """Return a key by its id."""

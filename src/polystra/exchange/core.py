@@ -260,8 +260,7 @@ class ExchangeCore:
 
     def delete_key(self, key: ApiKey) -> None:
         """Forget an API key; its orders stay."""
-        self._state.keys.delete(key)
-        self._state.deleted_keys.append(key.key)
+        self._state.new_keys.append(self._state.keys.delete(key))
         self._state.flush(self._now_ns)
 
     def _open_account(self, account: Account) -> None:

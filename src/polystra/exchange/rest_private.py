@@ -18,8 +18,8 @@ from aiohttp import web
 from polystra.exchange import payloads
 from polystra.exchange.accounts import Account
 from polystra.exchange.auth import ApiKey, check_login
-from polystra.exchange.core import CancelReport, Placement, PlaceRequest
-from polystra.exchange.intake import Submission, admit, parse_batch, parse_submission
+from polystra.exchange.core import CancelReport, Placement
+from polystra.exchange.intake import Admitted, Submission, admit, parse_batch, parse_submission
 from polystra.exchange.model import NS_PER_S, OrderView, Refusal, TradeView
 from polystra.exchange.replies import Api, Call, json_reply, refused
 from polystra.exchange.typed_data import CTF_EXCHANGE_V2, EXCHANGE_V3, NEG_RISK_EXCHANGE_V2
@@ -102,7 +102,7 @@ class OrderApi(Api):
         ]
 
     async def _post_order(self, call: Call) -> web.StreamResponse:
-        placement = await self._submit(call.key, parse_submission(call.body))
+        (placement,) = await self._submit(call.key, [parse_submission(call.body)])
         if placement.refusal is not None:
             return refused(placement.refusal)
         return json_reply(payloads.placement(placement))
@@ -111,24 +111,40 @@ class OrderApi(Api):
         legs = parse_batch(call.body)
         if isinstance(legs, Refusal):
             return refused(legs)
-        placements = [await self._submit(call.key, leg) for leg in legs]
+        placements = await self._submit(call.key, legs)
         return json_reply([payloads.placement(placement, in_batch=True) for placement in placements])
 
-    async def _submit(self, key: ApiKey, submission: Submission | Refusal) -> Placement:
-        """Place one order, holding it first where the market delays takers."""
-        admitted = submission if isinstance(submission, Refusal) else admit(self._core, key, submission)
-        if isinstance(admitted, Refusal):
-            return Placement(order_id="", refusal=admitted)
-        await self._hold(admitted.account, admitted.request)
+    async def _submit(self, key: ApiKey, legs: Sequence[Submission | Refusal]) -> list[Placement]:
+        """Place orders, those last that their market holds back as takers; answers in the legs' order."""
+        placements: dict[int, Placement] = {}
+        held: dict[int, Admitted] = {}
+        hold_ms = 0
+        for number, leg in enumerate(legs):
+            admitted = leg if isinstance(leg, Refusal) else admit(self._core, key, leg)
+            if isinstance(admitted, Refusal):
+                placements[number] = Placement(order_id="", refusal=admitted)
+            elif delay_ms := self._delay_ms(admitted):
+                held[number] = admitted
+                hold_ms = max(hold_ms, delay_ms)
+            else:
+                placements[number] = self._place(admitted)
+        if held:
+            await self._clock.sleep(hold_ms / 1_000)
+        for number, admitted in held.items():
+            placements[number] = self._place(admitted)
+        return [placements[number] for number in range(len(legs))]
+
+    def _place(self, admitted: Admitted) -> Placement:
         return self._core.place(admitted.account, admitted.request, self._clock.now_ns())
 
-    async def _hold(self, account: str, request: PlaceRequest) -> None:
-        """Wait with a marketable order; it is on no book meanwhile and checked anew afterwards."""
+    def _delay_ms(self, admitted: Admitted) -> int:
+        """Return how long a marketable order waits, on no book, to be checked anew afterwards; else zero."""
+        request = admitted.request
         market = self._core.market_of_token(request.token_id)
         if market is None or market.spec.taker_delay_ms == 0 or request.post_only:
-            return
-        if self._core.check(account, request, self._clock.now_ns()) is None and self._core.would_match(request):
-            await self._clock.sleep(market.spec.taker_delay_ms / 1_000)
+            return 0
+        refusal = self._core.check(admitted.account, request, self._clock.now_ns())
+        return market.spec.taker_delay_ms if refusal is None and self._core.would_match(request) else 0
 
     async def _cancel_one(self, call: Call) -> web.StreamResponse:
         try:

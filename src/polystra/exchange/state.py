@@ -95,7 +95,6 @@ class State:
         self.dirty_orders: dict[str, None] = {}
         self.dirty_trades: dict[str, None] = {}
         self.new_keys: list[ApiKey] = []
-        self.deleted_keys: list[str] = []
         self.new_known: list[str] = []
         if saved is not None:
             self._revive(saved)
@@ -146,7 +145,6 @@ class State:
             or self.dirty_orders
             or self.dirty_trades
             or self.new_keys
-            or self.deleted_keys
             or self.new_known
         ):
             return
@@ -158,7 +156,6 @@ class State:
                 accounts=[_account_row(self.ledger.accounts[address], fold=True) for address in self.ledger.dirty],
                 markets=[self._market_row(self.markets[cid]) for cid in self.dirty_markets],
                 keys=self.new_keys,
-                deleted_keys=self.deleted_keys,
                 open_orders=open_orders,
                 closed_orders=closed,
                 known_orders=self.new_known,
@@ -167,8 +164,8 @@ class State:
         )
         for marks in (self.ledger.dirty, self.dirty_markets, self.dirty_orders, self.dirty_trades):
             marks.clear()
-        for added in (self.new_keys, self.deleted_keys, self.new_known):
-            added.clear()
+        self.new_keys.clear()
+        self.new_known.clear()
 
     def close(self) -> None:
         """Close the file."""

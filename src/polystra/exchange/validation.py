@@ -73,10 +73,14 @@ def _check_expiration(request: PlaceRequest, now_ns: int, config: CoreConfig) ->
 
 
 def _check_limit_price(request: PlaceRequest, order_id: str, tick: int) -> Refusal | None:
-    """A limit price may be off by the rounding of a product, which `_check_size` then refuses by amount."""
+    """A price of up to six decimals is judged as it is; an endless one near the grid is a rounded product.
+
+    `_check_size` refuses the latter by its amount, as the venue does.
+    """
     dollars, shares = dollars_and_shares(request)
     price = snapped_price(request, tick)
-    off_grid = abs(dollars * ONE - price * shares) * 10 > tick * shares
+    distance = abs(dollars * ONE - price * shares)
+    off_grid = distance > 0 and (dollars * ONE % shares == 0 or distance * 10 > tick * shares)
     return _tick_refusal(request, order_id, tick) if off_grid or not tick <= price <= ONE - tick else None
 
 

@@ -137,3 +137,19 @@ def test_books_of_nothing_are_refused(tmp_path: Path) -> None:
     BookStore(empty).close()
     with pytest.raises(ConfigError, match="are empty"):
         read_books(empty)
+
+
+def test_a_revoked_key_stays_revoked(tmp_path: Path) -> None:
+    path = tmp_path / "exchange.db"
+    core = open_core(path)
+    first = core.create_key(ALICE, 0)
+    assert first is not None
+    core.delete_key(first)
+    core.close()
+    again = open_core(path)
+    assert again.keys.get(first.key) is None
+    second = again.create_key(ALICE, 0)
+    assert second is not None
+    assert second.key != first.key
+    again.close()
+    assert open_core(path).keys.of_address(ALICE) == [second]

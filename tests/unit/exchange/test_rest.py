@@ -35,7 +35,7 @@ MARKET_BUY_PRECISION = (
         ({"orderType": "FOK", "postOnly": True}, "INVALID_POST_ONLY_ORDER_TYPE"),
         (
             {"makerAmount": "4000100"},
-            "the maker amount for a $0.4 order of size 10 should be '4' but the value submited is '4.0001'",
+            "Price (0.40001) breaks minimum tick size rule: 0.01",
         ),
         (
             {"makerAmount": "4000001"},
@@ -141,6 +141,18 @@ async def test_taker_delay_holds_marketable_orders_only() -> None:
         status, reply = await desk.call("POST", "/order", body)
         assert (status, reply["status"], reply["takingAmount"]) == (200, "matched", "10")
         assert desk.clock.now == start + 50_000_000
+
+
+async def test_held_legs_of_a_batch_wait_once_and_resting_ones_do_not() -> None:
+    async with http_desk(taker_delay_ms=50) as desk:
+        desk.quote(DOWN, 50, 100)
+        start = desk.clock.now
+        legs = [desk.submission(makerAmount=amount) for amount in ("5000000", "4000000", "5000000")]
+        _, replies = await desk.call("POST", "/orders", legs)
+        assert [reply["status"] for reply in replies] == ["matched", "live", "matched"]
+        assert desk.clock.now == start + 50_000_000
+        (resting,) = desk.core.open_orders([desk.signer.address])
+        assert (resting.order_id, resting.created_ns) == (replies[1]["orderID"], start)
 
 
 async def test_open_orders_come_in_pages() -> None:

@@ -250,7 +250,9 @@ async def shared_clock(clob_url: str) -> ScaledClock:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session, session.get(url) as reply:
             told = await reply.json() if reply.status == 200 else {}
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise ConfigError(f"CLOB_URL: no exchange answers at {parts.netloc} ({type(error).__name__}); {remedy}") from error
+        raise ConfigError(
+            f"CLOB_URL: no exchange answers at {parts.netloc} ({type(error).__name__}); {remedy}"
+        ) from error
     epoch_ns, anchor_ns, speed = (told.get(name) for name in ("epoch_ns", "anchor_ns", "speed"))
     if not (isinstance(epoch_ns, int) and isinstance(anchor_ns, int) and isinstance(speed, int | float)):
         raise ConfigError(f"CLOB_URL: {parts.netloc} is not a paced built-in exchange; {remedy}")

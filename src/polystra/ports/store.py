@@ -6,7 +6,8 @@ Contract:
 2. Writing a fact again is harmless (same key, same content); another content under the same
    key raises `StoreConflict`.
 3. `load` gives what the engine needs to go on: it is the same after a clean stop and a crash.
-4. Errors: `StoreBusy` (try again), `StoreCorrupt` (stop), `StoreConflict`.
+4. `prune` drops decisions that led to nothing and are older than asked; nothing else is ever deleted.
+5. Errors: `StoreBusy` (try again), `StoreCorrupt` (stop), `StoreConflict`.
 """
 
 from __future__ import annotations
@@ -69,6 +70,10 @@ class Store(Protocol):
 
     async def load(self) -> StoredState:
         """Read the state of the last run."""
+        ...
+
+    async def prune(self, now_ns: Nanos, keep_ns: Nanos) -> int:
+        """Drop skipped decisions older than `keep_ns` before `now_ns`; returns how many."""
         ...
 
     async def close(self) -> None:

@@ -13,7 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from polystra.domain.errors import StoreBusy
 from polystra.domain.events import StopMode, StopRequested
+from polystra.domain.units import NS_PER_S
 from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
 from polystra.ports.clock import Clock
@@ -29,6 +31,8 @@ from polystra.runtime.supervisor import supervise
 from polystra.runtime.timers import Timers
 
 OUTBOX_WORKERS: Final = 6
+HOUSEKEEPING_EVERY_S: Final = 3_600
+SKIPPED_DECISIONS_KEPT_S: Final = 7 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +102,7 @@ class Daemon:
             self._listen_for_signals()
         eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
         eternal["timers"] = timers.run()
+        eternal["housekeeping"] = self._keep_house()
         eternal["market stream"] = parts.market_stream.run(self._inbox.put)
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._inbox.put)
@@ -117,6 +122,15 @@ class Daemon:
             LogEvent.SHUTDOWN_COMPLETED, reason=summary.reason, left_open="; ".join(summary.left_open) or "nothing"
         )
         return summary
+
+    async def _keep_house(self) -> None:
+        """Drop what is kept only for a while, once an hour."""
+        while True:
+            await self._parts.clock.sleep(HOUSEKEEPING_EVERY_S)
+            try:
+                await self._parts.store.prune(self._parts.clock.now_ns(), SKIPPED_DECISIONS_KEPT_S * NS_PER_S)
+            except StoreBusy as error:
+                self._parts.log.warning(LogEvent.STORE_BUSY, error=str(error), held_effects=0)
 
     def stop(self, reason: str) -> None:
         """Ask for an orderly stop."""

@@ -79,6 +79,11 @@ class MemoryStore:
         self._data.__init__(*(getattr(trial, name) for name in _Data.__dataclass_fields__))  # type: ignore[misc]
         self.journal.extend(facts)
 
+    async def prune(self, now_ns: int, keep_ns: int) -> int:
+        """Keep everything: memory is short-lived."""
+        del now_ns, keep_ns
+        return 0
+
     async def load(self) -> StoredState:
         data = self._data
         wanted = self._loaded()

@@ -132,7 +132,7 @@ async def _embedded(
     exchange = BuiltInExchange(config, clock, pace=pace)
     urls = await exchange.start()
     log.info(LogEvent.EXCHANGE_STARTED, url=urls.clob_url, symbols=",".join(config.traded_symbols))
-    key = simulated_key(config.seed)
+    key = SigningKey(simulated_key(config.seed))
     opened = exchange.open_account(key.address)
     wallet = Wallet(
         key=key,
@@ -173,8 +173,7 @@ async def _beside_exchange(settings: Settings, options: RunOptions) -> RunSummar
     log = start_log(settings, clock)
     log.info(LogEvent.APP_STARTED, mode=settings.mode.value, exchange=settings.url("clob_url"))
     seed = DEFAULT_SEED if options.seed is None else options.seed
-    text = settings.poly_private_key.get_secret_value()
-    key = SigningKey(text) if text else simulated_key(seed)
+    key = settings.poly_private_key.get_secret_value() or simulated_key(seed)
     return await _with_credentials(settings, options, key, clock, log)
 
 
@@ -182,15 +181,13 @@ async def _live(settings: Settings, options: RunOptions) -> RunSummary:
     clock = SystemClock()
     log = start_log(settings, clock)
     log.warning(LogEvent.APP_STARTED, mode="LIVE: real money", exchange=settings.url("clob_url"))
-    key = SigningKey(settings.poly_private_key.get_secret_value())
+    key = settings.poly_private_key.get_secret_value()
     return await _with_credentials(settings, options, key, clock, log)
 
 
-async def _with_credentials(
-    settings: Settings, options: RunOptions, key: SigningKey, clock: Clock, log: Log
-) -> RunSummary:
+async def _with_credentials(settings: Settings, options: RunOptions, key: str, clock: Clock, log: Log) -> RunSummary:
     wallet = Wallet(
-        key=key,
+        key=SigningKey(key),
         credentials=await _credentials(settings, key),
         signature_type=settings.signature_type,
         funder=settings.poly_funder_address or None,
@@ -232,9 +229,9 @@ def tell_prices(log: Log, series: PriceSeries | None, path: Path | None) -> None
     log.info(LogEvent.PRICES_LOADED, file=path.name, summary=series.summary.sentence())
 
 
-def simulated_key(seed: int) -> SigningKey:
-    """The signer of a simulated account: worth nothing anywhere else."""
-    return SigningKey(hashlib.sha256(f"polystra simulated account {seed}".encode()).digest())
+def simulated_key(seed: int) -> str:
+    """The private key of a simulated account, in hex: worth nothing anywhere else."""
+    return hashlib.sha256(f"polystra simulated account {seed}".encode()).hexdigest()
 
 
 async def shared_clock(clob_url: str) -> ScaledClock:
@@ -259,14 +256,14 @@ async def shared_clock(clob_url: str) -> ScaledClock:
     return ScaledClock(epoch_ns, speed, anchor_ns=anchor_ns)
 
 
-async def _credentials(settings: Settings, key: SigningKey) -> L2Credentials:
+async def _credentials(settings: Settings, key: str) -> L2Credentials:
     secrets = [
         secret.get_secret_value()
         for secret in (settings.poly_api_key, settings.poly_api_secret, settings.poly_api_passphrase)
     ]
     if all(secrets):
         return L2Credentials(*secrets)
-    return await derive_credentials(base_url=settings.url("clob_url"), key=key, chain_id=settings.poly_chain_id)
+    return await derive_credentials(key, base_url=settings.url("clob_url"), chain_id=settings.poly_chain_id)
 
 
 def _endpoints(urls: ExchangeUrls) -> Endpoints:

@@ -101,6 +101,21 @@ async def test_another_wallet_type_of_the_same_owner() -> None:
         assert await desk.call("POST", "/order", body) == (400, {"error": "invalid POLY_PROXY signature"})
 
 
+@pytest.mark.parametrize("signature_type", [2, 3])
+async def test_nobody_trades_from_a_strangers_wallet(signature_type: int) -> None:
+    async with http_desk() as desk:
+        desk.core.register_wallet(Signer(8).address, WALLET, signature_type)
+        signer = WALLET if signature_type == 3 else desk.signer.address
+        body = desk.submission(maker=WALLET, signer=signer, signatureType=signature_type)
+        status, reply = await desk.call("POST", "/order", body)
+        assert status == 400
+        assert reply["error"] in {
+            "maker address not allowed, please use the deposit wallet flow",
+            "the order signer address has to be the address of the API KEY",
+        }
+        assert list(desk.core.open_orders([WALLET])) == []
+
+
 async def test_an_order_of_the_old_struct_is_a_version_mismatch() -> None:
     async with http_desk() as desk:
         body = desk.submission()

@@ -123,11 +123,16 @@ class Stage:
             rng=random.Random(2),
         )
 
+    async def best_ask(self) -> int:
+        """The cheapest Up shares, waiting for a maker to offer some."""
+        async with asyncio.timeout(60):
+            while not (asks := (await self.venue.book(self.market.up_token)).asks):
+                await self.clock.sleep(0.5)
+        return min(price for price, _ in asks)
+
     async def buy_now(self, budget: int = 5 * MICRO) -> tuple[SignedOrder, SubmitAccepted]:
         """Spend dollars on Up shares at whatever the makers ask."""
-        book = await self.venue.book(self.market.up_token)
-        ask = min(price for price, _ in book.asks)
-        worst = self.market.price_at_or_below(ask + 5 * self.market.tick_size)
+        worst = self.market.price_at_or_below(await self.best_ask() + 5 * self.market.tick_size)
         order = self.sign(Side.BUY, worst, budget, budget=budget, time_in_force=TimeInForce.FAK)
         (outcome,) = await self.venue.submit([order])
         assert isinstance(outcome, SubmitAccepted), outcome
@@ -247,7 +252,7 @@ def test_every_order_of_a_batch_has_its_own_outcome() -> None:
     async def scene(on: Stage) -> None:
         resting = on.sign(Side.BUY, 20_000, 5 * MICRO)
         small = on.sign(Side.BUY, 20_000, 4 * MICRO)
-        crossing = on.sign(Side.BUY, 990_000, 5 * MICRO, post_only=True)
+        crossing = on.sign(Side.BUY, await on.best_ask() + 50_000, 5 * MICRO, post_only=True)
         empty_handed = on.sign(Side.SELL, 990_000, 5 * MICRO)
         hopeless = on.sign(Side.BUY, 10_000, MICRO, budget=MICRO, time_in_force=TimeInForce.FOK)
         outcomes = await on.venue.submit([resting, small, crossing, empty_handed, hopeless])
@@ -339,6 +344,29 @@ def test_after_a_break_the_streams_come_back_and_the_query_fills_the_gap() -> No
         assert [(fill.order_id, fill.quantity) for fill in snapshot.fills] == [(order.order_id, accepted.taking)]
 
     play(scene)
+
+
+def test_the_same_seed_tells_the_same_story() -> None:
+    def story() -> list[WorldEvent]:
+        told: list[WorldEvent] = []
+
+        async def scene(on: Stage) -> None:
+            stream = MarketStream(url=on.urls.market_ws_url, clock=on.clock, rng=random.Random(3))
+            stream.subscribe([on.market.up_token])
+            heard = [on.listen(stream), on.listen(on.user_stream())]
+            await on.clock.sleep(5)
+            on.break_connections()
+            await on.buy_now()
+            await on.clock.sleep(10)
+            for listener in heard:
+                told.extend(listener.events)
+
+        play(scene)
+        return told
+
+    first = story()
+    assert len(first) > 50
+    assert first == story()
 
 
 def test_prices_of_the_settlement_feed_its_average_and_the_spot() -> None:

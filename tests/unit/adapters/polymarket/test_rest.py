@@ -260,6 +260,8 @@ def test_the_account_is_read_in_full() -> None:
         assert queries["/balance-allowance"] == {
             "asset_type": "CONDITIONAL", "token_id": TOKEN, "signature_type": "3",
         }  # fmt: skip
+        cursors = [asked.query["next_cursor"] for asked in script.asked if asked.path == "/data/orders"]
+        assert cursors == ["MA==", "c1", "MA==", "c1"]
         paths = [asked.path for asked in script.asked]
         assert paths.index("/balance-allowance") > paths.index("/data/trades")
         assert "?" not in script.asked[0].headers["POLY_SIGNATURE"]

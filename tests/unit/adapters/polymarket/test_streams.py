@@ -127,6 +127,27 @@ def test_subscriptions_change_while_it_runs_and_survive_a_break() -> None:
     play(main())
 
 
+def test_a_token_dropped_during_a_break_can_be_asked_for_again() -> None:
+    async def main() -> None:
+        async with sockets(hang_up, answering()) as (url, script):
+            clock = LoopClock(START_NS)
+            stream = market_stream(url, clock)
+            stream.subscribe([B])
+            async with asyncio.TaskGroup() as tasks:
+                running = tasks.create_task(stream.run(lambda _event: None))
+                await clock.sleep(0.1)
+                assert len(script.frames) == 1
+                stream.unsubscribe([A])
+                await clock.sleep(2)
+                stream.subscribe([A])
+                await clock.sleep(2)
+                running.cancel()
+            again = [json.loads(frame) for frame in script.frames[1] if frame != "PING"]
+            assert [frame["assets_ids"] for frame in again] == [["2"], ["1"]]
+
+    play(main())
+
+
 def test_nothing_is_connected_before_a_token_is_wanted() -> None:
     def idle(url: str, clock: LoopClock) -> MarketStream:
         return MarketStream(url=url, clock=clock, rng=random.Random(1))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from polystra.adapters.clock import ScaledClock
+from polystra.adapters.clock import ScaledClock, SystemClock
 from polystra.app.sessions import DEFAULT_SEED, load_prices, on_real_loop
 from polystra.app.settings import Settings
 from polystra.app.worlds import clear_books, exchange_books_path
@@ -53,7 +53,8 @@ def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
 async def _serve(config: BuiltInConfig, speed: float) -> None:
     epoch_ns = planned_start_ns(config)
     clock = ScaledClock(epoch_ns, speed)
-    exchange = BuiltInExchange(config, clock, pace=Pace("paced", epoch_ns, clock.anchor_ns, speed))
+    pace = Pace("paced", epoch_ns, clock.anchor_ns, speed)
+    exchange = BuiltInExchange(config, clock, pace=pace, wall=SystemClock())
     urls = await exchange.start()
     sys.stdout.write(msgspec.json.encode(asdict(urls)).decode() + "\n")
     sys.stdout.flush()

@@ -251,5 +251,5 @@ async def _check_drift(run: Run, venue: PolymarketVenue) -> None:
     if drift_ns > run.settings.max_clock_drift_seconds * NS_PER_S:
         raise ConfigError(
             f"the clock differs from the venue's by about {drift_ns // MICRO / 1000:.1f} s, more than "
-            f"MAX_CLOCK_DRIFT_SECONDS {run.settings.max_clock_drift_seconds}: set the machine's clock (NTP), start again"
+            f"MAX_CLOCK_DRIFT_SECONDS {run.settings.max_clock_drift_seconds}: set the machine's clock (NTP)"
         )

@@ -104,12 +104,17 @@ class KeyRing:
         return key if right and hmac.compare_digest(key.passphrase.encode(), passphrase.encode()) else None
 
 
-def check_login(headers: Mapping[str, str], *, now_ns: int, tolerance_s: int) -> tuple[str, int] | Refusal:
-    """Verify an L1 proof; returns (lower-case address, nonce) or the refusal."""
+def check_login(
+    headers: Mapping[str, str], *, now_ns: int, tolerance_s: int, wall_ns: int | None = None
+) -> tuple[str, int] | Refusal:
+    """Verify an L1 proof; returns (lower-case address, nonce) or the refusal.
+
+    `wall_ns` is the real time of a client that does not know the simulated one; None accepts only `now_ns`.
+    """
     address = headers.get("POLY_ADDRESS", "").lower()
     timestamp = headers.get("POLY_TIMESTAMP", "")
     nonce = headers.get("POLY_NONCE", "0") or "0"
-    if not nonce.isascii() or not nonce.isdigit() or not _fresh(timestamp, now_ns, tolerance_s):
+    if not nonce.isascii() or not nonce.isdigit() or not _fresh(timestamp, (now_ns, wall_ns), tolerance_s):
         return BAD_LOGIN
     try:
         signature = bytes.fromhex(headers.get("POLY_SIGNATURE", "").removeprefix("0x"))
@@ -120,12 +125,20 @@ def check_login(headers: Mapping[str, str], *, now_ns: int, tolerance_s: int) ->
 
 
 def check_request_proof(
-    ring: KeyRing, headers: Mapping[str, str], *, method: str, path: str, body: bytes, now_ns: int, tolerance_s: int
+    ring: KeyRing,
+    headers: Mapping[str, str],
+    *,
+    method: str,
+    path: str,
+    body: bytes,
+    now_ns: int,
+    tolerance_s: int,
+    wall_ns: int | None = None,
 ) -> ApiKey | None:
     """Verify an L2 proof over the raw body and the path without its query; None means 401."""
     key = ring.get(headers.get("POLY_API_KEY", ""))
     timestamp = headers.get("POLY_TIMESTAMP", "")
-    if key is None or not _fresh(timestamp, now_ns, tolerance_s):
+    if key is None or not _fresh(timestamp, (now_ns, wall_ns), tolerance_s):
         return None
     if headers.get("POLY_ADDRESS", "").lower() != key.address:
         return None
@@ -149,7 +162,8 @@ def sign_request(secret: str, message: bytes) -> str:
     return base64.urlsafe_b64encode(hmac.new(raw, message, hashlib.sha256).digest()).decode()
 
 
-def _fresh(timestamp: str, now_ns: int, tolerance_s: int) -> bool:
+def _fresh(timestamp: str, instants_ns: tuple[int | None, ...], tolerance_s: int) -> bool:
+    """Accept a whole number of seconds near one of the instants."""
     if not timestamp.isascii() or not timestamp.isdigit() or len(timestamp) > 12:
         return False
-    return abs(int(timestamp) - now_ns // 1_000_000_000) <= tolerance_s
+    return any(abs(int(timestamp) - each // 1_000_000_000) <= tolerance_s for each in instants_ns if each is not None)

@@ -52,19 +52,23 @@ class ExchangeUrls:
 class BuiltInExchange:
     """One exchange: `start` it, keep `run` in a task group, `close` it at the end."""
 
-    def __init__(self, config: BuiltInConfig, clock: Clock, *, pace: Pace | None = None) -> None:
+    def __init__(
+        self, config: BuiltInConfig, clock: Clock, *, pace: Pace | None = None, wall: Clock | None = None
+    ) -> None:
         """Build the world; nothing listens yet.
 
         Args:
             config: what to simulate and where to listen.
             clock: simulated UTC; should read `planned_start_ns(config)` when `start` is called.
             pace: what the control endpoint tells about that clock.
+            wall: real time, by which clients that know no simulated time date their proofs.
 
         Raises:
             ConfigError: the books or the recording cannot be used.
         """
         self.config: Final = config
         self._clock = clock
+        self._wall = wall
         self.core: Final = ExchangeCore(
             rng=random.Random(f"{config.seed}:exchange"),
             config=CoreConfig(initial_cash=config.initial_cash),
@@ -93,7 +97,7 @@ class BuiltInExchange:
         """
         self.simulation.run_due(self._clock.now_ns())
         app = web.Application()
-        app.add_routes(rest.routes(self.core, self._clock))
+        app.add_routes(rest.routes(self.core, self._clock, wall=self._wall))
         Gamma(self.simulation.world, self.core, self._clock).add_routes(app)
         self.control.add_routes(app)
         app.router.add_get("/prices/ws", self._prices.handle)

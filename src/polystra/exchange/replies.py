@@ -23,9 +23,14 @@ Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Api:
     """A group of handlers around one exchange and one clock."""
 
-    def __init__(self, core: ExchangeCore, clock: Clock) -> None:
+    def __init__(self, core: ExchangeCore, clock: Clock, wall: Clock | None = None) -> None:
         self._core = core
         self._clock = clock
+        self._wall = wall
+
+    def wall_ns(self) -> int | None:
+        """Return the real instant that a client's proof may carry instead of the simulated one."""
+        return None if self._wall is None else self._wall.now_ns()
 
     def now(self) -> int:
         """Return the present instant after bringing the exchange up to it."""
@@ -47,6 +52,7 @@ class Api:
                 body=body,
                 now_ns=now_ns,
                 tolerance_s=self._core.config.clock_tolerance_s,
+                wall_ns=self.wall_ns(),
             )
             return refused(UNAUTHORIZED) if key is None else await handler(Call(request, key, body, now_ns))
 

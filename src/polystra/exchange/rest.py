@@ -26,16 +26,21 @@ class SocketLimits:
     silence_s: float = 30.0
 
 
-def routes(core: ExchangeCore, clock: Clock, limits: SocketLimits | None = None) -> list[web.RouteDef]:
-    """Return every route of the order-book API, bound to one exchange and one clock."""
+def routes(
+    core: ExchangeCore, clock: Clock, limits: SocketLimits | None = None, *, wall: Clock | None = None
+) -> list[web.RouteDef]:
+    """Return every route of the order-book API, bound to one exchange and one clock.
+
+    With `wall`, proofs dated by real time are accepted too: other clients know no simulated time.
+    """
     bounds = limits or SocketLimits()
     market = MarketChannel(core, clock, queued_frames=bounds.queued_frames, silence_s=bounds.silence_s)
     user = UserChannel(core, clock, queued_frames=bounds.queued_frames, silence_s=bounds.silence_s)
     return [
         *rest_public.PublicApi(core, clock).routes(),
-        *rest_private.LoginApi(core, clock).routes(),
-        *rest_private.OrderApi(core, clock).routes(),
-        *rest_private.AccountApi(core, clock).routes(),
+        *rest_private.LoginApi(core, clock, wall).routes(),
+        *rest_private.OrderApi(core, clock, wall).routes(),
+        *rest_private.AccountApi(core, clock, wall).routes(),
         web.get("/ws/market", market.handle),
         web.get("/ws/user", user.handle),
     ]

@@ -74,7 +74,8 @@ class LoginApi(Api):
         return refused(KEY_NOT_DERIVED) if key is None else json_reply(_credentials(key))
 
     def _login(self, request: web.Request) -> tuple[str, int] | Refusal:
-        return check_login(request.headers, now_ns=self.now(), tolerance_s=self._core.config.clock_tolerance_s)
+        tolerance_s = self._core.config.clock_tolerance_s
+        return check_login(request.headers, now_ns=self.now(), tolerance_s=tolerance_s, wall_ns=self.wall_ns())
 
     async def _list(self, call: Call) -> web.StreamResponse:
         return json_reply({"apiKeys": [key.key for key in self._core.keys.of_address(call.key.address)]})

@@ -1,33 +1,24 @@
-"""The command line: words of the user in, one of the sessions out. Exit codes are documented here.
+"""The command line: words of the user in, one of the sessions out.
 
-0 done; 1 the program failed; 2 a setting, option or file is wrong (one line says which);
-3 `report` found a discrepancy. Every expected error is one line on stderr, without a traceback.
+What lives here: commands and their options. What must not: how they end when something is
+wrong (`failures`, where the exit codes are).
 """
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Final, NoReturn, TypeVar
+from typing import Annotated
 
 import typer
 
 from polystra import __version__
 from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
-from polystra.app.logs import Redaction
-from polystra.app.report import show_positions, show_report, show_status
+from polystra.app.failures import EXIT_DISCREPANCY, fail, guarded, settings_from_here
+from polystra.app.report import show_report
 from polystra.app.sessions import DEFAULT_SPEED, RunOptions, run_session
-from polystra.app.settings import SECRETS, Settings, load_settings
-from polystra.domain.errors import ConfigError, PolystraError
-
-T = TypeVar("T")
-
-EXIT_FAILED: Final = 1
-EXIT_USAGE: Final = 2
-EXIT_DISCREPANCY: Final = 3
+from polystra.app.status import show_positions, show_status
 
 app = typer.Typer(
     name="polystra",
@@ -114,34 +105,6 @@ def parse_speed(text: str) -> float | None:
     if not 0 < speed <= 1000:
         fail(f"--speed is {text[:40]!r}, expected a number above 0 and up to 1000, or max")
     return speed
-
-
-def settings_from_here() -> Settings:
-    """The settings of `.env` in this folder and of the environment."""
-    env_file = Path(os.environ.get("POLYSTRA_ENV_FILE", ".env"))
-    try:
-        return load_settings(os.environ, env_file if env_file.exists() else None)
-    except ConfigError as error:
-        fail(str(error))
-
-
-def guarded(action: Callable[[], T], settings: Settings) -> T:
-    """Carry out an action; every error of ours becomes one line and an exit code."""
-    redaction = Redaction(getattr(settings, name.lower()).get_secret_value() for name in SECRETS)
-    try:
-        return action()
-    except ConfigError as error:
-        fail(redaction.text(str(error)))
-    except PolystraError as error:
-        fail(redaction.text(f"{type(error).__name__}: {error}"), EXIT_FAILED)
-    except KeyboardInterrupt:
-        fail("interrupted before the daemon could stop in order; the next start reconciles", EXIT_FAILED)
-
-
-def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:
-    """Say one line on stderr and end."""
-    typer.echo(f"polystra: {' '.join(message.split())}", err=True)
-    raise typer.Exit(code)
 
 
 def main() -> None:

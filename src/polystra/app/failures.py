@@ -1,0 +1,73 @@
+"""How a command ends when something is wrong: one line on stderr and an exit code, no traceback.
+
+What lives here: the exit codes, the reading of settings for a command, and the one place that
+turns errors into words. What must not: commands.
+
+0 done; 1 the program failed; 2 a setting, option or file is wrong (one line says which);
+3 `report` found a discrepancy.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NoReturn, TypeVar
+
+import typer
+
+from polystra.app.logs import Redaction
+from polystra.app.settings import SECRETS, Settings, load_settings
+from polystra.domain.errors import ConfigError, PolystraError
+
+T = TypeVar("T")
+
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_DISCREPANCY: Final = 3
+
+
+def settings_from_here() -> Settings:
+    """The settings of `.env` in this folder and of the environment."""
+    env_file = Path(os.environ.get("POLYSTRA_ENV_FILE", ".env"))
+    try:
+        return load_settings(os.environ, env_file if env_file.exists() else None)
+    except ConfigError as error:
+        fail(str(error))
+
+
+def guarded(action: Callable[[], T], settings: Settings) -> T:
+    """Carry out an action; every error of ours, also one in a group of tasks, becomes one line and an exit code."""
+    redaction = Redaction(getattr(settings, name.lower()).get_secret_value() for name in SECRETS)
+    try:
+        return action()
+    except ConfigError as error:
+        fail(redaction.text(str(error)))
+    except PolystraError as error:
+        fail(redaction.text(f"{type(error).__name__}: {error}"), EXIT_FAILED)
+    except BaseExceptionGroup as group:
+        first = next(_ours(group), None)
+        if first is None:
+            raise
+        fail(redaction.text(f"{type(first).__name__}: {first}"), EXIT_FAILED)
+    except KeyboardInterrupt:
+        fail("interrupted before the daemon could stop in order; the next start reconciles", EXIT_FAILED)
+
+
+def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:
+    """Say one line on stderr and end."""
+    typer.echo(f"polystra: {' '.join(message.split())}", err=True)
+    raise typer.Exit(code)
+
+
+def _ours(group: BaseExceptionGroup[BaseException]) -> Iterator[PolystraError]:
+    """Our errors inside a group; none when a bug is among them, which must be seen."""
+    ours: list[PolystraError] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            ours += _ours(error)
+        elif isinstance(error, PolystraError):
+            ours.append(error)
+        else:
+            return
+    yield from ours

@@ -1,0 +1,44 @@
+"""Tables for people: one look for all commands.
+
+What lives here: the width and the frame. What must not: what a table says. A figure is never
+cut short: where a terminal is narrow, it goes on in the next line.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+_WIDTH_OF_A_FILE: Final = 160
+
+
+def screen() -> Console:
+    """The console of stdout: as wide as the terminal, or wide enough for every column elsewhere."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_A_FILE)
+
+
+def grid(title: str, *, words: Iterable[str], figures: Iterable[str], rows: Iterable[Sequence[str]]) -> Table:
+    """A table whose first columns are words and whose others are figures."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for name in words:
+        table.add_column(name, overflow="fold")
+    for name in figures:
+        table.add_column(name, justify="right", overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def pairs(title: str, rows: Iterable[tuple[str, str]]) -> Table:
+    """A table of names and values."""
+    table = Table(title=title, title_justify="left", title_style="bold", show_header=False, box=box.SIMPLE_HEAD)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    return table

@@ -1,0 +1,201 @@
+"""`polystra status` and `polystra positions`: how the last or running daemon stands, from its database.
+
+What lives here: what is shown and its words. What must not: statements, the check against the
+exchange (`report`). Money is decimal text; times are UTC of the run's clock.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import typer
+
+from polystra.adapters.store.account_reading import AccountReading, is_in_use, read_account
+from polystra.app.book_reading import database_url, own_books
+from polystra.app.screen import grid, pairs, screen
+from polystra.app.settings import Settings
+from polystra.domain.facts import PositionRecorded
+from polystra.domain.positions import PositionStatus
+from polystra.domain.units import NS_PER_S, Nanos, format_micros
+
+_DAY_NS: Final = 86_400 * NS_PER_S
+_DONE: Final = (PositionStatus.CLOSED, PositionStatus.RESOLVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """One look at the account; `entries_blocked` says why, empty when entries are made."""
+
+    mode: str
+    account: str
+    schema: str
+    running: bool
+    entries_blocked: str
+    markets_settled: int
+    open_positions: int
+    open_orders: int
+    cash: str
+    claims: str
+    realised_pnl_today: str
+    realised_pnl: str
+    last_reconcile: str
+    last_entry: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PositionLine:
+    """One position; None where nothing is known."""
+
+    position_id: str
+    market: str
+    symbol: str
+    outcome: str
+    status: str
+    shares: str
+    settled_shares: str
+    average_price: str
+    take_profit: str | None
+    stop: str | None
+    exits: tuple[str, ...]
+    realised_pnl: str
+    unrealised_pnl: str | None
+    fees: str
+
+
+def show_status(settings: Settings, *, as_json: bool) -> None:
+    """Print how the account stands.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    url = database_url(settings)
+    status = build_status(read_account(url), running=is_in_use(url))
+    if as_json:
+        typer.echo(json.dumps(asdict(status), indent=2))
+        return
+    screen().print(pairs("Polystra", _in_words(status).items()))
+
+
+def show_positions(settings: Settings, *, as_json: bool) -> None:
+    """Print the positions, open ones first.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    lines = build_positions(read_account(database_url(settings)))
+    if as_json:
+        typer.echo(json.dumps([asdict(line) for line in lines], indent=2))
+        return
+    if not lines:
+        typer.echo("No positions yet.")
+        return
+    figures = ("shares", "settled", "average $", "take-profit $", "stop $", "realised $", "unrealised $", "fees $")
+    words = ("market", "outcome", "status", "exits")
+    screen().print(grid("Positions", words=words, figures=figures, rows=[_row(line) for line in lines]))
+
+
+def _row(line: PositionLine) -> tuple[str, ...]:
+    return (
+        line.market,
+        line.outcome,
+        line.status,
+        ", ".join(line.exits) or "-",
+        line.shares,
+        line.settled_shares,
+        line.average_price,
+        line.take_profit or "-",
+        line.stop or "-",
+        line.realised_pnl,
+        line.unrealised_pnl or "-",
+        line.fees,
+    )
+
+
+def build_status(account: AccountReading, *, running: bool) -> Status:
+    """Read the status off an account. Today is the UTC day of the newest entry, on the run's clock."""
+    ledger = own_books(account).ledger()
+    today = account.last_entry_ns // _DAY_NS * _DAY_NS
+    settled_today = sum(line.realised_pnl for line in account.positions if line.at_ns >= today)
+    last_reconcile = ""
+    if (reconcile := account.last_reconcile) is not None:
+        differences = "; ".join(reconcile.differences) or "no differences"
+        last_reconcile = f"{_moment(reconcile.at_ns)} ({reconcile.trigger}): {differences}"
+    return Status(
+        mode=account.mode,
+        account=account.account,
+        schema=account.schema,
+        running=running,
+        entries_blocked=account.entries_blocked,
+        markets_settled=len(account.settlements),
+        open_positions=sum(_is_open(line) for line in account.positions),
+        open_orders=sum(order.is_live for order in account.orders),
+        cash=format_micros(ledger.cash),
+        claims=format_micros(ledger.claims),
+        realised_pnl_today=format_micros(settled_today),
+        realised_pnl=format_micros(sum(line.realised_pnl for line in account.positions)),
+        last_reconcile=last_reconcile,
+        last_entry=_moment(account.last_entry_ns) if account.last_entry_ns else "",
+    )
+
+
+def build_positions(account: AccountReading) -> tuple[PositionLine, ...]:
+    """The positions, open ones first, each group newest first. The mark of a held position is not in the database."""
+    slugs = {market.condition_id: market.slug for market in account.markets}
+    exits: dict[str, list[str]] = {}
+    for order in account.orders:
+        if order.terms.purpose.is_exit and order.is_live:
+            words = f"{order.terms.purpose} {format_micros(order.remaining)} at {format_micros(order.terms.price)}"
+            exits.setdefault(order.terms.position_id, []).append(f"{words} {order.status}")
+    lines = sorted(account.positions, key=lambda line: (not _is_open(line), -line.opened_at_ns, line.position_id))
+    return tuple(_position(line, slugs, tuple(exits.get(line.position_id, ()))) for line in lines)
+
+
+def _position(line: PositionRecorded, slugs: Mapping[str, str], exits: tuple[str, ...]) -> PositionLine:
+    held = line.pending_shares + line.settled_shares
+    return PositionLine(
+        position_id=line.position_id,
+        market=slugs.get(line.condition_id, line.condition_id),
+        symbol=line.symbol,
+        outcome=line.outcome,
+        status=line.status,
+        shares=format_micros(held),
+        settled_shares=format_micros(line.settled_shares),
+        average_price=format_micros(line.average_price),
+        take_profit=None if line.take_profit_price is None else format_micros(line.take_profit_price),
+        stop=None if line.stop_price is None else format_micros(line.stop_price),
+        exits=exits,
+        realised_pnl=format_micros(line.realised_pnl),
+        unrealised_pnl=None if held else "0",
+        fees=format_micros(line.fees),
+    )
+
+
+def _is_open(line: PositionRecorded) -> bool:
+    return bool(line.pending_shares or line.settled_shares) and line.status not in _DONE
+
+
+def _in_words(status: Status) -> dict[str, str]:
+    return {
+        "mode": status.mode,
+        "account": status.account,
+        "schema": status.schema,
+        "daemon": "running" if status.running else "not running",
+        "entries": f"blocked: {status.entries_blocked}" if status.entries_blocked else "allowed",
+        "markets settled": str(status.markets_settled),
+        "open positions": str(status.open_positions),
+        "open orders": str(status.open_orders),
+        "cash $": status.cash,
+        "winnings not redeemed $": status.claims,
+        "realised PnL today $": status.realised_pnl_today,
+        "realised PnL $": status.realised_pnl,
+        "last reconcile": status.last_reconcile or "never",
+        "last entry": status.last_entry or "none",
+    }
+
+
+def _moment(at_ns: Nanos) -> str:
+    return datetime.fromtimestamp(at_ns // NS_PER_S, UTC).isoformat(sep=" ").replace("+00:00", " UTC")

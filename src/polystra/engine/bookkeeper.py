@@ -44,7 +44,8 @@ class Bookkeeper:
             return
         track = self._state.track_of(report.order_id)
         if track is None:
-            if report.order_id not in self._state.retired:
+            booked = report.order_id in self._state.retired or f"matched:{key}" in self._state.ledger
+            if not booked:
                 self._external(report, turn)
             return
         market = self._state.markets.get(report.condition_id)
@@ -66,8 +67,7 @@ class Bookkeeper:
             return
         exits = self._state.exits.get(position.position_id)
         event = self._position_event(position, market)
-        if event is not None:
-            position.status = move(position.status, event, position.position_id)
+        position.status = move(position.status, event, position.position_id)
         turn.facts.append(
             PositionRecorded(
                 position_id=position.position_id,
@@ -91,13 +91,13 @@ class Bookkeeper:
 
     # --- inside -----------------------------------------------------------------------
 
-    def _position_event(self, position: Position, market: MarketState) -> PositionEvent | None:
+    def _position_event(self, position: Position, market: MarketState) -> PositionEvent:
         if market.frozen and market.resolution is None:
             return PositionEvent.VENUE_DISAGREED
         if market.resolution is not None and position.shares == 0:
             return PositionEvent.MARKET_RESOLVED
         if position.shares < SIZE_STEP:
-            return PositionEvent.SOLD_OUT if position.bought else None
+            return PositionEvent.SOLD_OUT
         exits = self._state.exits.get(position.position_id)
         if exits is not None and exits.phase is ExitPhase.SELLING:
             started = position.status in ("OPEN", "EXITING")
@@ -111,6 +111,8 @@ class Bookkeeper:
         state.last_account_event_ns = turn.now_ns
         turn.facts.append(FillRecorded(fill=fill, is_new=True, at_ns=turn.now_ns))
         if fill.status is FillStatus.FAILED:
+            track.failed += fill.quantity
+            self._gateway.filled(track, track.order.filled, OrderEvent.FILL_PARTIAL, turn)
             turn.touch(fill.position_id)
             return
         self.post(matched_posting(fill, turn.now_ns), turn)
@@ -147,7 +149,7 @@ class Bookkeeper:
             track = self._state.track_of(known.order_id)
             if track is not None:
                 filled = max(0, track.order.filled - known.quantity)
-                track.matched = min(track.matched, filled)
+                track.failed += known.quantity
                 self._gateway.filled(track, filled, OrderEvent.FILL_PARTIAL, turn)
 
     def _freeze(self, fill: Fill, message: str, turn: Turn) -> None:

@@ -23,7 +23,7 @@ from polystra.domain.ids import ConditionId, PositionId
 from polystra.domain.ledger import Posting
 from polystra.domain.market import Market
 from polystra.domain.orders import LIVE_STATUSES, Order, OrderStatus, Purpose, SignedOrder
-from polystra.domain.positions import Position
+from polystra.domain.positions import Position, PositionStatus
 from polystra.domain.units import NS_PER_S, Nanos, PriceE8
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.calendar import Calendar
@@ -41,6 +41,7 @@ from polystra.engine.state import EngineState, ExitState, MarketState, OrderTrac
 from polystra.engine.trader import Trader
 
 _CHECK: Final = "reconcile"
+_ACKNOWLEDGED: Final = (OrderStatus.OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FILLED)
 
 
 class Engine:
@@ -102,6 +103,9 @@ class Engine:
     def start(self, now_ns: Nanos) -> Turn:
         """The first turn: watch, ask for the account, set the clocks going."""
         turn = Turn(now_ns=now_ns)
+        if not self._state.last_fill_ns:
+            made = (track.order.created_at_ns for track in self._state.orders.values())
+            self._state.last_fill_ns = min(made, default=now_ns)
         for market in list(self._state.markets.values()):
             self._calendar.restore(market.market, turn)
         self._calendar.tick(turn)
@@ -289,11 +293,14 @@ class Engine:
         market.positions.append(record.position_id)
         self._state.exits[record.position_id] = ExitState(mode=self._state.config.exits.mode)
         market.entries += 1
+        if record.status is PositionStatus.FROZEN:
+            market.frozen = f"position {record.position_id} was frozen before the restart"
         market.stopped_out = market.stopped_out or record.exit_reason == Purpose.STOP_LOSS
 
     def _restore_order(self, order: Order, signed: SignedOrder | None) -> None:
         track = OrderTrack(order=order, signed=signed, matched=order.filled)
         track.fate_known = order.status not in LIVE_STATUSES
+        track.acknowledged = order.status in _ACKNOWLEDGED or order.filled > 0
         self._state.orders[order.terms.client_order_id] = track
         if order.order_id is not None:
             self._state.by_order_id[order.order_id] = order.terms.client_order_id

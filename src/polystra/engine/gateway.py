@@ -102,16 +102,12 @@ class Gateway:
         turn.touch(track.order.terms.position_id)
 
     def cancel(self, track: OrderTrack, turn: Turn, reason: str) -> None:
-        """Ask for the cancel of a live order, once; a repeat only after its outcome came back unknown."""
+        """Ask for the cancel of a live order, once; repeated only when a look-up still finds it open."""
         if not track.is_live or track.cancel_asked_ns:
             return
         if track.order.status is OrderStatus.NEW:
             return
-        track.cancel_asked_ns = turn.now_ns
-        self._change(track, OrderEvent.CANCEL_ASKED, turn, detail=reason)
-        turn.effects.append(CancelOrder(order_id=track.order_id))
-        timeout = self._state.config.cancel_timeout_s * NS_PER_S
-        turn.timer(f"order:{track.order.terms.client_order_id}", turn.now_ns + timeout)
+        self._send_cancel(track, turn, reason)
 
     # --- back: outcomes of our requests -----------------------------------------------
 
@@ -123,6 +119,7 @@ class Gateway:
         terms = track.order.terms
         shares = event.taking if terms.side == "BUY" else event.making
         track.matched = max(track.matched, shares)
+        track.acknowledged = True
         self._change(track, OrderEvent.ACCEPT, turn, detail=f"venue: {event.status.lower()}")
         if event.status is VenueOrderStatus.UNMATCHED or not terms.time_in_force.may_rest:
             self._look_again(track, turn, after_s=3)
@@ -132,9 +129,11 @@ class Gateway:
         track = self._known(event.order_id, "submit refused", turn)
         if track is None:
             return
-        if track.order.filled == 0:
+        if not track.acknowledged:
             track.fate_known = True
         self._change(track, OrderEvent.CANCEL if event.killed else OrderEvent.REJECT, turn, detail=event.message)
+        if not track.is_settled:
+            self.look_up(track, turn)
         if event.stop_trading:
             self._state.blocks["venue"] = f"the venue refused an order for good: {event.message}"
             turn.notice(NoticeKind.TRADING_HALTED, event.order_id, self._state.blocks["venue"])
@@ -162,18 +161,18 @@ class Gateway:
         track = self._known(event.order_id, "cancel accepted", turn)
         if track is None:
             return
+        track.acknowledged = True
         self._change(track, OrderEvent.CANCEL, turn, detail="canceled")
         if not track.is_settled:
             self.look_up(track, turn)
 
     def cancel_failed(self, event: CancelRefused | CancelUnknown, turn: Turn) -> None:
-        """Refused: it is terminal or never arrived. Unknown: ask. Either way, look it up."""
+        """Refused: it is terminal or never arrived. Unknown: ask. Either way, look it up before asking again."""
         track = self._known(event.order_id, "cancel failed", turn)
         if track is None:
             return
         kind = OrderEvent.CANCEL_REFUSED if isinstance(event, CancelRefused) else OrderEvent.OUTCOME_UNKNOWN
         self._change(track, kind, turn, detail=event.message)
-        track.cancel_asked_ns = 0
         if not track.is_settled:
             self.look_up(track, turn)
 
@@ -185,6 +184,7 @@ class Gateway:
         if track is None:
             return
         track.matched = max(track.matched, event.matched)
+        track.acknowledged = True
         ended = _ENDED.get(event.status)
         if ended is not None:
             track.fate_known = True
@@ -208,13 +208,12 @@ class Gateway:
         if event.open_order is not None:
             track.absences = 0
             self.report(event.open_order, turn)
-            if track.cancel_asked_ns == 0 and track.order.status is OrderStatus.PENDING_CANCEL:
-                self.recancel(track, turn)
+            self._cancel_again(track, turn)
+        elif track.is_settled:
             return
-        if not event.complete:
+        elif not event.complete:
             self._look_again(track, turn)
-            return
-        if event.fills or track.order.filled or track.order.status in (OrderStatus.OPEN, OrderStatus.CANCELED):
+        elif event.fills or track.acknowledged:
             self._gone(track, turn, found=bool(event.fills))
         else:
             self._absent(track, turn)
@@ -224,18 +223,13 @@ class Gateway:
         track.cancel_asked_ns = 0
         self._change(track, OrderEvent.OUTCOME_UNKNOWN, turn, detail=why)
 
-    def recancel(self, track: OrderTrack, turn: Turn) -> None:
-        """Send the cancel again: its first outcome is unknown, and a cancel is idempotent."""
-        track.cancel_asked_ns = turn.now_ns
-        turn.effects.append(CancelOrder(order_id=track.order_id))
-        self._look_again(track, turn, after_s=self._state.config.cancel_timeout_s)
-
     def check(self, client_order_id: str, turn: Turn) -> None:
         """A timer of an order fired: look it up while anything about it is unknown."""
         track = self._state.orders.get(ClientOrderId(client_order_id))
         if track is None or track.is_settled or track.order.order_id is None:
             return
-        if track.order.status is OrderStatus.OPEN and track.order.terms.time_in_force.may_rest and not track.fate_known:
+        resting = track.order.status is OrderStatus.OPEN and track.order.terms.time_in_force.may_rest
+        if resting and not track.fate_known and not track.cancel_asked_ns:
             return
         self.look_up(track, turn)
 
@@ -249,7 +243,7 @@ class Gateway:
 
     def conclude(self, track: OrderTrack, turn: Turn) -> None:
         """End an order that the venue no longer holds and whose matched shares are all booked."""
-        if not track.is_live or not track.fate_known or track.order.filled + SIZE_STEP <= track.matched:
+        if not track.is_live or not track.fate_known or track.accounted + SIZE_STEP <= track.matched:
             return
         if track.order.filled == 0 and track.matched == 0:
             event = OrderEvent.CANCEL
@@ -259,8 +253,11 @@ class Gateway:
 
     def filled(self, track: OrderTrack, filled: MicroShares, event: OrderEvent, turn: Turn) -> None:
         """The bookkeeper booked (or reversed) a fill: the new cumulative quantity."""
-        track.matched = max(track.matched, filled)
-        if event is OrderEvent.FILL_FULL:
+        terms = track.order.terms
+        track.matched = max(track.matched, filled + track.failed)
+        track.acknowledged = True
+        exhausted = not terms.budget and filled + track.failed + SIZE_STEP > terms.quantity
+        if exhausted or event is OrderEvent.FILL_FULL:
             track.fate_known = True
         self._change(track, event, turn, filled=filled)
         self.conclude(track, turn)
@@ -269,7 +266,7 @@ class Gateway:
 
     def _gone(self, track: OrderTrack, turn: Turn, *, found: bool) -> None:
         """Not open and known to have lived: it ended. Wait one more look-up when fills may still be missing."""
-        if track.order.filled + SIZE_STEP <= track.matched and track.absences < 10:
+        if track.accounted + SIZE_STEP <= track.matched and track.absences < 10:
             track.absences += 1
             self._look_again(track, turn)
             return
@@ -278,7 +275,7 @@ class Gateway:
             self._look_again(track, turn, after_s=2)
             return
         track.fate_known = True
-        track.matched = track.order.filled
+        track.matched = track.accounted
         self.conclude(track, turn)
         turn.touch(track.order.terms.position_id)
 
@@ -290,12 +287,29 @@ class Gateway:
         age = turn.now_ns - track.order.created_at_ns
         if age < self._state.config.absence_horizon_s * NS_PER_S or track.absences < 3:
             if age > 5 * NS_PER_S and not track.cancel_asked_ns:
-                track.cancel_asked_ns = turn.now_ns
-                turn.effects.append(CancelOrder(order_id=track.order_id))
+                self._send_cancel(track, turn, "found nowhere yet")
             self._look_again(track, turn)
             return
         track.fate_known = True
         self._change(track, OrderEvent.REJECT, turn, detail="found neither among open orders nor among trades")
+
+    def _send_cancel(self, track: OrderTrack, turn: Turn, reason: str) -> None:
+        track.cancel_asked_ns = turn.now_ns
+        track.cancels += 1
+        self._change(track, OrderEvent.CANCEL_ASKED, turn, detail=reason)
+        turn.effects.append(CancelOrder(order_id=track.order_id))
+        self._look_again(track, turn, after_s=self._state.config.cancel_timeout_s)
+
+    def _cancel_again(self, track: OrderTrack, turn: Turn) -> None:
+        """Open although its cancel was sent: a cancel is idempotent, so it is sent again, 1, 2, 4, ... 30 s apart."""
+        asked = track.cancel_asked_ns or track.order.status is OrderStatus.PENDING_CANCEL
+        if not asked or not track.is_live:
+            return
+        pause_s = min(30, 2 ** min(track.cancels - 1, 5)) if track.cancels else 0
+        if turn.now_ns >= track.cancel_asked_ns + pause_s * NS_PER_S:
+            self._send_cancel(track, turn, "still open after its cancel")
+        else:
+            self._look_again(track, turn, after_s=pause_s)
 
     def _look_again(self, track: OrderTrack, turn: Turn, after_s: int | None = None) -> None:
         delay = after_s if after_s is not None else min(30, 2 ** min(track.lookups, 5))

@@ -63,6 +63,8 @@ class MarketState:
     last_reason: str = ""
     entries: int = 0
     stopped_out: bool = False
+    strategy_failed: str = ""
+    """Why the strategy is off in this market; its exits go on."""
     frozen: str = ""
     resolution: MarketResolved | None = None
     settled: bool = False
@@ -84,9 +86,15 @@ class OrderTrack:
     decision_id: int | None = None
     matched: MicroShares = 0
     """The largest cumulative matched quantity that the venue has told (shares)."""
+    failed: MicroShares = 0
+    """Matched shares whose trades failed on chain: accounted for, though not filled."""
+    acknowledged: bool = False
+    """True when the venue has shown that it knows the order; absence then means that it ended."""
     fate_known: bool = False
     """True when the venue said that the order is no longer open and how much of it was matched."""
     cancel_asked_ns: Nanos = 0
+    """Time of the last cancel sent; from the first one on the order is wanted gone."""
+    cancels: int = 0
     lookups: int = 0
     absences: int = 0
     first_absent_ns: Nanos = 0
@@ -104,9 +112,14 @@ class OrderTrack:
         return self.order.is_live
 
     @property
+    def accounted(self) -> MicroShares:
+        """Matched shares whose trades we know, the failed ones included."""
+        return self.order.filled + self.failed
+
+    @property
     def is_settled(self) -> bool:
         """True when it can no longer trade and every share that it traded is booked."""
-        return not self.order.is_live and self.fate_known and self.order.filled + SIZE_STEP > self.matched
+        return not self.order.is_live and self.fate_known and self.accounted + SIZE_STEP > self.matched
 
 
 class ExitPhase(StrEnum):
@@ -158,6 +171,8 @@ class EngineState:
     last_fill_ns: Nanos = 0
     last_account_event_ns: Nanos = 0
     """Time of our last local fill or order event: a snapshot asked before it may not reduce anything."""
+    reconciled_at_ns: Nanos = 0
+    """When the last complete snapshot was asked for: trades before it are known."""
     funded: bool = False
     settled_markets: int = 0
     accepted_markets: int = 0

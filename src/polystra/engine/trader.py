@@ -42,7 +42,7 @@ class Trader:
     def consider(self, market: MarketState, turn: Turn) -> None:
         """Evaluate a market unless that was done a moment ago or nothing can come of it."""
         state = self._state
-        if market.frozen or market.resolution is not None:
+        if market.frozen or market.strategy_failed or market.resolution is not None:
             return
         if turn.now_ns - market.evaluated_at_ns < state.config.evaluate_every_ns:
             return
@@ -81,8 +81,8 @@ class Trader:
             )
             return evaluate(view, state.config.strategy)
         except (ArithmeticError, LookupError, ValueError, TypeError) as error:
-            market.frozen = f"strategy failed: {type(error).__name__}: {error}"
-            turn.notice(NoticeKind.STRATEGY_FAILED, market.condition_id, market.frozen)
+            market.strategy_failed = f"strategy failed: {type(error).__name__}: {error}"
+            turn.notice(NoticeKind.STRATEGY_FAILED, market.condition_id, market.strategy_failed)
             return None
 
     def _busy(self, market: MarketState) -> str:

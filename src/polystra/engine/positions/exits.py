@@ -19,6 +19,7 @@ other live sell has reserved, and in SELLING only when no other sell lives.
 from __future__ import annotations
 
 from polystra.domain.book import OrderBook
+from polystra.domain.events import StopMode
 from polystra.domain.facts import NoticeKind
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, OrderTerms, Purpose, Side, TimeInForce
@@ -44,6 +45,7 @@ class Exits:
         market = self._state.markets.get(position.condition_id)
         if market is None or market.resolution is not None or market.frozen or not self._config.enabled:
             return
+        self._withdraw_excess(position, turn)
         if position.bought <= 0 or position.shares < SIZE_STEP:
             self._nothing_held(position)
             return
@@ -53,10 +55,20 @@ class Exits:
         self._plan(position, market, exits, turn)
         if turn.now_ns >= market.market.closes_at_s * NS_PER_S:
             return
-        if exits.phase is ExitPhase.GUARDING:
+        if exits.phase is ExitPhase.GUARDING and self._state.stopping is not StopMode.CANCEL_ALL:
             self._guard(position, market, exits, turn)
         if exits.phase is ExitPhase.SELLING:
             self._sell_out(position, market, exits, turn)
+
+    def _withdraw_excess(self, position: Position, turn: Turn) -> None:
+        """Cancel resting sells of shares that are not there any more (their purchase failed on chain), newest first."""
+        excess = self._reserved(position) - max(0, self._state.arrived_shares(position.position_id))
+        for track in reversed(self._sells(position)):
+            if excess < SIZE_STEP:
+                return
+            if track.is_live and track.order.terms.time_in_force.may_rest:
+                self._gateway.cancel(track, turn, "its shares are not there any more")
+                excess -= track.order.remaining
 
     # --- guarding ---------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.orders import OrderStatus
 from polystra.domain.units import NS_PER_S, format_micros
 from polystra.engine.bookkeeper import Bookkeeper
-from polystra.engine.effects import ReadAccount
+from polystra.engine.effects import CancelOrder, ReadAccount
 from polystra.engine.gateway import LOOKUP_MARGIN_NS, Gateway
 from polystra.engine.state import EngineState, Turn
 
@@ -36,7 +36,9 @@ class Reconciler:
     def ask(self, trigger: str, turn: Turn) -> None:
         """Ask for a snapshot of the account; the answer comes as `AccountSnapshot`."""
         self._trigger = trigger
-        since = max(0, self._state.last_fill_ns - LOOKUP_MARGIN_NS)
+        newest = self._state.reconciled_at_ns or self._state.last_fill_ns
+        provisional = (fill.matched_at_ns for fill in self._state.fills.values() if not fill.status.is_final)
+        since = max(0, min(newest, min(provisional, default=newest)) - LOOKUP_MARGIN_NS)
         tokens = tuple(token for token, balance in self._state.ledger.tokens.items() if balance.shares)
         turn.effects.append(ReadAccount(since_ns=since, tokens=tokens, trigger=trigger))
 
@@ -48,6 +50,7 @@ class Reconciler:
         applied = len(self._state.fills) - known
         differences = self._compare_orders(snapshot, turn)
         if snapshot.complete:
+            self._state.reconciled_at_ns = max(self._state.reconciled_at_ns, snapshot.asked_at_ns)
             differences += self._compare_cash(snapshot, turn)
             differences += self._compare_shares(snapshot, turn)
             if self._quiet(snapshot) and snapshot.cash == self._state.ledger.cash:
@@ -80,6 +83,8 @@ class Reconciler:
                 continue
             if not track.is_live and track.order.status is not OrderStatus.FILLED:
                 differences.append(f"order {report.order_id} is open at the venue, {track.order.status} here")
+                if track.order.updated_at_ns < snapshot.asked_at_ns:
+                    turn.effects.append(CancelOrder(order_id=report.order_id))
             self._gateway.report(report, turn)
         if snapshot.complete:
             self._missing_orders(snapshot, turn)

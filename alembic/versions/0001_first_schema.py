@@ -60,7 +60,7 @@ def _make_store_meta() -> None:
         _text("mode"),
         _text("account"),
         _text("note"),
-        sa.CheckConstraint("id = 1", name="ck_store_meta_single_row"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_store_meta_single_row")),
         sa.PrimaryKeyConstraint("id", name="pk_store_meta"),
     )
 
@@ -87,13 +87,14 @@ def _make_markets() -> None:
         sa.Column("accepting_orders", sa.Boolean(), nullable=False),
         _big("price_to_beat_e8", nullable=True),
         _big("updated_at_ns"),
-        sa.CheckConstraint("rule_kind IN ('AVERAGE')", name="ck_markets_rule_kind"),
-        sa.CheckConstraint("price_to_beat_e8 > 0", name="ck_markets_price_to_beat"),
+        sa.CheckConstraint("rule_kind IN ('AVERAGE')", name=op.f("ck_markets_rule_kind")),
+        sa.CheckConstraint("price_to_beat_e8 > 0", name=op.f("ck_markets_price_to_beat")),
         sa.CheckConstraint(
-            "tick_size > 0 AND minimum_size >= 0 AND fee_rate_ppm >= 0 AND fee_exponent >= 0", name="ck_markets_grid"
+            "tick_size > 0 AND minimum_size >= 0 AND fee_rate_ppm >= 0 AND fee_exponent >= 0",
+            name=op.f("ck_markets_grid"),
         ),
-        sa.CheckConstraint("up_token <> down_token", name="ck_markets_two_tokens"),
-        sa.CheckConstraint("window_ns > 0 AND closes_at_ns > opens_at_ns", name="ck_markets_window"),
+        sa.CheckConstraint("up_token <> down_token", name=op.f("ck_markets_two_tokens")),
+        sa.CheckConstraint("window_ns > 0 AND closes_at_ns > opens_at_ns", name=op.f("ck_markets_window")),
         sa.PrimaryKeyConstraint("condition_id", name="pk_markets"),
         sa.UniqueConstraint("down_token", name="uq_markets_down_token"),
         sa.UniqueConstraint("up_token", name="uq_markets_up_token"),
@@ -122,20 +123,20 @@ def _make_decisions() -> None:
         _big("price", nullable=True),
         _big("quantity", nullable=True),
         _text("inputs"),
-        sa.CheckConstraint("action IN ('ENTER', 'SKIP')", name="ck_decisions_action"),
-        sa.CheckConstraint("outcome IN ('DOWN', 'UP')", name="ck_decisions_outcome"),
+        sa.CheckConstraint("action IN ('ENTER', 'SKIP')", name=op.f("ck_decisions_action")),
+        sa.CheckConstraint("outcome IN ('DOWN', 'UP')", name=op.f("ck_decisions_outcome")),
         sa.CheckConstraint(
-            "additive_bias BETWEEN -1 AND 1 AND bayesian_bias BETWEEN -1 AND 1", name="ck_decisions_biases"
+            "additive_bias BETWEEN -1 AND 1 AND bayesian_bias BETWEEN -1 AND 1", name=op.f("ck_decisions_biases")
         ),
         sa.CheckConstraint(
             "additive_confidence BETWEEN 0 AND 1 AND bayesian_confidence BETWEEN 0 AND 1",
-            name="ck_decisions_confidences",
+            name=op.f("ck_decisions_confidences"),
         ),
         sa.CheckConstraint(
             "market_prior_p_up BETWEEN 0 AND 1 AND p_up BETWEEN 0 AND 1 AND fair_value_up BETWEEN 0 AND 1",
-            name="ck_decisions_probabilities",
+            name=op.f("ck_decisions_probabilities"),
         ),
-        sa.CheckConstraint("price >= 0 AND quantity >= 0", name="ck_decisions_amounts"),
+        sa.CheckConstraint("price >= 0 AND quantity >= 0", name=op.f("ck_decisions_amounts")),
         sa.PrimaryKeyConstraint("decision_id", name="pk_decisions"),
     )
     op.create_index("ix_decisions_action_at_ns", "decisions", ["action", "at_ns"])
@@ -169,31 +170,18 @@ def _make_orders() -> None:
         _big("updated_at_ns"),
         _text("detail"),
         sa.CheckConstraint(
-            "order_id IS NOT NULL OR status IN ('CANCELED', 'DENIED', 'NEW')", name="ck_orders_has_order_id"
+            "order_id IS NOT NULL OR status IN ('CANCELED', 'DENIED', 'NEW')", name=op.f("ck_orders_has_order_id")
         ),
-        sa.CheckConstraint("purpose IN ('CLOSE', 'ENTRY', 'STOP_LOSS', 'TAKE_PROFIT')", name="ck_orders_purpose"),
-        sa.CheckConstraint("side IN ('BUY', 'SELL')", name="ck_orders_side"),
-        sa.CheckConstraint("status = 'DENIED' OR (price > 0 AND price < 1000000)", name="ck_orders_price"),
-        sa.CheckConstraint(
-            _ORDER_STATUS,
-            name="ck_orders_status",
-        ),
-        sa.CheckConstraint("time_in_force IN ('FAK', 'FOK', 'GTC', 'GTD')", name="ck_orders_time_in_force"),
-        sa.CheckConstraint("quantity >= 0 AND budget >= 0 AND filled >= 0", name="ck_orders_amounts"),
+        sa.CheckConstraint("purpose IN ('CLOSE', 'ENTRY', 'STOP_LOSS', 'TAKE_PROFIT')", name=op.f("ck_orders_purpose")),
+        sa.CheckConstraint("side IN ('BUY', 'SELL')", name=op.f("ck_orders_side")),
+        sa.CheckConstraint("status = 'DENIED' OR (price > 0 AND price < 1000000)", name=op.f("ck_orders_price")),
+        sa.CheckConstraint(_ORDER_STATUS, name=op.f("ck_orders_status")),
+        sa.CheckConstraint("time_in_force IN ('FAK', 'FOK', 'GTC', 'GTD')", name=op.f("ck_orders_time_in_force")),
+        sa.CheckConstraint("quantity >= 0 AND budget >= 0 AND filled >= 0", name=op.f("ck_orders_amounts")),
         sa.ForeignKeyConstraint(["condition_id"], ["markets.condition_id"], name="fk_orders_condition_id"),
         sa.PrimaryKeyConstraint("client_order_id", name="pk_orders"),
-        sa.UniqueConstraint("order_id", name="uq_orders_order_id"),
     )
     op.create_index("ix_orders_condition_id", "orders", ["condition_id"])
-    op.create_index(
-        "ix_orders_live",
-        "orders",
-        ["client_order_id"],
-        sqlite_where=sa.text("status IN ('IN_DOUBT', 'NEW', 'OPEN', 'PENDING_CANCEL', 'SUBMITTED')"),
-        postgresql_where=sa.text("status IN ('IN_DOUBT', 'NEW', 'OPEN', 'PENDING_CANCEL', 'SUBMITTED')"),
-    )
-    op.create_index("ix_orders_number", "orders", ["number"])
-    op.create_index("ix_orders_position_id", "orders", ["position_id"])
     op.create_index(
         "uq_orders_exit_in_flight",
         "orders",
@@ -218,16 +206,15 @@ def _make_order_intents() -> None:
         _big("decision_id", nullable=True),
         _big("at_ns"),
         sa.CheckConstraint(
-            "quantity >= 0 AND maker_amount >= 0 AND taker_amount >= 0", name="ck_order_intents_amounts"
+            "quantity >= 0 AND maker_amount >= 0 AND taker_amount >= 0", name=op.f("ck_order_intents_amounts")
         ),
-        sa.CheckConstraint("salt >= 0 AND timestamp_ms >= 0", name="ck_order_intents_signed_inputs"),
+        sa.CheckConstraint("salt >= 0 AND timestamp_ms >= 0", name=op.f("ck_order_intents_signed_inputs")),
         sa.ForeignKeyConstraint(
             ["client_order_id"], ["orders.client_order_id"], name="fk_order_intents_client_order_id"
         ),
         sa.PrimaryKeyConstraint("client_order_id", name="pk_order_intents"),
         sa.UniqueConstraint("order_id", name="uq_order_intents_order_id"),
     )
-    op.create_index("ix_order_intents_decision_id", "order_intents", ["decision_id"])
 
 
 def _make_order_events() -> None:
@@ -241,23 +228,16 @@ def _make_order_events() -> None:
         _big("at_ns"),
         _text("detail"),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint(
-            _ORDER_EVENT,
-            name="ck_order_events_event",
-        ),
-        sa.CheckConstraint(
-            _ORDER_STATUS,
-            name="ck_order_events_status",
-        ),
-        sa.CheckConstraint("filled >= 0", name="ck_order_events_amounts"),
+        sa.CheckConstraint(_ORDER_EVENT, name=op.f("ck_order_events_event")),
+        sa.CheckConstraint(_ORDER_STATUS, name=op.f("ck_order_events_status")),
+        sa.CheckConstraint("filled >= 0", name=op.f("ck_order_events_amounts")),
         sa.ForeignKeyConstraint(
             ["client_order_id"], ["orders.client_order_id"], name="fk_order_events_client_order_id"
         ),
         sa.PrimaryKeyConstraint("sequence", name="pk_order_events"),
-        sa.UniqueConstraint("digest", name="uq_order_events_digest"),
+        sa.UniqueConstraint("client_order_id", "digest", name="uq_order_events_client_order_id_digest"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_order_events_client_order_id", "order_events", ["client_order_id"])
 
 
 def _make_fills() -> None:
@@ -279,11 +259,13 @@ def _make_fills() -> None:
         _big("matched_at_ns"),
         _big("updated_at_ns"),
         _text("transaction_hash"),
-        sa.CheckConstraint("liquidity IN ('MAKER', 'TAKER')", name="ck_fills_liquidity"),
-        sa.CheckConstraint("side IN ('BUY', 'SELL')", name="ck_fills_side"),
-        sa.CheckConstraint("status IN ('CONFIRMED', 'FAILED', 'MATCHED', 'MINED', 'RETRYING')", name="ck_fills_status"),
-        sa.CheckConstraint("price BETWEEN 0 AND 1000000", name="ck_fills_price"),
-        sa.CheckConstraint("quantity > 0 AND cash >= 0 AND fee >= 0", name="ck_fills_amounts"),
+        sa.CheckConstraint("liquidity IN ('MAKER', 'TAKER')", name=op.f("ck_fills_liquidity")),
+        sa.CheckConstraint("side IN ('BUY', 'SELL')", name=op.f("ck_fills_side")),
+        sa.CheckConstraint(
+            "status IN ('CONFIRMED', 'FAILED', 'MATCHED', 'MINED', 'RETRYING')", name=op.f("ck_fills_status")
+        ),
+        sa.CheckConstraint("price BETWEEN 0 AND 1000000", name=op.f("ck_fills_price")),
+        sa.CheckConstraint("quantity > 0 AND cash >= 0 AND fee >= 0", name=op.f("ck_fills_amounts")),
         sa.ForeignKeyConstraint(["client_order_id"], ["orders.client_order_id"], name="fk_fills_client_order_id"),
         sa.PrimaryKeyConstraint("trade_id", "order_id", name="pk_fills"),
     )
@@ -327,10 +309,11 @@ def _make_ledger() -> None:
         _text("evidence"),
         sa.CheckConstraint(
             "kind IN ('ADJUSTMENT', 'FEE', 'MATCHED', 'REDEEMED', 'RESOLVED', 'REVERSED', 'SETTLED', 'TRANSFER')",
-            name="ck_ledger_kind",
+            name=op.f("ck_ledger_kind"),
         ),
         sa.CheckConstraint(
-            "token_id IS NOT NULL OR (pending_shares = 0 AND settled_shares = 0)", name="ck_ledger_shares_have_token"
+            "token_id IS NOT NULL OR (pending_shares = 0 AND settled_shares = 0)",
+            name=op.f("ck_ledger_shares_have_token"),
         ),
         sa.PrimaryKeyConstraint("sequence", name="pk_ledger"),
         sa.UniqueConstraint("source_id", name="uq_ledger_source_id"),
@@ -360,11 +343,11 @@ def _make_positions() -> None:
         _big("opened_at_ns"),
         _big("at_ns"),
         _text("exit_reason"),
-        sa.CheckConstraint("outcome IN ('DOWN', 'UP')", name="ck_positions_outcome"),
+        sa.CheckConstraint("outcome IN ('DOWN', 'UP')", name=op.f("ck_positions_outcome")),
         sa.CheckConstraint(
-            "status IN ('CLOSED', 'EXITING', 'FLAT', 'FROZEN', 'OPEN', 'RESOLVED')", name="ck_positions_status"
+            "status IN ('CLOSED', 'EXITING', 'FLAT', 'FROZEN', 'OPEN', 'RESOLVED')", name=op.f("ck_positions_status")
         ),
-        sa.CheckConstraint("average_price >= 0", name="ck_positions_average_price"),
+        sa.CheckConstraint("average_price >= 0", name=op.f("ck_positions_average_price")),
         sa.ForeignKeyConstraint(["condition_id"], ["markets.condition_id"], name="fk_positions_condition_id"),
         sa.PrimaryKeyConstraint("position_id", name="pk_positions"),
     )
@@ -385,9 +368,9 @@ def _make_settlements() -> None:
         _big("realised_pnl"),
         _big("fees"),
         _big("at_ns"),
-        sa.CheckConstraint("winner IN ('DOWN', 'UP')", name="ck_settlements_winner"),
-        sa.CheckConstraint("shares_held >= 0 AND payout >= 0", name="ck_settlements_amounts"),
-        sa.CheckConstraint("up_payout BETWEEN 0 AND 1000000", name="ck_settlements_up_payout"),
+        sa.CheckConstraint("winner IN ('DOWN', 'UP')", name=op.f("ck_settlements_winner")),
+        sa.CheckConstraint("shares_held >= 0 AND payout >= 0", name=op.f("ck_settlements_amounts")),
+        sa.CheckConstraint("up_payout BETWEEN 0 AND 1000000", name=op.f("ck_settlements_up_payout")),
         sa.PrimaryKeyConstraint("condition_id", name="pk_settlements"),
     )
 
@@ -417,7 +400,7 @@ def _make_reconciliations() -> None:
         _text("differences"),
         _text("cause"),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.CheckConstraint("open_orders >= 0 AND fills_applied >= 0", name="ck_reconciliations_counts"),
+        sa.CheckConstraint("open_orders >= 0 AND fills_applied >= 0", name=op.f("ck_reconciliations_counts")),
         sa.PrimaryKeyConstraint("sequence", name="pk_reconciliations"),
         sa.UniqueConstraint("digest", name="uq_reconciliations_digest"),
         sqlite_autoincrement=True,

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from polystra.domain.errors import StoreConflict
+from polystra.domain.facts import Fact
 from polystra.domain.fills import FillStatus
 from polystra.domain.ledger import Ledger
 from polystra.domain.orders import OrderEvent, OrderStatus
@@ -35,9 +36,7 @@ class StoreContract:
         state = await (await reopen()).load()
         assert state == before
         entry = facts.order(1)
-        assert state.markets == (
-            StoredMarket(market=facts.market(), price_to_beat=9_500_000_000_000, resolved=False),
-        )
+        assert state.markets == (StoredMarket(market=facts.market(), price_to_beat=9_500_000_000_000, resolved=False),)
         filled = replace(
             entry, status=OrderStatus.FILLED, filled=10_000_000, updated_at_ns=facts.T0 + 5, detail="venue: live"
         )
@@ -109,14 +108,14 @@ class StoreContract:
         store = await reopen()
         await store.commit(facts.a_life())
         before = await store.load()
-        other = {
+        others: dict[str, Fact] = {
             "posting": facts.transfer(1),
             "intent": facts.intent(facts.order(1, order_id="0xother")),
             "fill": facts.fill_recorded(facts.fill(1, quantity=1)),
             "decision": facts.decision(1, action="SKIP"),
-        }[change]
+        }
         with pytest.raises(StoreConflict):
-            await store.commit([facts.market_recorded(facts.market(2)), other])
+            await store.commit([facts.market_recorded(facts.market(2)), others[change]])
         assert await store.load() == before
 
     async def test_one_order_id_belongs_to_one_intent(self, reopen: OpenStore) -> None:

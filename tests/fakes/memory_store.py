@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from polystra.adapters.store.encode import Values, encode, order_number
@@ -49,6 +48,13 @@ class _Data:
     positions: dict[str, PositionRecorded] = field(default_factory=dict)
     decisions: dict[int, DecisionRecorded] = field(default_factory=dict)
 
+    def copy(self) -> _Data:
+        return _Data(*(dict(getattr(self, column.name)) for column in fields(self)))
+
+    def take(self, other: _Data) -> None:
+        for column in fields(self):
+            setattr(self, column.name, getattr(other, column.name))
+
 
 class MemoryStore:
     """See the module docstring."""
@@ -72,11 +78,11 @@ class MemoryStore:
             raise InvariantViolation("facts were committed after the store was closed")
         if self._failures:
             raise self._failures.pop(0)
-        trial = deepcopy(self._data) if len(facts) > 1 else self._data
+        trial = self._data.copy()
         for fact in facts:
             self._check(fact, trial)
             self._apply(fact, trial)
-        self._data.__init__(*(getattr(trial, name) for name in _Data.__dataclass_fields__))  # type: ignore[misc]
+        self._data.take(trial)
         self.journal.extend(facts)
 
     async def prune(self, now_ns: int, keep_ns: int) -> int:
@@ -168,36 +174,45 @@ class MemoryStore:
     @staticmethod
     def _apply(fact: Fact, data: _Data) -> None:
         match fact:
-            case MarketRecorded():
-                data.markets[fact.market.condition_id] = fact
             case IntentRecorded():
                 data.intents.setdefault(fact.signed.client_order_id, fact)
                 _put_order(fact.order, data)
             case OrderChanged():
                 _put_order(fact.order, data)
             case IntentDenied():
-                denied = Order(
-                    terms=fact.terms,
-                    status=OrderStatus.DENIED,
-                    created_at_ns=fact.at_ns,
-                    updated_at_ns=fact.at_ns,
-                    detail=fact.reason,
-                )
-                _put_order(denied, data)
+                _put_order(_denied(fact), data)
             case FillRecorded():
                 known = data.fills.get(fact.fill.key)
                 if known is None or not known.status.is_final or known.status is fact.fill.status:
                     data.fills[fact.fill.key] = fact.fill
             case PostingRecorded():
                 data.postings.setdefault(fact.posting.source_id, fact.posting)
-            case PositionRecorded():
-                data.positions[fact.position_id] = fact
-            case SettlementRecorded():
-                data.settled[fact.condition_id] = fact
-            case DecisionRecorded():
-                data.decisions[fact.decision_id] = fact
             case _:
-                pass
+                _project(fact, data)
+
+
+def _project(fact: Fact, data: _Data) -> None:
+    match fact:
+        case MarketRecorded():
+            data.markets[fact.market.condition_id] = fact
+        case PositionRecorded():
+            data.positions[fact.position_id] = fact
+        case SettlementRecorded():
+            data.settled[fact.condition_id] = fact
+        case DecisionRecorded():
+            data.decisions[fact.decision_id] = fact
+        case _:
+            pass
+
+
+def _denied(fact: IntentDenied) -> Order:
+    return Order(
+        terms=fact.terms,
+        status=OrderStatus.DENIED,
+        created_at_ns=fact.at_ns,
+        updated_at_ns=fact.at_ns,
+        detail=fact.reason,
+    )
 
 
 def _put_order(order: Order, data: _Data) -> None:

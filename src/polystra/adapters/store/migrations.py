@@ -117,7 +117,7 @@ def history() -> tuple[Revision, ...]:
         Revision(
             revision=script.revision,
             down_revision=script.down_revision if isinstance(script.down_revision, str) else None,
-            summary=(script.doc or "").splitlines()[0],
+            summary=(script.doc or "").partition("\n")[0],
         )
         for script in _scripts().walk_revisions()
     ]

@@ -70,7 +70,7 @@ _RULES: Final = (
         tables.orders, ("client_order_id",), _ORDER_TERMS, ("order_id", "status", "filled", "updated_at_ns", "detail")
     ),
     _Rule(tables.order_intents, ("client_order_id",), ("order_id", "body", "salt", "timestamp_ms")),
-    _Rule(tables.order_events, ("digest",)),
+    _Rule(tables.order_events, ("client_order_id", "digest")),
     _Rule(
         tables.fills,
         ("trade_id", "order_id"),

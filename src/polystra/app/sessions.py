@@ -30,9 +30,10 @@ from polystra.adapters.clock import LoopClock, ScaledClock, SystemClock
 from polystra.adapters.entropy import system_chance
 from polystra.adapters.polymarket.credentials import derive_credentials
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
+from polystra.adapters.polymarket.transport import default_session
 from polystra.app.logs import configure_logs
 from polystra.app.settings import SECRETS, Settings
-from polystra.app.wiring import Endpoints, Run, Wallet, run_daemon
+from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import clear_world, exchange_books_path
 from polystra.domain.errors import ConfigError
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, ExchangeUrls, Pace, planned_start_ns
@@ -148,6 +149,7 @@ async def _embedded(
         clock=clock,
         log=log,
         chance=Random(f"{config.seed}:daemon"),
+        session=endless_session if options.is_repeatable else default_session,
         markets_limit=options.markets,
         handle_signals=not options.is_repeatable,
         beside={"exchange": exchange.run},

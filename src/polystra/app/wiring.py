@@ -19,6 +19,7 @@ from polystra.adapters.polymarket.price_stream import PriceStream
 from polystra.adapters.polymarket.rest import PolymarketVenue, VenueAccount
 from polystra.adapters.polymarket.signing import L2Credentials, OrderSigner, OrderTermsSigner, SigningKey
 from polystra.adapters.polymarket.streams import MarketStream, UserStream
+from polystra.adapters.polymarket.transport import SessionFactory, default_session
 from polystra.adapters.spot.binance import SpotStream
 from polystra.adapters.store.migrations import upgrade
 from polystra.adapters.store.writer import SqlStore
@@ -76,13 +77,14 @@ class Run:
     clock: Clock
     log: Log
     chance: Random
+    session: SessionFactory = default_session
     markets_limit: int = 0
     handle_signals: bool = True
     beside: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
 
 
 def endless_session() -> aiohttp.ClientSession:
-    """An HTTP session whose pool and names never expire by real time (deadlines come from the clock)."""
+    """An HTTP session for virtual time: its pool and names never expire by real time."""
     connector = aiohttp.TCPConnector(limit=32, ttl_dns_cache=None, keepalive_timeout=1e9)
     return aiohttp.ClientSession(timeout=_NO_DEADLINE, connector=connector)
 
@@ -174,9 +176,7 @@ async def run_daemon(run: Run) -> RunSummary:
     check_armed(run.settings, run.wallet.account)
     store = await open_store(run.settings, run.wallet.account, run.log)
     venue = _venue(run)
-    discovery = GammaDiscovery(
-        base_url=run.endpoints.gamma_url, clock=run.clock, rng=run.chance, session=endless_session
-    )
+    discovery = GammaDiscovery(base_url=run.endpoints.gamma_url, clock=run.clock, rng=run.chance, session=run.session)
     on, off = position_rules(run.settings)
     run.log.info(LogEvent.RULES_LISTED, on=on, off=off)
     try:
@@ -198,7 +198,7 @@ def _venue(run: Run) -> PolymarketVenue:
         signature_type=wallet.signature_type,
     )
     return PolymarketVenue(
-        base_url=run.endpoints.clob_url, account=account, clock=run.clock, rng=run.chance, session=endless_session
+        base_url=run.endpoints.clob_url, account=account, clock=run.clock, rng=run.chance, session=run.session
     )
 
 

@@ -23,7 +23,7 @@ from polystra.domain.ledger import (
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderEvent, Side, fill_event
 from polystra.domain.positions import Position, PositionEvent, move
-from polystra.domain.units import MicroDollars, notional_ceil, notional_floor
+from polystra.domain.units import MicroDollars, notional_floor
 from polystra.engine.gateway import Gateway
 from polystra.engine.state import EngineState, ExitPhase, MarketState, OrderTrack, Turn
 
@@ -189,19 +189,8 @@ class Bookkeeper:
 
 
 def _cash_of(report: FillReport) -> MicroDollars:
-    if report.cash is not None:
-        return report.cash
-    rounded = notional_ceil if report.side is Side.BUY else notional_floor
-    return rounded(report.price, report.quantity)
-
-
-def _maker_cash(report: FillReport, track: OrderTrack) -> MicroDollars:
-    """What a resting order moves: over its life floor(price x filled), so each fill is the step to its new total.
-
-    (Polymarket contracts: counter amount = floor(filled x taker amount / maker amount).)
-    """
-    filled = track.order.filled
-    return notional_floor(report.price, filled + report.quantity) - notional_floor(report.price, filled)
+    """Dollars exchanged: as told, else price x quantity rounded down (the venue floors the counter amount)."""
+    return notional_floor(report.price, report.quantity) if report.cash is None else report.cash
 
 
 def _fee(report: FillReport, market: MarketState) -> MicroDollars:
@@ -223,7 +212,7 @@ def _fill_of(report: FillReport, track: OrderTrack, market: MarketState | None, 
         side=report.side,
         price=report.price,
         quantity=report.quantity,
-        cash=_cash_of(report) if report.liquidity is Liquidity.TAKER else _maker_cash(report, track),
+        cash=_cash_of(report),
         fee=0 if market is None else _fee(report, market),
         liquidity=report.liquidity,
         status=report.status,

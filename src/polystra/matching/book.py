@@ -8,9 +8,10 @@ Both outcomes share one book in the terms of the first (Up) token: buying Up at 
 at 1 - p are bids at p; selling Up and buying Down are asks. Two buyers who cross mint a pair, two
 sellers merge one. Fills happen at the resting order's price, so improvement goes to the taker.
 
-Rounding: over its life a resting order moves floor(price x filled) micro-dollars; the taker moves
-the same amount, or in a mint or merge the rest of one dollar per pair. Hence money is conserved to
-the micro-dollar and a resting buyer never pays more than was reserved for it.
+Rounding: a fill of a resting order moves floor(price x size) micro-dollars, which whoever sees the
+trade can compute (Polymarket docs: the counter amount of a fill is floored); the taker moves the
+same amount, or in a mint or merge the rest of one dollar per pair. Hence money is conserved to the
+micro-dollar and a resting buyer never pays more than was reserved for it.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ class RestingOrder:
 
     def cash_for(self, size: int) -> int:
         """Micro-dollars that the next `size` micro-shares move."""
-        return self.price * (self.filled + size) // ONE - self.cash
+        return self.price * size // ONE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,7 +60,11 @@ def read_both(settings: Settings) -> Reading:
 
 
 def _read_once(settings: Settings, url: str) -> Reading:
-    venue, name = _venue(settings)
+    try:
+        venue, name = _venue(settings)
+    except ConfigError:
+        read_account(url)  # where our own database is missing too, that is the first thing to say
+        raise
     account = read_account(url)
     return Reading(account=account, own=own_books(account), venue=venue, venue_name=name)
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from polystra.adapters.store.account_reading import is_in_use
+from polystra.adapters.store.migrations import current
 from polystra.app.settings import Settings
-from polystra.domain.errors import ConfigError
+from polystra.domain.errors import ConfigError, StoreBusy
 
 _SQLITE: Final = "sqlite:///"
 _COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
@@ -39,10 +41,17 @@ def database_path(settings: Settings) -> Path | None:
 def clear_world(settings: Settings, books: Path, *, afresh: bool) -> Path | None:
     """Move the old world aside when a new one is wanted or one half of it is missing; returns where to.
 
+    What is no readable database of ours is left where it is: it may be a damaged one that
+    somebody wants to rescue, or another program's file.
+
     Raises:
-        ConfigError: the files cannot be moved (read-only folder, or a daemon that still runs holds them).
+        ConfigError: the files cannot be moved.
+        StoreCorrupt: the database cannot be read.
+        StoreBusy: a daemon that still runs holds it.
     """
     database = database_path(settings)
+    if database is not None and database.exists():
+        _require_ours(settings.resolved_database_url.get_secret_value(), database)
     halves = [path for path in (database, books) if path is not None]
     whole = all(path.exists() for path in halves)
     if whole and not afresh:
@@ -57,6 +66,13 @@ def clear_books(books: Path) -> Path | None:
         ConfigError: they cannot be moved.
     """
     return _move_aside([books], books.parent / "previous")
+
+
+def _require_ours(url: str, database: Path) -> None:
+    """Refuse to move a database that cannot be read or that a running daemon has open."""
+    current(url)
+    if is_in_use(url):
+        raise StoreBusy(f"another polystra uses the database {database}; stop it first or set another DATABASE_URL")
 
 
 def _move_aside(paths: list[Path], previous: Path) -> Path | None:

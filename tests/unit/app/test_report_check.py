@@ -362,7 +362,8 @@ def drop_posting(source: str) -> Callable[[OwnBooks], OwnBooks]:
 def change_first(field: str, **changes: Any) -> Callable[[OwnBooks], OwnBooks]:
     def change(books: OwnBooks) -> OwnBooks:
         first, *rest = getattr(books, field)
-        return replace(books, **{field: (replace(first, **changes), *rest)})
+        changed: dict[str, Any] = {field: (replace(first, **changes), *rest)}
+        return replace(books, **changed)
 
     return change
 

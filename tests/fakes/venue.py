@@ -1,0 +1,123 @@
+"""A venue that answers by script and remembers every request."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+from polystra.domain.errors import VenueUnreachable
+from polystra.domain.events import (
+    AccountSnapshot,
+    BookSnapshot,
+    CancelAccepted,
+    CancelOutcome,
+    MarketResolved,
+    OrderLookedUp,
+    SubmitAccepted,
+    SubmitOutcome,
+    VenueOrderStatus,
+)
+from polystra.domain.ids import ConditionId, OrderId, TokenId
+from polystra.domain.market import Market
+from polystra.domain.orders import SignedOrder
+from polystra.domain.units import MicroDollars, MicroShares, Nanos
+from polystra.ports.clock import Clock
+
+
+class ScriptedVenue:
+    """Fulfils `TradingVenue`. Accepts everything unless a test queued outcomes; `unreachable` breaks questions."""
+
+    def __init__(self, clock: Clock, *, cash: MicroDollars = 0) -> None:
+        self._clock = clock
+        self._cash = cash
+        self.submitted: list[tuple[SignedOrder, ...]] = []
+        self.cancelled: list[tuple[OrderId, ...]] = []
+        self.looked_up: list[OrderId] = []
+        self.calls: list[str] = []
+        self.submit_outcomes: deque[SubmitOutcome] = deque()
+        self.cancel_outcomes: deque[CancelOutcome] = deque()
+        self.lookups: dict[OrderId, OrderLookedUp] = {}
+        self.snapshots: deque[AccountSnapshot] = deque()
+        self.books: dict[TokenId, BookSnapshot] = {}
+        self.balances: dict[TokenId, MicroShares] = {}
+        self.verdicts: dict[ConditionId, MarketResolved] = {}
+        self.unreachable = False
+
+    async def submit(self, orders: Sequence[SignedOrder]) -> Sequence[SubmitOutcome]:
+        self.calls.append("submit")
+        self.submitted.append(tuple(orders))
+        return [
+            self.submit_outcomes.popleft()
+            if self.submit_outcomes
+            else SubmitAccepted(order_id=order.order_id, status=VenueOrderStatus.LIVE)
+            for order in orders
+        ]
+
+    async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:
+        self.calls.append("cancel")
+        self.cancelled.append(tuple(order_ids))
+        return [
+            self.cancel_outcomes.popleft() if self.cancel_outcomes else CancelAccepted(order_id=order_id)
+            for order_id in order_ids
+        ]
+
+    async def lookup(self, order_id: OrderId, condition_id: ConditionId, since_ns: Nanos) -> OrderLookedUp:
+        self.calls.append("lookup")
+        self.looked_up.append(order_id)
+        known = self.lookups.get(order_id)
+        return known or OrderLookedUp(
+            order_id=order_id, open_order=None, fills=(), asked_at_ns=self._clock.now_ns(), complete=True
+        )
+
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
+        self.calls.append("account")
+        if self.snapshots:
+            return self.snapshots.popleft()
+        now_ns = self._clock.now_ns()
+        return AccountSnapshot(
+            asked_at_ns=now_ns,
+            at_ns=now_ns,
+            complete=True,
+            cash=self._cash,
+            open_orders=(),
+            fills=(),
+            tokens=tuple((token, self.balances.get(token, 0)) for token in tokens),
+        )
+
+    async def cash(self) -> MicroDollars:
+        return self._cash
+
+    async def token_balance(self, token_id: TokenId) -> MicroShares:
+        self._question("token balance")
+        return self.balances.get(token_id, 0)
+
+    async def book(self, token_id: TokenId) -> BookSnapshot:
+        self._question("book")
+        return self.books[token_id]
+
+    async def resolution(self, condition_id: ConditionId) -> MarketResolved | None:
+        self._question("resolution")
+        return self.verdicts.get(condition_id)
+
+    async def server_time_ns(self) -> Nanos:
+        return self._clock.now_ns()
+
+    async def close(self) -> None:
+        self.calls.append("close")
+
+    def _question(self, name: str) -> None:
+        self.calls.append(name)
+        if self.unreachable:
+            raise VenueUnreachable(f"{name}: the venue cannot be reached")
+
+
+class ScriptedDiscovery:
+    """Fulfils `MarketDiscovery` from a list of markets."""
+
+    def __init__(self, markets: Iterable[Market] = ()) -> None:
+        self.markets = {(m.symbol, m.window_s, m.opens_at_s): m for m in markets}
+        self.asked: list[tuple[str, int, int]] = []
+
+    async def find(self, symbol: str, window_s: int, opens_at_s: int) -> Market | None:
+        self.asked.append((symbol, window_s, opens_at_s))
+        return self.markets.get((symbol, window_s, opens_at_s))

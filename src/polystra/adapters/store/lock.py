@@ -67,3 +67,10 @@ def take_session_lock(connection: Connection, url: URL) -> None:
         raise StoreBusy(
             f"another polystra uses the database {describe(url)}; stop it first or set another DATABASE_URL"
         )
+
+
+def release_session_lock(connection: Connection) -> None:
+    """Give PostgreSQL's lock up at once; closing the connection would do it a moment later."""
+    connection.rollback()
+    connection.scalar(text("SELECT pg_advisory_unlock(:key)"), {"key": ADVISORY_KEY})
+    connection.commit()

@@ -19,7 +19,7 @@ from alembic.util import CommandError
 from sqlalchemy import URL, Connection
 
 from polystra.adapters.store.database import describe, make_engine, parse_url, sqlite_path, translated
-from polystra.adapters.store.lock import FileLock, take_session_lock
+from polystra.adapters.store.lock import FileLock, release_session_lock, take_session_lock
 from polystra.domain.errors import StoreCorrupt
 
 _PACKAGE: Final = Path(__file__).resolve().parents[2]
@@ -86,6 +86,8 @@ def upgrade(url: str) -> MigrationReport:
             _run(connection, parsed)
             after = _revision(connection)
             connection.rollback()
+            if path is None:
+                release_session_lock(connection)
             return MigrationReport(before=before, after=after, head=head, migrated=True)
     finally:
         if lock is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from itertools import chain
 from typing import Final
 
@@ -18,7 +18,7 @@ from polystra.adapters.store import tables
 from polystra.adapters.store.database import describe, make_engine, parse_url, sqlite_path, translated
 from polystra.adapters.store.encode import Values, encode
 from polystra.adapters.store.load import load_state
-from polystra.adapters.store.lock import FileLock, take_session_lock
+from polystra.adapters.store.lock import FileLock, release_session_lock, take_session_lock
 from polystra.adapters.store.migrations import require_head
 from polystra.adapters.store.statements import Write, compile_writes
 from polystra.domain.errors import InvariantViolation, PolystraError, StoreBusy, StoreConflict, StoreCorrupt
@@ -147,6 +147,9 @@ class WriteSession:
     def close(self) -> None:
         """Release connection and lock; harmless when repeated."""
         with self._guard:
+            if self._connection is not None and self._file_lock is None:
+                with suppress(PolystraError), translated(self._url):
+                    release_session_lock(self._connection)
             self._disconnect()
             self._engine.dispose()
             if self._file_lock is not None:

@@ -34,6 +34,7 @@ class ScriptedSession:
 
     def write(self, batches: Sequence[Sequence[Fact]]) -> list[PolystraError | None]:
         self.gate.acquire()
+        assert not self.closed
         self.groups.append(len(batches))
         nothing: list[PolystraError | None] = [None] * len(batches)
         answer = self.answers.pop(0) if self.answers else nothing
@@ -155,6 +156,20 @@ def test_it_runs_on_the_deterministic_loop(tmp_path: Path) -> None:
         return len(state.orders), {thread.name for thread in threading.enumerate() if thread.name.startswith("store")}
 
     assert run(program(), seed=1, shuffle_tasks=True) == (19, set())
+
+
+def test_alone_after_a_conflict_nothing_is_written_behind_a_busy_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    upgrade(url)
+    session = WriteSession(url, mode="sim", account="0xa")
+    answers: list[PolystraError | None] = [StoreConflict("of one of them"), None, StoreBusy("locked"), None]
+    monkeypatch.setattr(session, "_attempt", lambda _facts: answers.pop(0))
+    results = session.write([[facts.skip(number, number)] for number in range(1, 4)])
+    session.close()
+    assert [type(result) for result in results] == [type(None), StoreBusy, StoreBusy]
+    assert answers == [None]
 
 
 async def test_a_real_checkpoint_empties_the_log(tmp_path: Path) -> None:

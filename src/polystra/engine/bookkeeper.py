@@ -25,7 +25,7 @@ from polystra.domain.orders import OrderEvent, Side, fill_event
 from polystra.domain.positions import Position, PositionEvent, move
 from polystra.domain.units import MicroDollars, notional_floor
 from polystra.engine.gateway import Gateway
-from polystra.engine.state import EngineState, ExitPhase, MarketState, OrderTrack, Turn
+from polystra.engine.state import EXTERNAL, EngineState, ExitPhase, MarketState, OrderTrack, Turn
 
 
 class Bookkeeper:
@@ -161,7 +161,7 @@ class Bookkeeper:
 
     def _external(self, report: FillReport, turn: Turn) -> None:
         """A trade of an order that this database does not know: another tool on this account."""
-        key = f"external:{report.trade_id}:{report.order_id}"
+        key = f"{EXTERNAL}{report.trade_id}:{report.order_id}"
         if report.status is not FillStatus.CONFIRMED or key in self._state.ledger:
             return
         sign = 1 if report.side is Side.BUY else -1

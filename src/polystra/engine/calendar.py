@@ -118,14 +118,8 @@ class Calendar:
         turn.effects.append(UnwatchTokens(token_ids=tokens))
         for token in tokens:
             state.market_of_token.pop(token, None)
-        for client_order_id, track in list(state.orders.items()):
-            if track.order.terms.condition_id == market.condition_id:
-                del state.orders[client_order_id]
-                if track.order.order_id is not None:
-                    state.by_order_id.pop(track.order.order_id, None)
-                    state.retired[track.order.order_id] = None
-        while len(state.retired) > _RETIRED_MAX:
-            state.retired.popitem(last=False)
+            state.share_differences.pop(token, None)
+        self._retire_orders(market)
         for key, fill in list(state.fills.items()):
             if fill.condition_id == market.condition_id:
                 del state.fills[key]
@@ -134,3 +128,19 @@ class Calendar:
             state.exits.pop(position_id, None)
         state.ledger.forget(market.condition_id)
         del state.markets[market.condition_id]
+
+    def _retire_orders(self, market: MarketState) -> None:
+        """Drop the orders of a market; their venue ids stay known, the oldest of very many excepted."""
+        state = self._state
+        for client_order_id, track in list(state.orders.items()):
+            if track.order.terms.condition_id == market.condition_id:
+                del state.orders[client_order_id]
+                if track.order.order_id is not None:
+                    state.by_order_id.pop(track.order.order_id, None)
+                    state.retired[track.order.order_id] = None
+        for order_id, condition_id in list(state.strangers.items()):
+            if condition_id == market.condition_id:
+                del state.strangers[order_id]
+                state.retired[order_id] = None
+        while len(state.retired) > _RETIRED_MAX:
+            state.retired.popitem(last=False)

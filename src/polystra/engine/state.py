@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from polystra.domain.book import OrderBook
 from polystra.domain.errors import InvariantViolation
@@ -26,6 +27,9 @@ from polystra.domain.units import MicroPrice, MicroShares, Nanos, PriceE8
 from polystra.engine.config import EngineConfig, ExitMode
 from polystra.engine.effects import Effect, SetTimer
 from polystra.engine.strategy.prices import PriceWindow
+
+EXTERNAL: Final = "external:"
+"""Source ids of adjustments for trades made elsewhere: this, the trade id, a colon, the order id."""
 
 
 @dataclass(slots=True)
@@ -157,6 +161,8 @@ class EngineState:
     by_order_id: dict[OrderId, ClientOrderId] = field(default_factory=dict)
     retired: OrderedDict[OrderId, None] = field(default_factory=OrderedDict)
     """Venue ids of forgotten orders: late reports of their fills are not strangers'."""
+    strangers: dict[OrderId, ConditionId] = field(default_factory=dict)
+    """Orders made elsewhere whose trades are booked as adjustments, until their market is forgotten."""
     fills: dict[str, Fill] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
     positions: dict[PositionId, Position] = field(default_factory=dict)
@@ -254,6 +260,8 @@ class EngineState:
         """Append to the ledger and project; False when it was there already."""
         if not self.ledger.append(posting):
             return False
+        if posting.source_id.startswith(EXTERNAL) and posting.condition_id is not None:
+            self.strangers[OrderId(posting.source_id.rpartition(":")[2])] = posting.condition_id
         if posting.position_id is not None:
             position = self.positions.get(posting.position_id)
             if position is not None:

@@ -17,7 +17,7 @@ from polystra.domain.facts import Fact, IntentRecorded, Notice, NoticeKind
 from polystra.domain.fills import FillReport, FillStatus, Liquidity
 from polystra.domain.ids import ConditionId, OrderId, PositionId, TokenId, TradeId
 from polystra.domain.market import FeeSchedule, Market, Outcome, ResolutionKind, ResolutionRule
-from polystra.domain.orders import Order, OrderStatus, Purpose, Side
+from polystra.domain.orders import Order, Purpose, Side
 from polystra.domain.positions import Position
 from polystra.domain.units import MICRO, NS_PER_S, Nanos
 from polystra.engine import effects as fx
@@ -377,7 +377,3 @@ def ledger_sums(desk: Desk) -> tuple[object, ...]:
         if balance.shares or balance.claim or balance.pending_shares
     }
     return ledger.pending_cash, ledger.settled_cash, ledger.claims, tokens
-
-
-def is_over(track: OrderTrack) -> bool:
-    return track.is_settled and track.order.status is not OrderStatus.NEW

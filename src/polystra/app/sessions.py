@@ -7,7 +7,7 @@
 
 A run with a seed, a recording or `--speed max` begins in an empty world: the files of the
 world before are moved into `previous/` beside them, never deleted. A paced run without them
-goes on where the last one stopped.
+goes on where the last one stopped, if that was one without a seed too.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _world(settings: Settings, options: RunOptions) -> BuiltInConfig:
         speed=options.speed,
         books_path=books_path,
     )
-    clear_world(settings, books_path, afresh=options.starts_afresh)
+    clear_world(settings, books_path, account=SigningKey(simulated_key(seed)).address, afresh=options.starts_afresh)
     return config
 
 

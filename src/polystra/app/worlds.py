@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from polystra.adapters.store.account_reading import is_in_use
-from polystra.adapters.store.migrations import current
+from polystra.adapters.store.account_reading import is_in_use, owner_of
+from polystra.adapters.store.queries import Owner
 from polystra.app.settings import Settings
-from polystra.domain.errors import ConfigError, StoreBusy
+from polystra.domain.errors import ConfigError, StoreBusy, StoreCorrupt
 
 _SQLITE: Final = "sqlite:///"
 _COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
@@ -38,23 +38,27 @@ def database_path(settings: Settings) -> Path | None:
     return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
 
 
-def clear_world(settings: Settings, books: Path, *, afresh: bool) -> Path | None:
-    """Move the old world aside when a new one is wanted or one half of it is missing; returns where to.
+def clear_world(settings: Settings, books: Path, *, account: str, afresh: bool) -> Path | None:
+    """Move the old world aside when it cannot be gone on with; returns where to.
+
+    That is: a new one is wanted, one half is missing, or it is another account's (another seed).
 
     What is no readable database of ours is left where it is: it may be a damaged one that
     somebody wants to rescue, or another program's file.
 
     Raises:
         ConfigError: the files cannot be moved.
-        StoreCorrupt: the database cannot be read.
+        StoreCorrupt: the database cannot be read, or is another mode's.
         StoreBusy: a daemon that still runs holds it.
     """
     database = database_path(settings)
+    owner: Owner | None = None
     if database is not None and database.exists():
-        _require_ours(settings.resolved_database_url.get_secret_value(), database)
+        owner = _owner(settings, database)
     halves = [path for path in (database, books) if path is not None]
     whole = all(path.exists() for path in halves)
-    if whole and not afresh:
+    strange = owner is not None and owner.account != account.lower()
+    if whole and not afresh and not strange:
         return None
     return _move_aside(halves, books.parent / "previous")
 
@@ -68,11 +72,18 @@ def clear_books(books: Path) -> Path | None:
     return _move_aside([books], books.parent / "previous")
 
 
-def _require_ours(url: str, database: Path) -> None:
-    """Refuse to move a database that cannot be read or that a running daemon has open."""
-    current(url)
+def _owner(settings: Settings, database: Path) -> Owner | None:
+    """Whose database it is; refuses one that may not be moved: unreadable, in use, or of another mode."""
+    url = settings.resolved_database_url.get_secret_value()
+    owner = owner_of(url)
     if is_in_use(url):
         raise StoreBusy(f"another polystra uses the database {database}; stop it first or set another DATABASE_URL")
+    if owner is not None and owner.mode != settings.mode.value:
+        raise StoreCorrupt(
+            f"the database {database} belongs to mode {owner.mode} and account {owner.account}, this run is mode "
+            f"{settings.mode.value}; set another DATABASE_URL"
+        )
+    return owner
 
 
 def _move_aside(paths: list[Path], previous: Path) -> Path | None:

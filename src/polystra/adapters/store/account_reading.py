@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, select, text
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, inspect, select, text
 
 from polystra.adapters.store import queries, tables
 from polystra.adapters.store.database import make_engine, parse_url, sqlite_path, translated
 from polystra.adapters.store.decode import order_of, position_of, posting_of
 from polystra.adapters.store.lock import ADVISORY_KEY
+from polystra.adapters.store.migrations import require_file
 from polystra.adapters.store.queries import MarketRow, Totals
 from polystra.domain.errors import StoreCorrupt
 from polystra.domain.facts import BalanceObserved, PositionRecorded, ReconcileCompleted, SettlementRecorded
@@ -68,6 +69,25 @@ def read_account(url: str) -> AccountReading:
         if owner is None:
             raise StoreCorrupt("the database holds no account yet; start polystra run first")
         return _read(connection, owner)
+
+
+def owner_of(url_text: str) -> queries.Owner | None:
+    """Whose database it is, of whatever schema; None when it is nobody's yet.
+
+    Raises:
+        StoreCorrupt: missing or unreadable.
+        StoreBusy: cannot be reached for now.
+        ConfigError: the URL names no database.
+    """
+    url = parse_url(url_text)
+    require_file(url)
+    engine = make_engine(url, read_only=True)
+    try:
+        with translated(url), engine.connect() as connection:
+            known = inspect(connection).has_table(tables.store_meta.name)
+            return queries.owner(connection) if known else None
+    finally:
+        engine.dispose()
 
 
 def is_in_use(url_text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 
-from polystra.domain.errors import VenueUnreachable
+from polystra.domain.errors import VenueRefused, VenueUnreachable
 from polystra.domain.events import (
     AccountSnapshot,
     BookSnapshot,
@@ -93,6 +93,8 @@ class ScriptedVenue:
 
     async def book(self, token_id: TokenId) -> BookSnapshot:
         self._question("book")
+        if token_id not in self.books:
+            raise VenueRefused(f"no orderbook exists for {token_id}", status=404)
         return self.books[token_id]
 
     async def resolution(self, condition_id: ConditionId) -> MarketResolved | None:

@@ -43,6 +43,7 @@ _NOTICES = {
     ft.NoticeKind.REDEMPTION_SEEN: LogEvent.REDEMPTION_SEEN,
     ft.NoticeKind.SHUTDOWN_STARTED: LogEvent.SHUTDOWN_STARTED,
 }
+_TOLD_MAX = 1_000
 _CALM_NOTICES = (
     ft.NoticeKind.ENTRIES_ALLOWED,
     ft.NoticeKind.STREAM_CONNECTED,
@@ -58,6 +59,7 @@ class FactLog:
     def __init__(self, log: Log) -> None:
         self._log = log
         self._positions: dict[str, tuple[object, ...]] = {}
+        """What was last told of each position, the oldest forgotten."""
 
     def write(self, facts: Iterable[ft.Fact]) -> None:
         """One line for one fact."""
@@ -172,7 +174,10 @@ class FactLog:
         told = (fact.status, fact.exit_reason)
         if self._positions.get(fact.position_id) == told or (fact.status == "FLAT" and not fact.average_price):
             return
+        self._positions.pop(fact.position_id, None)
         self._positions[fact.position_id] = told
+        while len(self._positions) > _TOLD_MAX:
+            del self._positions[next(iter(self._positions))]
         events = {
             "OPEN": LogEvent.POSITION_OPENED,
             "EXITING": LogEvent.POSITION_EXITING,
@@ -193,8 +198,6 @@ class FactLog:
             fees=format_micros(fact.fees),
             exit_reason=fact.exit_reason or None,
         )
-        if fact.status == "RESOLVED":
-            del self._positions[fact.position_id]
 
     def _notice(self, fact: ft.Notice) -> None:
         write = self._log.info if fact.kind in _CALM_NOTICES else self._log.warning

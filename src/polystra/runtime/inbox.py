@@ -1,8 +1,8 @@
 """The inbox: the one way in. Inputs are taken one at a time, in the order in which they came.
 
 Bounded. Market data is dropped beyond `market_data_limit` waiting inputs and the loss is
-told as a broken and re-made market stream, so that every book is distrusted until its next
-snapshot. Order, fill and account facts are never dropped: beyond the hard limit the process
+told, at the place of the gap, as a broken and re-made market stream, so that every book is
+distrusted until its next snapshot. Order, fill and account facts are never dropped: beyond the hard limit the process
 stops rather than trade on a false picture.
 """
 
@@ -25,6 +25,8 @@ from polystra.domain.events import (
 
 MARKET_DATA_LIMIT: Final = 20_000
 HARD_LIMIT: Final = 200_000
+_GAP: Final = StreamLost(stream=StreamName.MARKET, reason="inbox overflow: market data was dropped")
+_GAP_ENDED: Final = StreamConnected(stream=StreamName.MARKET)
 
 
 class Inbox:
@@ -35,7 +37,7 @@ class Inbox:
         self._filled = asyncio.Event()
         self._market_data_limit = market_data_limit
         self._hard_limit = hard_limit
-        self._overflowed = False
+        self._dropping = False
         self.dropped = 0
 
     def __len__(self) -> int:
@@ -47,14 +49,17 @@ class Inbox:
         Raises:
             InvariantViolation: more than `hard_limit` inputs wait that may not be dropped.
         """
-        if len(self._waiting) >= self._market_data_limit and isinstance(
-            event, BookChanged | BookSnapshot | PriceTicked
-        ):
-            self.dropped += 1
-            self._overflowed = True
+        is_market_data = isinstance(event, BookChanged | BookSnapshot | PriceTicked)
+        if is_market_data and len(self._waiting) >= self._market_data_limit:
+            self._drop()
             return
         if len(self._waiting) >= self._hard_limit:
             raise InvariantViolation(f"inbox: {self._hard_limit} inputs wait; the engine does not keep up")
+        if is_market_data and self._dropping:
+            self._dropping = False
+            self._waiting.append(_GAP_ENDED)
+        if isinstance(event, StreamLost | StreamConnected) and event.stream is StreamName.MARKET:
+            self._dropping = False
         self._waiting.append(event)
         self._filled.set()
 
@@ -64,8 +69,13 @@ class Inbox:
             self._filled.clear()
             await self._filled.wait()
         taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
-        if self._overflowed and not self._waiting:
-            self._overflowed = False
-            taken.append(StreamLost(stream=StreamName.MARKET, reason="inbox overflow: market data was dropped"))
-            taken.append(StreamConnected(stream=StreamName.MARKET))
+        if self._dropping and not self._waiting:
+            self._dropping = False
+            taken.append(_GAP_ENDED)
         return taken
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        if not self._dropping:
+            self._dropping = True
+            self._waiting.append(_GAP)

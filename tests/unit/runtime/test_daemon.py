@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from polystra.domain.errors import InvariantViolation
+from polystra.domain.events import StopMode, StreamName
+from polystra.ports.logbook import LogEvent
+from polystra.runtime.daemon import Daemon, Parts, RunSummary
+from tests.fakes.clock import ManualClock, settle
+from tests.fakes.signer import FakeSigner
+from tests.fakes.store import MemoryStore
+from tests.fakes.streams import FakeStream, FakeTokenStream
+from tests.fakes.venue import ScriptedDiscovery, ScriptedVenue
+from tests.unit.engine.desk import MARKET, START_NS, config
+from tests.unit.runtime.lines import Lines
+
+
+class Bench:
+    def __init__(self, **changes: object) -> None:
+        self.clock = ManualClock(START_NS)
+        self.store = MemoryStore()
+        self.venue = ScriptedVenue(self.clock, cash=1_000_000_000)
+        self.discovery = ScriptedDiscovery([MARKET])
+        self.market_stream = FakeTokenStream()
+        self.log = Lines()
+        parts: dict[str, object] = {
+            "config": config(),
+            "store": self.store,
+            "signer": FakeSigner(),
+            "clock": self.clock,
+            "venue": self.venue,
+            "discovery": self.discovery,
+            "market_stream": self.market_stream,
+            "streams": {name.value: FakeStream(name) for name in StreamName if name is not StreamName.MARKET},
+            "log": self.log,
+            "stop_mode": StopMode.KEEP_EXITS,
+            "handle_signals": False,
+        }
+        self.daemon = Daemon(Parts(**{**parts, **changes}))  # type: ignore[arg-type]
+
+    async def run(self) -> RunSummary:
+        """Run for two seconds, ask to stop, return how it ended."""
+        task = asyncio.get_running_loop().create_task(self.daemon.run())
+        await settle(80)
+        await self.clock.advance(2)
+        self.daemon.stop("test over")
+        await settle(80)
+        return await task
+
+
+async def test_a_run_reconciles_finds_its_market_and_stops_in_order():
+    bench = Bench()
+    summary = await bench.run()
+    assert summary.reason == "test over"
+    assert summary.left_open == ()
+    assert summary.facts == len(bench.store.facts) > 0
+    assert summary.requests >= 2
+    assert bench.venue.calls[0] == "account"
+    assert ("BTC", 900, MARKET.opens_at_s) in bench.discovery.asked
+    assert bench.market_stream.tokens == {MARKET.up_token, MARKET.down_token}
+    assert bench.log.of(LogEvent.SHUTDOWN_COMPLETED) == [{"reason": "test over", "left_open": "nothing"}]
+
+
+async def test_two_runs_of_the_same_world_have_the_same_digest():
+    assert (await Bench().run()).digest == (await Bench().run()).digest
+
+
+async def test_a_stream_that_returns_is_a_bug_that_ends_the_run():
+    class Ending(FakeStream):
+        async def run(self, sink):
+            return None
+
+    bench = Bench(streams={"user": Ending(StreamName.USER)})
+    with pytest.raises(InvariantViolation, match="user stream"):
+        await bench.daemon.run()
+
+
+async def test_companions_run_beside_the_daemon_and_end_with_it():
+    events: list[str] = []
+
+    async def companion() -> None:
+        events.append("started")
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            events.append("ended")
+
+    await Bench(beside={"exchange": companion}).run()
+    assert events == ["started", "ended"]

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from polystra.domain.errors import InvariantViolation
+from polystra.domain.events import (
+    BookChanged,
+    CancelAccepted,
+    PriceSource,
+    PriceTicked,
+    StreamConnected,
+    StreamLost,
+    StreamName,
+    TimerFired,
+)
+from polystra.domain.ids import OrderId
+from polystra.runtime.inbox import Inbox
+from tests.fakes.clock import settle
+
+BOOK = BookChanged(changes=(), at_ns=0)
+PRICE = PriceTicked(symbol="BTC", source=PriceSource.SPOT, price=1, at_ns=0)
+ORDER = CancelAccepted(order_id=OrderId("0x1"))
+
+
+async def test_inputs_come_out_oldest_first_and_at_most_so_many():
+    inbox = Inbox()
+    for n in range(5):
+        inbox.put(TimerFired(key=str(n)))
+    assert [event.key for event in await inbox.take(3) if isinstance(event, TimerFired)] == ["0", "1", "2"]
+    assert len(inbox) == 2
+    assert len(await inbox.take(10)) == 2
+
+
+async def test_taking_waits_for_an_input():
+    inbox = Inbox()
+    async with asyncio.TaskGroup() as group:
+        taking = group.create_task(inbox.take(1))
+        await settle()
+        assert not taking.done()
+        inbox.put(BOOK)
+        assert await taking == [BOOK]
+
+
+async def test_market_data_beyond_the_limit_is_dropped_and_told_as_a_broken_stream():
+    inbox = Inbox(market_data_limit=3)
+    for event in (BOOK, BOOK, BOOK, BOOK, PRICE):
+        inbox.put(event)
+    assert inbox.dropped == 2
+    taken = await inbox.take(10)
+    assert taken[:3] == [BOOK] * 3
+    assert [type(event) for event in taken[3:]] == [StreamLost, StreamConnected]
+    lost = taken[3]
+    assert isinstance(lost, StreamLost)
+    assert lost.stream is StreamName.MARKET
+    inbox.put(BOOK)
+    assert await inbox.take(10) == [BOOK]
+
+
+async def test_the_loss_is_told_where_the_gap_is_and_before_what_came_after_it():
+    inbox = Inbox(market_data_limit=2)
+    for event in (BOOK, BOOK, PRICE):
+        inbox.put(event)
+    assert await inbox.take(2) == [BOOK, BOOK]
+    inbox.put(PRICE)
+    inbox.put(ORDER)
+    kinds = [type(event) for event in await inbox.take(10)]
+    assert kinds == [StreamLost, StreamConnected, PriceTicked, CancelAccepted]
+
+
+async def test_a_stream_that_really_broke_during_a_gap_is_not_told_as_connected():
+    inbox = Inbox(market_data_limit=1)
+    for event in (BOOK, BOOK, StreamLost(stream=StreamName.MARKET, reason="broken")):
+        inbox.put(event)
+    assert StreamConnected(stream=StreamName.MARKET) not in await inbox.take(10)
+
+
+async def test_account_facts_are_never_dropped():
+    inbox = Inbox(market_data_limit=2, hard_limit=100)
+    for _ in range(50):
+        inbox.put(ORDER)
+    assert inbox.dropped == 0
+    assert len(inbox) == 50
+
+
+async def test_beyond_the_hard_limit_the_process_stops():
+    inbox = Inbox(market_data_limit=2, hard_limit=3)
+    for _ in range(3):
+        inbox.put(ORDER)
+    with pytest.raises(InvariantViolation, match="does not keep up"):
+        inbox.put(ORDER)
+    inbox.put(BOOK)
+    assert inbox.dropped == 1

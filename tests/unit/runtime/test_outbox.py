@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from polystra.domain.events import (
+    BookSnapshot,
+    MarketResolved,
+    MarketsListed,
+    SubmitAccepted,
+    SubmitRefused,
+    TokenBalanceRead,
+)
+from polystra.domain.ids import OrderId, TokenId
+from polystra.domain.orders import Purpose, SignedOrder
+from polystra.engine import effects as fx
+from polystra.ports.logbook import LogEvent
+from polystra.runtime.inbox import Inbox
+from polystra.runtime.outbox import BATCH_LIMIT, Outbox
+from tests.fakes.clock import ManualClock, settle
+from tests.fakes.streams import FakeTokenStream
+from tests.fakes.venue import ScriptedDiscovery, ScriptedVenue
+from tests.unit.engine.desk import CONDITION, MARKET
+from tests.unit.runtime.lines import Lines
+
+
+class Bench:
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.inbox = Inbox()
+        self.log = Lines()
+        self.venue = ScriptedVenue(self.clock)
+        self.discovery = ScriptedDiscovery([MARKET])
+        self.stream = FakeTokenStream()
+        self.outbox = Outbox(
+            venue=self.venue,
+            discovery=self.discovery,
+            market_stream=self.stream,
+            clock=self.clock,
+            inbox=self.inbox,
+            log=self.log,
+        )
+
+    async def work(self) -> list[object]:
+        """One worker serves everything that waits; what came back."""
+        task = asyncio.get_running_loop().create_task(self.outbox.run())
+        await settle(60)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return list(await self.inbox.take(1_000)) if len(self.inbox) else []
+
+
+@pytest.fixture
+async def bench() -> Bench:
+    return Bench()
+
+
+def submit(n: int, purpose: Purpose = Purpose.ENTRY) -> fx.SubmitOrder:
+    signed = SignedOrder(
+        client_order_id=f"o{n}",  # type: ignore[arg-type]
+        order_id=OrderId(f"0x{n}"),
+        body=b"",
+        salt=n,
+        timestamp_ms=n,
+        quantity=1,
+    )
+    return fx.SubmitOrder(signed=signed, purpose=purpose)
+
+
+def cancel(n: int) -> fx.CancelOrder:
+    return fx.CancelOrder(order_id=OrderId(f"0x{n}"))
+
+
+LOOKUP = fx.LookupOrder(order_id=OrderId("0x9"), condition_id=CONDITION, since_ns=0)
+
+
+async def test_submits_released_together_travel_together(bench):
+    bench.outbox.release([submit(1), submit(2), submit(3)])
+    outcomes = await bench.work()
+    assert [len(batch) for batch in bench.venue.submitted] == [3]
+    assert [outcome.order_id for outcome in outcomes] == ["0x1", "0x2", "0x3"]
+
+
+async def test_one_request_carries_at_most_fifteen(bench):
+    bench.outbox.release([submit(n) for n in range(2 * BATCH_LIMIT + 1)])
+    await bench.work()
+    assert [len(batch) for batch in bench.venue.submitted] == [15, 15, 1]
+
+
+async def test_cancels_released_together_are_one_request(bench):
+    bench.outbox.release([cancel(1), cancel(2)])
+    await bench.work()
+    assert bench.venue.cancelled == [("0x1", "0x2")]
+
+
+async def test_cancels_before_exits_before_look_ups_before_entries_before_the_rest(bench):
+    bench.outbox.release(
+        [
+            fx.ReadAccount(since_ns=0, tokens=(), trigger="periodic"),
+            submit(1),
+            LOOKUP,
+            submit(2, Purpose.STOP_LOSS),
+            cancel(3),
+        ]
+    )
+    await bench.work()
+    assert bench.venue.calls == ["cancel", "submit", "lookup", "submit", "account"]
+    assert [batch[0].order_id for batch in bench.venue.submitted] == ["0x2", "0x1"]
+
+
+async def test_within_a_class_first_come_first_served(bench):
+    for n in range(5):
+        bench.outbox.release([submit(n)])
+    await bench.work()
+    assert [batch[0].order_id for batch in bench.venue.submitted] == [f"0x{n}" for n in range(5)]
+
+
+async def test_every_outcome_goes_through_the_inbox_as_it_is(bench):
+    bench.venue.submit_outcomes.append(SubmitRefused(order_id=OrderId("0x1"), message="no"))
+    bench.outbox.release([submit(1), submit(2)])
+    refused, accepted = await bench.work()
+    assert isinstance(refused, SubmitRefused)
+    assert isinstance(accepted, SubmitAccepted)
+
+
+async def test_questions_are_answered_through_the_inbox(bench):
+    token = TokenId("1")
+    bench.venue.balances[token] = 5
+    bench.venue.books[token] = BookSnapshot(token_id=token, bids=(), asks=(), at_ns=0)
+    bench.venue.verdicts[CONDITION] = MarketResolved(condition_id=CONDITION, up_payout=0, at_ns=0)
+    bench.outbox.release(
+        [
+            fx.ReadTokenBalance(token_id=token),
+            fx.ReadBook(token_id=token),
+            fx.ReadResolution(condition_id=CONDITION),
+            fx.DiscoverMarket(symbol="BTC", window_s=900, opens_at_s=MARKET.opens_at_s),
+        ]
+    )
+    answers = await bench.work()
+    assert {type(answer) for answer in answers} == {TokenBalanceRead, BookSnapshot, MarketResolved, MarketsListed}
+
+
+async def test_no_verdict_and_no_market_are_no_answers(bench):
+    bench.outbox.release(
+        [
+            fx.ReadResolution(condition_id=CONDITION),
+            fx.DiscoverMarket(symbol="ETH", window_s=900, opens_at_s=MARKET.opens_at_s),
+        ]
+    )
+    assert await bench.work() == []
+
+
+async def test_a_question_that_fails_is_logged_and_is_no_answer(bench):
+    bench.venue.unreachable = True
+    bench.outbox.release([fx.ReadBook(token_id=TokenId("1")), fx.ReadResolution(condition_id=CONDITION)])
+    assert await bench.work() == []
+    assert [fields["question"] for fields in bench.log.of(LogEvent.QUESTION_FAILED)] == ["book", "resolution"]
+
+
+async def test_a_balance_that_cannot_be_read_is_told_as_unknown(bench):
+    bench.venue.unreachable = True
+    bench.outbox.release([fx.ReadTokenBalance(token_id=TokenId("1"))])
+    [answer] = await bench.work()
+    assert isinstance(answer, TokenBalanceRead)
+    assert answer.shares is None
+
+
+async def test_tokens_are_watched_at_once_and_dropped(bench):
+    bench.outbox.release([fx.WatchTokens(token_ids=(TokenId("1"), TokenId("2")))])
+    bench.outbox.release([fx.UnwatchTokens(token_ids=(TokenId("1"),))])
+    assert bench.stream.tokens == {"2"}
+
+
+async def test_a_bug_in_an_adapter_is_not_swallowed(bench):
+    async def broken(orders):
+        raise ZeroDivisionError
+
+    bench.venue.submit = broken
+    bench.outbox.release([submit(1)])
+    with pytest.raises(ZeroDivisionError):
+        await bench.outbox.run()
+
+
+async def test_several_workers_share_the_work(bench):
+    loop = asyncio.get_running_loop()
+    workers = [loop.create_task(bench.outbox.run()) for _ in range(3)]
+    await settle()
+    for n in range(9):
+        bench.outbox.release([submit(n)])
+    await settle(60)
+    assert len(bench.venue.submitted) == 9
+    assert bench.outbox.requests == 9
+    assert len(bench.outbox) == 0
+    for worker in workers:
+        worker.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)

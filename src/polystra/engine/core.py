@@ -300,7 +300,8 @@ class Engine:
     def _restore_order(self, order: Order, signed: SignedOrder | None) -> None:
         track = OrderTrack(order=order, signed=signed, matched=order.filled)
         track.fate_known = order.status not in LIVE_STATUSES
-        track.acknowledged = order.status in _ACKNOWLEDGED or order.filled > 0
+        if order.status in _ACKNOWLEDGED or order.filled > 0:
+            track.acknowledged_ns = order.updated_at_ns
         self._state.orders[order.terms.client_order_id] = track
         if order.order_id is not None:
             self._state.by_order_id[order.order_id] = order.terms.client_order_id

@@ -119,7 +119,7 @@ class Gateway:
         terms = track.order.terms
         shares = event.taking if terms.side == "BUY" else event.making
         track.matched = max(track.matched, shares)
-        track.acknowledged = True
+        track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
         self._change(track, OrderEvent.ACCEPT, turn, detail=f"venue: {event.status.lower()}")
         if event.status is VenueOrderStatus.UNMATCHED or not terms.time_in_force.may_rest:
             self._look_again(track, turn, after_s=3)
@@ -129,7 +129,7 @@ class Gateway:
         track = self._known(event.order_id, "submit refused", turn)
         if track is None:
             return
-        if not track.acknowledged:
+        if not track.acknowledged_ns:
             track.fate_known = True
         self._change(track, OrderEvent.CANCEL if event.killed else OrderEvent.REJECT, turn, detail=event.message)
         if not track.is_settled:
@@ -161,7 +161,7 @@ class Gateway:
         track = self._known(event.order_id, "cancel accepted", turn)
         if track is None:
             return
-        track.acknowledged = True
+        track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
         self._change(track, OrderEvent.CANCEL, turn, detail="canceled")
         if not track.is_settled:
             self.look_up(track, turn)
@@ -184,7 +184,7 @@ class Gateway:
         if track is None:
             return
         track.matched = max(track.matched, event.matched)
-        track.acknowledged = True
+        track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
         ended = _ENDED.get(event.status)
         if ended is not None:
             track.fate_known = True
@@ -205,6 +205,7 @@ class Gateway:
         track = self._state.track_of(event.order_id)
         if track is None:
             return
+        track.missing = event.open_order is None
         if event.open_order is not None:
             track.absences = 0
             self.report(event.open_order, turn)
@@ -213,7 +214,9 @@ class Gateway:
             return
         elif not event.complete:
             self._look_again(track, turn)
-        elif event.fills or track.acknowledged:
+        elif self._is_too_old(event, track):
+            self._look_again(track, turn, after_s=1)
+        elif track.acknowledged_ns:
             self._gone(track, turn, found=bool(event.fills))
         else:
             self._absent(track, turn)
@@ -229,7 +232,7 @@ class Gateway:
         if track is None or track.is_settled or track.order.order_id is None:
             return
         resting = track.order.status is OrderStatus.OPEN and track.order.terms.time_in_force.may_rest
-        if resting and not track.fate_known and not track.cancel_asked_ns:
+        if resting and not (track.fate_known or track.cancel_asked_ns or track.missing):
             return
         self.look_up(track, turn)
 
@@ -255,7 +258,7 @@ class Gateway:
         """The bookkeeper booked (or reversed) a fill: the new cumulative quantity."""
         terms = track.order.terms
         track.matched = max(track.matched, filled + track.failed)
-        track.acknowledged = True
+        track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
         exhausted = not terms.budget and filled + track.failed + SIZE_STEP > terms.quantity
         if exhausted or event is OrderEvent.FILL_FULL:
             track.fate_known = True
@@ -292,6 +295,12 @@ class Gateway:
             return
         track.fate_known = True
         self._change(track, OrderEvent.REJECT, turn, detail="found neither among open orders nor among trades")
+
+    def _is_too_old(self, event: OrderLookedUp, track: OrderTrack) -> bool:
+        """True when the order may have reached the book only after it was looked for there."""
+        if event.asked_at_ns >= track.acknowledged_ns:
+            return False
+        return track.order.terms.time_in_force.may_rest or not event.fills
 
     def _send_cancel(self, track: OrderTrack, turn: Turn, reason: str) -> None:
         track.cancel_asked_ns = turn.now_ns

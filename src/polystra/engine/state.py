@@ -92,13 +92,15 @@ class OrderTrack:
     """The largest cumulative matched quantity that the venue has told (shares)."""
     failed: MicroShares = 0
     """Matched shares whose trades failed on chain: accounted for, though not filled."""
-    acknowledged: bool = False
-    """True when the venue has shown that it knows the order; absence then means that it ended."""
+    acknowledged_ns: Nanos = 0
+    """When the venue first showed that it knows the order; absence from then on means that it ended."""
     fate_known: bool = False
     """True when the venue said that the order is no longer open and how much of it was matched."""
     cancel_asked_ns: Nanos = 0
     """Time of the last cancel sent; from the first one on the order is wanted gone."""
     cancels: int = 0
+    missing: bool = False
+    """True while the last look-up did not show it open."""
     lookups: int = 0
     absences: int = 0
     first_absent_ns: Nanos = 0

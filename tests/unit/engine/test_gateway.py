@@ -160,10 +160,27 @@ def test_in_doubt_and_found_among_trades(desk):
 
 def test_in_doubt_and_found_partly_traded_and_gone(desk):
     track = desk.enter()
-    desk.unknown(track).answer(track, desk.leg(track, 4))
+    leg = desk.leg(track, 4)
+    desk.unknown(track).answer(track, leg)
+    assert track.is_live
+    desk.advance(1)
+    assert desk.lookups() == [track.order_id] * 2
+    desk.answer(track, leg)
     assert status(track) is S.CANCELED
     assert track.order.filled == 4_000_000
     assert track.is_settled
+
+
+def test_an_answer_from_before_the_order_arrived_does_not_end_it(desk):
+    """It was looked for while its submit was still under way."""
+    track = desk.enter()
+    desk.unknown(track)
+    asked_at_ns = desk.now_ns
+    desk.advance(1).accept(track)
+    stale = ev.OrderLookedUp(order_id=track.order_id, open_order=None, fills=(), asked_at_ns=asked_at_ns, complete=True)
+    for _ in range(3):
+        desk.step(stale)
+    assert status(track) is S.OPEN
 
 
 def test_an_incomplete_look_up_concludes_nothing(desk):

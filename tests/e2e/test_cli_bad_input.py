@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gzip
 import os
 import socket
@@ -12,9 +13,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from polystra.adapters.polymarket.signing import SigningKey
 from polystra.adapters.store.migrations import upgrade
 from polystra.app.cli import app
+from polystra.app.sessions import DEFAULT_SEED, simulated_key
 from polystra.app.settings import known_names
+from polystra.app.worlds import books_held
 
 FAILED, USAGE = 1, 2
 SECRET = "0x" + "c0ffee" * 11
@@ -95,7 +99,7 @@ def test_an_unreadable_database_is_named_and_left_as_it_is(name: str, folder: Pa
     assert "polystra-sim.db is not a readable SQLite database" in line
     assert "DATABASE_URL" in line
     assert database.read_bytes() == garbage
-    assert sorted(path.name for path in database.parent.iterdir()) == ["polystra-sim.db"]
+    assert not (database.parent / "previous").exists()
 
 
 @pytest.mark.parametrize("name", ["report", "status", "positions", "db current"])
@@ -121,8 +125,6 @@ def test_a_database_of_another_mode_is_refused_and_not_moved(name: str, folder: 
 
 
 def test_a_database_that_another_process_uses_is_not_moved(folder: Path):
-    import fcntl
-
     database = folder / "data" / "polystra-sim.db"
     stamped(database, "sim", "0x" + "ab" * 20)
     lock = os.open(database.with_name("polystra-sim.db.lock"), os.O_RDWR | os.O_CREAT)
@@ -137,6 +139,23 @@ def test_a_database_that_another_process_uses_is_not_moved(folder: Path):
 def test_the_books_of_an_exchange_that_are_missing(folder: Path):
     stamped(folder / "data" / "polystra-sim.db", "sim", "0x" + "ab" * 20)
     assert "exchange-sim.db do not exist" in one_line(polystra("report"), USAGE)
+
+
+@pytest.mark.parametrize("command", [("run", "--markets", "1"), ("exchange", "--port", "0"), ("report",)])
+def test_unreadable_books_of_an_exchange_are_named_and_left_as_they_are(command: tuple[str, ...], folder: Path):
+    account = SigningKey(simulated_key(DEFAULT_SEED)).address.lower()
+    stamped(folder / "data" / "polystra-sim.db", "sim", account)
+    books = folder / "data" / "exchange-sim.db"
+    books.write_bytes(b"no books" * 1000)
+    assert "exchange-sim.db cannot be" in one_line(polystra(*command), USAGE)
+    assert books.read_bytes() == b"no books" * 1000
+
+
+@pytest.mark.parametrize("command", [("run", "--markets", "1"), ("exchange", "--port", "0", "--seed", "3")])
+def test_books_that_another_exchange_uses(command: tuple[str, ...], folder: Path):
+    (folder / "data").mkdir()
+    with books_held(folder / "data" / "exchange-sim.db"):
+        assert "another built-in exchange uses the books" in one_line(polystra(*command), USAGE)
 
 
 @pytest.mark.parametrize("key", [SECRET, "0x" + "0" * 64, "word", "f" * 64])

@@ -14,7 +14,7 @@ import msgspec
 from polystra.adapters.clock import ScaledClock, SystemClock
 from polystra.app.sessions import DEFAULT_SEED, load_prices, on_real_loop
 from polystra.app.settings import Settings
-from polystra.app.worlds import clear_books, exchange_books_path
+from polystra.app.worlds import books_held, clear_books, exchange_books_path
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, Pace, planned_start_ns
 
 
@@ -32,7 +32,7 @@ def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
     """Serve until a signal or the control endpoint ends it.
 
     Raises:
-        ConfigError: the port is taken, or the prices or books cannot be read.
+        ConfigError: the port or the books are taken, or the prices or books cannot be read.
     """
     seed = DEFAULT_SEED if options.seed is None else options.seed
     books_path = exchange_books_path(settings)
@@ -45,9 +45,10 @@ def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
         books_path=books_path,
         port=options.port,
     )
-    if options.seed is not None or options.prices is not None:
-        clear_books(books_path)
-    on_real_loop(_serve(config, options.speed))
+    with books_held(books_path):
+        if options.seed is not None or options.prices is not None:
+            clear_books(books_path)
+        on_real_loop(_serve(config, options.speed))
 
 
 async def _serve(config: BuiltInConfig, speed: float) -> None:

@@ -34,7 +34,7 @@ from polystra.adapters.polymarket.transport import default_session
 from polystra.app.logs import configure_logs
 from polystra.app.settings import SECRETS, Settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
-from polystra.app.worlds import clear_world, exchange_books_path
+from polystra.app.worlds import books_held, clear_world, exchange_books_path
 from polystra.domain.errors import ConfigError
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, ExchangeUrls, Pace, planned_start_ns
 from polystra.exchange.series import PriceSeries
@@ -82,10 +82,13 @@ def run_session(settings: Settings, options: RunOptions) -> RunSummary:
     if settings.url("clob_url"):
         return on_real_loop(_beside_exchange(settings, options))
     config = _world(settings, options)
-    if options.speed is None:
-        start_ns = planned_start_ns(config)
-        return deterministic.run(_virtual(settings, options, config), seed=config.seed, start_ns=start_ns)
-    return on_real_loop(_paced(settings, options, config, options.speed))
+    with books_held(exchange_books_path(settings)):
+        account = SigningKey(simulated_key(config.seed)).address
+        clear_world(settings, exchange_books_path(settings), account=account, afresh=options.starts_afresh)
+        if options.speed is None:
+            start_ns = planned_start_ns(config)
+            return deterministic.run(_virtual(settings, options, config), seed=config.seed, start_ns=start_ns)
+        return on_real_loop(_paced(settings, options, config, options.speed))
 
 
 # --- worlds ------------------------------------------------------------------------------
@@ -99,17 +102,14 @@ def load_prices(path: Path | None, seed: int) -> PriceSeries | None:
 def _world(settings: Settings, options: RunOptions) -> BuiltInConfig:
     seed = DEFAULT_SEED if options.seed is None else options.seed
     series = load_prices(options.prices, seed)
-    books_path = exchange_books_path(settings)
-    config = BuiltInConfig(
+    return BuiltInConfig(
         seed=seed,
         symbols=settings.symbols,
         windows=settings.windows,
         series=series,
         speed=options.speed,
-        books_path=books_path,
+        books_path=exchange_books_path(settings),
     )
-    clear_world(settings, books_path, account=SigningKey(simulated_key(seed)).address, afresh=options.starts_afresh)
-    return config
 
 
 async def _virtual(settings: Settings, options: RunOptions, config: BuiltInConfig) -> RunSummary:

@@ -6,6 +6,10 @@ is moved into a numbered folder under `previous/`, never deleted.
 
 from __future__ import annotations
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +34,32 @@ def exchange_books_path(settings: Settings) -> Path:
     except OSError as error:
         raise ConfigError(f"DATA_DIR is {folder}, which cannot be used ({error.strerror}): choose another") from error
     return folder / "exchange-sim.db"
+
+
+@contextmanager
+def books_held(books: Path) -> Iterator[None]:
+    """Keep every other exchange away from these books, as long as the block lasts and however it ends.
+
+    Raises:
+        ConfigError: another exchange holds them, or the folder cannot be written.
+    """
+    path = books.with_name(books.name + ".lock")
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise ConfigError(
+            f"the lock {path} cannot be made ({error.strerror}): check the folder's permissions"
+        ) from error
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"another built-in exchange uses the books {books}: stop it first or set another DATA_DIR"
+            ) from error
+        yield
+    finally:
+        os.close(lock)
 
 
 def database_path(settings: Settings) -> Path | None:

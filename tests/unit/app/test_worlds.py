@@ -11,7 +11,7 @@ import pytest
 
 from polystra.adapters.store.migrations import upgrade
 from polystra.app.settings import Settings, load_settings
-from polystra.app.worlds import clear_books, clear_world, database_path, exchange_books_path
+from polystra.app.worlds import books_held, clear_books, clear_world, database_path, exchange_books_path
 from polystra.domain.errors import ConfigError, StoreBusy, StoreCorrupt
 
 ACCOUNT = "0x" + "ab" * 20
@@ -142,3 +142,18 @@ def test_files_that_cannot_be_moved_are_named(books: Path):
 def test_the_file_of_a_database_is_known_for_sqlite_only(tmp_path: Path):
     assert database_path(settings_of(tmp_path)) == tmp_path / "polystra-sim.db"
     assert database_path(settings_of(tmp_path, DATABASE_URL="postgresql://u:p@h/x")) is None
+
+
+def test_books_are_held_by_one_exchange_at_a_time(books: Path):
+    with books_held(books):
+        with pytest.raises(ConfigError, match="another built-in exchange uses the books"), books_held(books):
+            pass
+        with pytest.raises(ConfigError, match="another built-in exchange"), books_held(books):
+            pass
+    with books_held(books):
+        pass
+
+
+def test_a_failure_while_books_are_held_stays_what_it_is(books: Path):
+    with pytest.raises(BlockingIOError, match="something else"), books_held(books):
+        raise BlockingIOError("something else")

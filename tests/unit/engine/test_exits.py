@@ -227,6 +227,20 @@ def test_a_cancel_of_unknown_outcome_delays_the_stop_only_until_the_look_up(desk
     assert [order.terms.quantity for order in desk.sent()] == [10_000_000]
 
 
+def test_what_the_take_profit_never_covered_waits_for_its_fate_too(desk):
+    """One sale of everything, not one of the uncovered part and another of the rest."""
+    entry = desk.enter()
+    desk.accept(entry)
+    desk.fill(entry, 6, status="CONFIRMED")
+    desk.fill(entry, 4, status="CONFIRMED")
+    [resting] = desk.orders(TP)
+    desk.accept(resting).clear()
+    stop_out(desk).cancelled(resting)
+    assert not desk.sent()
+    desk.answer(resting)
+    assert [order.terms.quantity for order in desk.sent()] == [10_000_000]
+
+
 def test_the_stop_fires_while_the_entry_still_rests(desk):
     entry = desk.enter()
     desk.accept(entry)

@@ -46,7 +46,7 @@ def floats(source: str) -> list[str]:
         conversion = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "float"
         division = isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.Div)
         if literal or conversion or division:
-            found.append(f"line {node.lineno}: {ast.unparse(node)[:60]}")
+            found.append(f"line {getattr(node, 'lineno', 0)}: {ast.unparse(node)[:60]}")
     return found
 
 

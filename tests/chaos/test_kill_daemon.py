@@ -94,3 +94,21 @@ def test_sigterm_stops_in_order_and_says_what_is_left_open(exchange: Exchange, t
     query = "SELECT order_id FROM orders WHERE purpose = 'ENTRY' AND order_id IS NOT NULL"
     entries = {order_id for (order_id,) in rows(tmp_path, query)}
     assert not entries & {order["order_id"] for order in exchange.account()["open_orders"]}
+
+
+def test_a_daemon_killed_between_verdict_and_payout_still_books_the_payout(exchange: Exchange, tmp_path: Path):
+    daemon = Process(tmp_path, "run", "--seed", str(SEED), CLOB_URL=exchange.urls["clob_url"])
+    resolved = daemon.wait_for("market.resolved")
+    while resolved["payout"] == "0":
+        resolved = daemon.wait_for("market.resolved")
+    daemon.kill()
+
+    restarted = Process(tmp_path, "run", "--seed", str(SEED), "--markets", "1", CLOB_URL=exchange.urls["clob_url"])
+    assert restarted.finish() == 0, restarted.errors()
+
+    told = report(tmp_path, exchange)
+    assert told["adjustments"] == []
+    assert told["claims"] == "0"
+    payouts = rows(tmp_path, "SELECT payout FROM ledger WHERE kind = 'RESOLVED' AND payout > 0")
+    redeemed = rows(tmp_path, "SELECT settled_cash FROM ledger WHERE kind = 'REDEEMED'")
+    assert sum(cash for (cash,) in redeemed) == sum(cash for (cash,) in payouts) > 0

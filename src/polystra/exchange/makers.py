@@ -1,8 +1,8 @@
 """Seeded market makers and noise takers of the built-in exchange.
 
-What lives here: the crowd that makes a book worth trading against. It calls the core directly,
-without HTTP or signatures. What must not: listings, prices of the feed, anything random that is
-not drawn from the seed.
+What lives here: the two kinds of traders that make a book worth trading against, and the desk by
+which every trader of a market reaches the core, without HTTP or signatures. What must not: who is
+sent to a market (`traders.crowd`), listings, anything random that is not drawn from the seed.
 
 Honesty: makers value a market from a spot that is 1 to 3 seconds old, with a wrong volatility, a
 wrong idea of the averaging minute and a shared mood that drifts, so that the daemon and its
@@ -17,23 +17,22 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from polystra.domain.units import E8, MICRO, NS_PER_S, Nanos
-from polystra.exchange.core import CoreEvent, ExchangeCore, PlaceRequest, TradeEvent
+from polystra.exchange.core import ExchangeCore, PlaceRequest
 from polystra.exchange.prices import AVERAGE_S, PricePath
 from polystra.exchange.world import WorldMarket
 
 CENT: Final = 10_000
-MAKERS_PER_MARKET: Final = 2
 QUIET_BEFORE_OPEN_S: Final = 45
 WITHDRAW_S: Final = 4
 _LEVELS: Final = 3
 _KEEP_BEHIND_CENTS: Final = 5
 _STALE_CENTS: Final = 2
 _NEW_ORDERS_PER_ACT: Final = 3
-_GRID_NS: Final = 25_000_000
+GRID_NS: Final = 25_000_000
 """Actions fall on a grid, so that the loop wakes once for several of them."""
 
 _MOOD_SD: Final = 0.16
@@ -48,6 +47,23 @@ def normal_cdf(x: float) -> float:
 def average_so_far(path: PricePath, first_s: int, last_s: int) -> float:
     """Return the mean of the held ticks in [first_s, last_s]."""
     return sum(path.held(second) for second in range(first_s, last_s + 1)) / (last_s - first_s + 1)
+
+
+class Fillable(Protocol):
+    """A trader that is told when one of its resting orders, named by (is Up, cents), was filled."""
+
+    def filled(self, key: tuple[bool, int], size: int) -> None:
+        """Take note of `size` micro-shares."""
+        ...
+
+
+Owners = dict[str, tuple[Fillable, tuple[bool, int]]]
+"""Whose order it is, by order id, and the owner's name for it."""
+
+
+def on_grid(instant_ns: Nanos) -> Nanos:
+    """Move an instant back to the grid of actions."""
+    return instant_ns // GRID_NS * GRID_NS
 
 
 @dataclass(slots=True)
@@ -77,16 +93,25 @@ class Belief:
     lookback_s: float
     base_spread: float
     size: int
+    size_percent: int = 100
+    pause_percent: int = 100
 
     @classmethod
-    def drawn(cls, rng: random.Random) -> Belief:
-        """Draw a belief: spot 1-3 s old, volatility off by some 20 %, a look-back of 45-70 s."""
+    def drawn(
+        cls, rng: random.Random, *, size_percent: int = 100, spread_percent: int = 100, pause_percent: int = 100
+    ) -> Belief:
+        """Draw a belief: spot 1-3 s old, volatility off by some 20 %, a look-back of 45-70 s.
+
+        The percentages scale what is drawn: sizes, half-spread and the pause between two actions.
+        """
         return cls(
             delay_ns=rng.randint(1_000, 3_000) * 1_000_000,
             volatility_factor=math.exp(rng.gauss(0.0, 0.2)),
             lookback_s=rng.uniform(45.0, 70.0),
-            base_spread=rng.uniform(0.005, 0.012),
+            base_spread=rng.uniform(0.005, 0.012) * spread_percent / 100,
             size=rng.randint(40, 140),
+            size_percent=size_percent,
+            pause_percent=pause_percent,
         )
 
 
@@ -146,8 +171,11 @@ class MarketMaker:
         spec = self._desk.market.spec
         left_s = spec.closes_at_s - now_ns / NS_PER_S
         if left_s <= WITHDRAW_S:
-            self._cancel(list(self._orders), now_ns)
+            self.pull_quotes(now_ns)
             return None
+        if now_ns < self._desk.absent_until_ns:
+            self.pull_quotes(now_ns)
+            return on_grid(self._desk.absent_until_ns + GRID_NS)
         bid, ask = self._quotes(now_ns, left_s)
         self._cancel([key for key in self._orders if self._is_stale(key, bid, ask)], now_ns)
         self._hit_stale_quotes(bid, ask, now_ns)
@@ -155,10 +183,14 @@ class MarketMaker:
         changed = self._place_missing(wanted, now_ns)
         if not changed:
             self._refresh_one(wanted, now_ns)
-        pause_ms = self._rng.randint(450, 1_050)
+        pause_ms = self._rng.randint(450, 1_050) * self._belief.pause_percent // 100
         if spec.opens_at_s - now_ns / NS_PER_S > QUIET_BEFORE_OPEN_S:
             pause_ms *= 10
-        return (now_ns + pause_ms * 1_000_000) // _GRID_NS * _GRID_NS
+        return on_grid(now_ns + pause_ms * 1_000_000)
+
+    def pull_quotes(self, now_ns: Nanos) -> None:
+        """Cancel everything that rests."""
+        self._cancel(list(self._orders), now_ns)
 
     def filled(self, key: tuple[bool, int], size: int) -> None:
         """Take note of a fill of one of the resting orders."""
@@ -198,7 +230,7 @@ class MarketMaker:
         wanted: dict[tuple[bool, int], int] = {}
         for depth in range(levels):
             size = int(self._belief.size * scale * (1 + 0.5 * depth) * self._rng.uniform(0.6, 1.2))
-            size = max(20, min(200, size)) * MICRO
+            size = max(5, max(20, min(200, size)) * self._belief.size_percent // 100) * MICRO
             if bid - depth >= 1:
                 wanted[True, bid - depth] = size
             if ask + depth <= 99:
@@ -246,10 +278,11 @@ class MarketMaker:
 class NoiseTaker:
     """Buys or sells a little at whatever the book offers, for no reason at all."""
 
-    def __init__(self, desk: Desk, account: str, rng: random.Random) -> None:
+    def __init__(self, desk: Desk, account: str, rng: random.Random, *, pause_percent: int = 100) -> None:
         self._desk = desk
         self._account = account
         self._rng = rng
+        self._pause_percent = pause_percent
         self._held = {True: 0, False: 0}
 
     def act(self, now_ns: Nanos) -> Nanos | None:
@@ -260,7 +293,7 @@ class NoiseTaker:
         if now_ns >= spec.opens_at_s * NS_PER_S:
             self._trade(now_ns)
         pause_ns = int(self._rng.expovariate(1 / 2.5) * NS_PER_S) + 100_000_000
-        return (now_ns + pause_ns) // _GRID_NS * _GRID_NS
+        return on_grid(now_ns + pause_ns * self._pause_percent // 100)
 
     def _trade(self, now_ns: Nanos) -> None:
         rng = self._rng
@@ -286,17 +319,20 @@ class NoiseTaker:
 class Desk:
     """One market's crowd: what its members share, and their way to the core."""
 
-    def __init__(self, crowd: Crowd, market: WorldMarket, path: PricePath, rng: random.Random) -> None:
+    def __init__(
+        self, core: ExchangeCore, owners: Owners, market: WorldMarket, path: PricePath, rng: random.Random
+    ) -> None:
         self.market = market
+        self.path = path
         self.fair = 0.5
-        self._crowd = crowd
-        self._core = crowd.core
-        self._path = path
+        self.absent_until_ns: Nanos = 0
+        self._core = core
+        self._owners = owners
         self._mood = Mood(random.Random(rng.random()))
 
     def valuation(self, belief: Belief, now_ns: Nanos, left_s: float) -> tuple[float, float]:
         """Return a maker's P(Up) and how much it may move within a second."""
-        path, spec = self._path, self.market.spec
+        path, spec = self.path, self.market.spec
         seen_ns = now_ns - belief.delay_ns
         seen_s = seen_ns // NS_PER_S
         strike = self.market.start_average
@@ -318,21 +354,37 @@ class Desk:
         odds = math.log(fair / (1 - fair)) + self._mood.at(now_ns)
         return 1 / (1 + math.exp(-odds)), shake
 
+    def token(self, *, is_up: bool) -> str:
+        """Return the token of an outcome."""
+        return self.market.spec.up_token if is_up else self.market.spec.down_token
+
+    def settled(self, account: str, *, is_up: bool) -> int:
+        """Return the micro-shares of an outcome that an account can sell now."""
+        known = self._core.account(account)
+        return 0 if known is None else known.spendable_tokens(self.token(is_up=is_up))
+
+    def has_ended(self, now_ns: Nanos) -> bool:
+        """Tell whether the crowd has left this market."""
+        return now_ns >= (self.market.spec.closes_at_s - WITHDRAW_S) * NS_PER_S
+
     def best_cents(self) -> tuple[int, int]:
         """Return best bid and ask of Up in cents, 0 and 100 where a side is empty (never finer than a cent)."""
         bid, ask = self._core.best(self.market.spec.up_token)
         return 0 if bid is None else -(-bid // CENT), 100 if ask is None else ask // CENT
 
-    def rest(self, maker: MarketMaker, account: str, key: tuple[bool, int], size: int, now_ns: Nanos) -> str | None:
+    def rest(self, trader: Fillable, account: str, key: tuple[bool, int], size: int, now_ns: Nanos) -> str | None:
         """Rest a post-only buy; returns its order id, None when the exchange refused it."""
-        spec = self.market.spec
-        token = spec.up_token if key[0] else spec.down_token
+        token = self.token(is_up=key[0])
         request = PlaceRequest.limit(token, "BUY", price=key[1] * CENT, size=size, post_only=True)
+        order_id = self.place(account, request, now_ns)
+        if order_id is not None:
+            self._owners[order_id] = (trader, key)
+        return order_id
+
+    def place(self, account: str, request: PlaceRequest, now_ns: Nanos) -> str | None:
+        """Send any order; returns its id, None when the exchange refused it."""
         placement = self._core.place(account, request, now_ns)
-        if not placement.accepted:
-            return None
-        self._crowd.owners[placement.order_id] = (maker, key)
-        return placement.order_id
+        return placement.order_id if placement.accepted else None
 
     def withdraw(self, account: str, order_ids: list[str], now_ns: Nanos) -> None:
         """Cancel resting orders."""
@@ -340,49 +392,21 @@ class Desk:
         for order_id in order_ids:
             self.forget(order_id)
 
+    def is_open(self, order_id: str) -> bool:
+        """Tell whether an order is still on the book."""
+        return self._core.order(order_id) is not None
+
     def forget(self, order_id: str) -> None:
         """Drop an order that is no longer on the book."""
-        self._crowd.owners.pop(order_id, None)
+        self._owners.pop(order_id, None)
 
     def take(self, account: str, order: Taking, now_ns: Nanos) -> int:
         """Send a FAK order; returns the shares that changed hands, in millionths."""
-        spec = self.market.spec
         request = PlaceRequest.market(
-            spec.up_token if order.is_up else spec.down_token,
+            self.token(is_up=order.is_up),
             "BUY" if order.is_buy else "SELL",
             amount=order.amount,
             worst_price=order.worst_cents * CENT,
         )
         placement = self._core.place(account, request, now_ns)
         return placement.taking_amount if order.is_buy else placement.making_amount
-
-
-@dataclass(slots=True)
-class Crowd:
-    """Everyone who trades on the built-in exchange besides its clients."""
-
-    core: ExchangeCore
-    seed: int
-    owners: dict[str, tuple[MarketMaker, tuple[bool, int]]] = field(default_factory=dict)
-    makers: list[str] = field(default_factory=list)
-    taker: str = ""
-
-    def __post_init__(self) -> None:
-        """Open the house accounts and listen for their fills."""
-        self.makers = [self.core.open_house_account(f"market-maker-{n + 1}") for n in range(MAKERS_PER_MARKET)]
-        self.taker = self.core.open_house_account("noise-taker")
-        self.core.add_listener(self._on_event)
-
-    def join(self, market: WorldMarket, path: PricePath) -> tuple[list[MarketMaker], NoiseTaker]:
-        """Send makers and a noise taker to a market; the caller puts their `act` on its agenda."""
-        rng = random.Random(f"{self.seed}:{market.spec.slug}:crowd")
-        desk = Desk(self, market, path, rng)
-        makers = [MarketMaker(desk, Belief.drawn(rng), account, random.Random(rng.random())) for account in self.makers]
-        return makers, NoiseTaker(desk, self.taker, random.Random(rng.random()))
-
-    def _on_event(self, event: CoreEvent) -> None:
-        if isinstance(event, TradeEvent) and event.trade.status == "MATCHED":
-            for leg in event.trade.legs:
-                owner = self.owners.get(leg.order_id)
-                if owner is not None:
-                    owner[0].filled(owner[1], leg.size)

@@ -11,7 +11,7 @@ forward from there, so that open markets resolve as they would have.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +21,11 @@ from polystra.exchange.agenda import Agenda
 from polystra.exchange.assets import ASSETS, Asset
 from polystra.exchange.books import read_books
 from polystra.exchange.core import ExchangeCore
-from polystra.exchange.makers import Crowd
 from polystra.exchange.prices import CommonFactor, PricePath, SpotStream
 from polystra.exchange.schedule import WINDOW_SECONDS
 from polystra.exchange.series import PriceSeries
+from polystra.exchange.traders.config import CrowdConfig
+from polystra.exchange.traders.crowd import Crowd
 from polystra.exchange.world import World, WorldMarket
 
 DEFAULT_EPOCH_S: Final = 1_793_628_000
@@ -48,7 +49,8 @@ class BuiltInConfig:
 
     `initial_cash` is micro-dollars per new account; `start_ns` overrides the start of simulated
     time; `speed` is told to clients by the control endpoint (None on a virtual clock: as fast as
-    it goes); `books_path` keeps the books on disk, None in memory; `port` 0 picks a free one.
+    it goes); `books_path` keeps the books on disk, None in memory; `port` 0 picks a free one;
+    `crowd` says who else trades.
 
     Raises:
         ConfigError: an unknown symbol or window, or none at all.
@@ -64,6 +66,7 @@ class BuiltInConfig:
     host: str = "127.0.0.1"
     port: int = 0
     initial_cash: int = 1_000_000_000
+    crowd: CrowdConfig = field(default_factory=CrowdConfig)
 
     def __post_init__(self) -> None:
         for name, values, known in (("SYMBOLS", self.symbols, ASSETS), ("WINDOWS", self.windows, WINDOW_SECONDS)):
@@ -154,7 +157,7 @@ class Simulation:
                 path = PricePath.recorded(asset, recorded, start_s=origin_s)
             self.paths[symbol] = path
         self.world = World(core, self.agenda, self.paths, seed=config.seed, last_s=last_s)
-        self.crowd = Crowd(core, config.seed)
+        self.crowd = Crowd(core, config.seed, config.crowd)
         self._spots = {symbol: SpotStream(self.paths[symbol], seed=config.seed) for symbol in config.traded_symbols}
         self._on_tick: list[Callable[[PricePath, int], None]] = []
         self._on_spot: list[Callable[[Asset, PriceE8, int, int], None]] = []
@@ -195,10 +198,8 @@ class Simulation:
                 return True
 
     def _send_crowd(self, market: WorldMarket, now_ns: Nanos) -> None:
-        makers, taker = self.crowd.join(market, self.world.path_of(market))
-        for place, maker in enumerate(makers, start=1):
-            self.agenda.add(now_ns + place, maker.act)
-        self.agenda.add(now_ns + NS_PER_S, taker.act)
+        for wait_ns, trader in self.crowd.join(market, self.world.path_of(market)):
+            self.agenda.add(now_ns + wait_ns, trader.act)
 
     def _publish_feed(self, due_ns: Nanos) -> Nanos:
         second = due_ns // NS_PER_S

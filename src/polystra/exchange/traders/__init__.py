@@ -1,0 +1,1 @@
+"""The traders of the built-in exchange beyond makers and noise, and who of them is sent where."""

@@ -77,17 +77,20 @@ def clear_world(settings: Settings, books: Path, *, account: str, afresh: bool) 
     somebody wants to rescue, or another program's file.
 
     Raises:
-        ConfigError: the files cannot be moved.
+        ConfigError: the files cannot be moved, or a PostgreSQL database holds another world.
         StoreCorrupt: the database cannot be read, or is another mode's.
         StoreBusy: a daemon that still runs holds it.
     """
     database = database_path(settings)
-    owner: Owner | None = None
-    if database is not None and database.exists():
-        owner = _owner(settings, database)
+    owner = _owner(settings) if database is None or database.exists() else None
     halves = [path for path in (database, books) if path is not None]
     whole = all(path.exists() for path in halves)
     strange = owner is not None and owner.account != account.lower()
+    if database is None and owner is not None and (afresh or strange or not whole):
+        raise ConfigError(
+            "DATABASE_URL is a PostgreSQL database that holds another simulation, which cannot be moved aside as a "
+            "file can: give an empty database, or leave DATABASE_URL empty"
+        )
     if whole and not afresh and not strange:
         return None
     return _move_aside(halves, books.parent / "previous")
@@ -102,15 +105,15 @@ def clear_books(books: Path) -> Path | None:
     return _move_aside([books], books.parent / "previous")
 
 
-def _owner(settings: Settings, database: Path) -> Owner | None:
+def _owner(settings: Settings) -> Owner | None:
     """Whose database it is; refuses one that may not be moved: unreadable, in use, or of another mode."""
     url = settings.resolved_database_url.get_secret_value()
     owner = owner_of(url)
     if is_in_use(url):
-        raise StoreBusy(f"another polystra uses the database {database}; stop it first or set another DATABASE_URL")
+        raise StoreBusy("another polystra uses the database; stop it first or set another DATABASE_URL")
     if owner is not None and owner.mode != settings.mode.value:
         raise StoreCorrupt(
-            f"the database {database} belongs to mode {owner.mode} and account {owner.account}, this run is mode "
+            f"the database belongs to mode {owner.mode} and account {owner.account}, this run is mode "
             f"{settings.mode.value}; set another DATABASE_URL"
         )
     return owner

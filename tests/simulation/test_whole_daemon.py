@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
+import structlog
 
 from polystra.app.book_reading import read_both
 from polystra.app.report import Report, build_report
@@ -29,6 +30,7 @@ def settings_for(folder: Path) -> Settings:
 def trade(folder: Path, *, seed: int, markets: int, prices: Path | None = None) -> tuple[RunSummary, Report]:
     settings = settings_for(folder)
     summary = run_session(settings, RunOptions(seed=seed, markets=markets, prices=prices, speed=None))
+    structlog.reset_defaults()
     return summary, build_report(read_both(settings))
 
 

@@ -10,8 +10,9 @@ nor trades among themselves are kept: market makers quote anew after a restart.
 from __future__ import annotations
 
 import sqlite3
+import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +31,7 @@ CREATE TABLE IF NOT EXISTS orders (order_id TEXT PRIMARY KEY, body BLOB NOT NULL
 CREATE TABLE IF NOT EXISTS known_orders (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS trades (trade_id TEXT PRIMARY KEY, body BLOB NOT NULL);
 """
-_FORMAT: Final = "1"
+_FORMAT: Final = "2"
 
 
 class AccountRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +165,7 @@ class BookStore:
             ConfigError: the file cannot be opened or is not an exchange's books.
         """
         self._connection = _connect(":memory:" if path is None else str(path))
+        weakref.finalize(self, self._connection.close)
 
     def load(self) -> Saved | None:
         """Return what the file holds, None when it is new."""
@@ -216,7 +218,7 @@ def _load(connection: sqlite3.Connection) -> Saved | None:
     meta = dict(connection.execute("SELECT name, value FROM meta"))
     if "salt" not in meta:
         return None
-    if meta["format"] != _FORMAT:
+    if meta["format"] not in {"1", _FORMAT}:
         raise ConfigError(f"exchange books have format {meta['format']}, expected {_FORMAT}; start with a new file")
 
     def rows(table: str) -> Iterable[bytes]:
@@ -233,8 +235,14 @@ def _load(connection: sqlite3.Connection) -> Saved | None:
         keys=[decode(body, type=ApiKey) for body in rows("api_keys")],
         orders=[decode(body, type=OrderRow) for body in rows("orders")],
         known_orders=[order_id for (order_id,) in connection.execute("SELECT order_id FROM known_orders")],
-        trades=[decode(body, type=TradeView) for body in rows("trades")],
+        trades=[_trade(body) for body in rows("trades")],
     )
+
+
+def _trade(body: bytes) -> TradeView:
+    """Read a trade; rows of format 1 told by the status whether it was settled."""
+    trade = msgspec.json.decode(body, type=TradeView)
+    return trade if b'"settled"' in body else replace(trade, settled=trade.status != "MATCHED")
 
 
 def read_books(path: Path) -> ExchangeBooks:

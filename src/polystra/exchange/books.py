@@ -204,12 +204,15 @@ def _upsert(table: str, column: str) -> str:
 
 
 def _connect(target: str) -> sqlite3.Connection:
+    connection = None
     try:
         connection = sqlite3.connect(target, check_same_thread=False)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = OFF")
         connection.executescript(_SCHEMA)
     except sqlite3.Error as error:
+        if connection is not None:
+            connection.close()
         raise ConfigError(f"exchange books {target} cannot be opened ({error}); give another path") from error
     return connection
 

@@ -122,9 +122,9 @@ def engine_config(run: Run) -> EngineConfig:
             enabled=settings.enable_exit_plan,
             mode=ExitMode(settings.exit_mode),
             take_profit=settings.enable_take_profit,
-            take_profit_percent=int(settings.take_profit_percent),
+            take_profit_ppm=parse_micros(settings.take_profit_percent, field="TAKE_PROFIT_PERCENT") // 100,
             stop_loss=settings.enable_stop_loss,
-            stop_loss_percent=int(settings.stop_loss_percent),
+            stop_loss_ppm=parse_micros(settings.stop_loss_percent, field="STOP_LOSS_PERCENT") // 100,
         ),
         risk=RiskConfig(
             max_exposure=parse_micros(exposure, field="MAX_EXPOSURE_DOLLARS"),

@@ -18,14 +18,14 @@ class ExitMode(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitConfig:
-    """Exit rules; each on or off by itself. Percentages are of the average price paid."""
+    """Exit rules; each on or off by itself. `*_ppm` are millionths of the average price paid."""
 
     enabled: bool = True
     mode: ExitMode = ExitMode.LIMIT_ORDERS
     take_profit: bool = True
-    take_profit_percent: int = 80
+    take_profit_ppm: int = 800_000
     stop_loss: bool = True
-    stop_loss_percent: int = 50
+    stop_loss_ppm: int = 500_000
     worst_price_percent: int = 30
     """A market exit accepts down to this much below the best bid it saw."""
 

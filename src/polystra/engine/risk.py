@@ -1,7 +1,7 @@
 """Limits on entries: what may still be risked, and why not. Exits are never limited here.
 
 Exposure of a market is the cost of the shares held in it plus the notional of its live
-entries, fees included; orders in doubt count as live.
+entries, both without fees; orders in doubt count as live.
 """
 
 from __future__ import annotations

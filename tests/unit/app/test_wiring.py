@@ -87,9 +87,9 @@ def test_an_edge_in_percent_arrives_in_millionths(percent: str, ppm: int):
 
 def test_exits_arrive():
     exits = engine_config(
-        run_with(EXIT_MODE="monitor", TAKE_PROFIT_PERCENT="40", STOP_LOSS_PERCENT="25", ENABLE_STOP_LOSS="NO")
+        run_with(EXIT_MODE="monitor", TAKE_PROFIT_PERCENT="40", STOP_LOSS_PERCENT="25.5", ENABLE_STOP_LOSS="NO")
     ).exits
-    assert (exits.mode, exits.take_profit_percent, exits.stop_loss_percent) == (ExitMode.MONITOR, 40, 25)
+    assert (exits.mode, exits.take_profit_ppm, exits.stop_loss_ppm) == (ExitMode.MONITOR, 400_000, 255_000)
     assert (exits.enabled, exits.take_profit, exits.stop_loss) == (True, True, False)
 
 

@@ -24,7 +24,7 @@ from polystra.domain.facts import NoticeKind
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, OrderTerms, Purpose, Side, TimeInForce
 from polystra.domain.positions import Position
-from polystra.domain.units import NS_PER_S, MicroPrice, MicroShares, floor_to
+from polystra.domain.units import MICRO, NS_PER_S, MicroPrice, MicroShares, floor_to
 from polystra.engine.config import ExitMode
 from polystra.engine.gateway import Gateway
 from polystra.engine.state import EngineState, ExitPhase, ExitState, MarketState, OrderTrack, Turn
@@ -84,12 +84,12 @@ class Exits:
         """Prices of the exits from the average price paid; a target above one minus a tick means: hold."""
         average = position.average_price
         grid = market.market
-        target = average + average * self._config.take_profit_percent // 100
+        target = average + average * self._config.take_profit_ppm // MICRO
         take_profit = -(-target // grid.tick_size) * grid.tick_size
         exits.take_profit_price = (
             take_profit if self._config.take_profit and take_profit <= grid.highest_price else None
         )
-        floor = average - average * self._config.stop_loss_percent // 100
+        floor = average - average * self._config.stop_loss_ppm // MICRO
         stop = floor_to(floor, grid.tick_size)
         exits.stop_price = stop if self._config.stop_loss and stop >= grid.lowest_price else None
         if not exits.armed and exits.stop_price is not None:

@@ -49,7 +49,8 @@ class ModelVenue:
     orders: dict[OrderId, VenueOrder] = field(default_factory=dict)
     trades: dict[str, FillReport] = field(default_factory=dict)
     wire: list[Callable[[], None]] = field(default_factory=list)
-    submitted: list[OrderId] = field(default_factory=list)
+    entries: list[OrderId] = field(default_factory=list)
+    """Ids of the entries in the order in which they were sent; only exits may be sent again."""
     cash: int = CASH
     shares: int = 0
     """On chain; shares of sales that are matched are gone from it, and back if the sale fails."""
@@ -63,7 +64,8 @@ class ModelVenue:
         effects, self.desk.effects = self.desk.effects, []
         for effect in effects:
             if isinstance(effect, fx.SubmitOrder):
-                self.submitted.append(effect.signed.order_id)
+                if not effect.purpose.is_exit:
+                    self.entries.append(effect.signed.order_id)
                 self.wire.append(lambda effect=effect: self._submit(effect))  # type: ignore[misc]
             elif isinstance(effect, fx.CancelOrder):
                 self.wire.append(lambda effect=effect: self._cancel(effect.order_id))  # type: ignore[misc]
@@ -77,6 +79,9 @@ class ModelVenue:
         terms = self.desk.state.orders[effect.signed.client_order_id].order.terms
         if self._chance(0.1):
             self._say(ev.SubmitUnknown(order_id=order_id, message="never arrived"))
+            return
+        if order_id in self.orders:
+            self._say(ev.SubmitUnknown(order_id=order_id, message="duplicated", is_known=True))
             return
         if terms.side is Side.SELL and terms.quantity > self.shares - self._open_sells():
             self.oversold += 1
@@ -247,7 +252,7 @@ class ModelVenue:
 
 def check(desk: Desk, venue: ModelVenue) -> None:
     """What must hold at every moment."""
-    assert len(set(venue.submitted)) == len(venue.submitted)
+    assert len(set(venue.entries)) == len(venue.entries)
     assert len(desk.signer.asked) == len(desk.state.orders)
     for position in desk.state.positions.values():
         arrived = desk.state.arrived_shares(position.position_id)

@@ -168,10 +168,14 @@ class SubmitRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitUnknown:
-    """The order may or may not have arrived; only the venue can say."""
+    """The order may or may not have arrived; only the venue can say.
+
+    `is_known` is true when the venue answered that it has had these very bytes before.
+    """
 
     order_id: OrderId
     message: str
+    is_known: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,10 @@ after 1, 2, 4, ... 30 s among open orders and trades. It is given up only when c
 look-ups have not found it for `absence_horizon_s` (confirmations have come 40 s late), after
 a cancel for its id was sent so that a zombie cannot live. The same intent is never signed
 again. Until then its cash or shares stay reserved.
+
+An exit cannot wait that long while the price falls: while it is found nowhere its same signed
+bytes are sent again. The venue takes them once (by their hash) and otherwise answers that it has
+had them, so that either way it is known what became of the order.
 """
 
 from __future__ import annotations
@@ -47,6 +51,8 @@ _ENDED: Final = {
     VenueOrderStatus.UNMATCHED: OrderEvent.CANCEL,
     VenueOrderStatus.EXPIRED: OrderEvent.EXPIRE,
 }
+_EXIT_UNANSWERED_S: Final = 5
+"""An exit whose POST is not answered after so many seconds is looked up."""
 LOOKUP_MARGIN_NS: Final = 120 * NS_PER_S
 """Trades are asked for from this long before the order was made (venue clock and paging margin)."""
 
@@ -91,6 +97,8 @@ class Gateway:
             IntentRecorded(order=track.order, signed=signed, decision_id=track.decision_id, at_ns=turn.now_ns)
         )
         turn.effects.append(SubmitOrder(signed=signed, purpose=track.order.terms.purpose))
+        if track.order.terms.purpose.is_exit:
+            self._look_again(track, turn, after_s=_EXIT_UNANSWERED_S)
         self._state.last_account_event_ns = turn.now_ns
 
     def signing_failed(self, event: SigningFailed, turn: Turn) -> None:
@@ -125,15 +133,18 @@ class Gateway:
             self._look_again(track, turn, after_s=3)
 
     def submit_refused(self, event: SubmitRefused, turn: Turn) -> None:
-        """A definite no: nothing changed at the venue."""
+        """A definite no: nothing changed at the venue. Not so when an earlier send of it may have arrived."""
         track = self._known(event.order_id, "submit refused", turn)
         if track is None:
             return
-        if not track.acknowledged_ns:
-            track.fate_known = True
-        self._change(track, OrderEvent.CANCEL if event.killed else OrderEvent.REJECT, turn, detail=event.message)
-        if not track.is_settled:
-            self.look_up(track, turn)
+        if not event.killed and (track.acknowledged_ns or track.sent_again):
+            self._outcome_unknown(track, turn, event.message)
+        else:
+            if not track.acknowledged_ns:
+                track.fate_known = True
+            self._change(track, OrderEvent.CANCEL if event.killed else OrderEvent.REJECT, turn, detail=event.message)
+            if not track.is_settled:
+                self.look_up(track, turn)
         if event.stop_trading:
             self._state.blocks["venue"] = f"the venue refused an order for good: {event.message}"
             turn.notice(NoticeKind.TRADING_HALTED, event.order_id, self._state.blocks["venue"])
@@ -143,9 +154,11 @@ class Gateway:
         track = self._known(event.order_id, "submit unknown", turn)
         if track is None:
             return
-        self._change(track, OrderEvent.OUTCOME_UNKNOWN, turn, detail=event.message)
-        if track.is_live:
-            self.look_up(track, turn)
+        if event.is_known and not track.acknowledged_ns:
+            track.acknowledged_ns = turn.now_ns
+            track.was_duplicate = True
+            track.absences = 0
+        self._outcome_unknown(track, turn, event.message)
 
     def id_mismatch(self, event: IdMismatch, turn: Turn) -> None:
         """The venue's id is not ours: our hash is wrong, so nothing may be sent any more."""
@@ -210,6 +223,8 @@ class Gateway:
             track.absences = 0
             self.report(event.open_order, turn)
             self._cancel_again(track, turn)
+            if not track.is_live and not track.is_settled:
+                self._look_again(track, turn)
         elif track.is_settled:
             return
         elif not event.complete:
@@ -267,13 +282,19 @@ class Gateway:
 
     # --- inside -----------------------------------------------------------------------
 
+    def _outcome_unknown(self, track: OrderTrack, turn: Turn, detail: str) -> None:
+        self._change(track, OrderEvent.OUTCOME_UNKNOWN, turn, detail=detail)
+        if track.is_live:
+            self.look_up(track, turn)
+
     def _gone(self, track: OrderTrack, turn: Turn, *, found: bool) -> None:
         """Not open and known to have lived: it ended. Wait one more look-up when fills may still be missing."""
         if track.accounted + SIZE_STEP <= track.matched and track.absences < 10:
             track.absences += 1
             self._look_again(track, turn)
             return
-        if track.is_live and not found and track.order.status is OrderStatus.OPEN and track.absences < 1:
+        doubtful = track.order.status is OrderStatus.OPEN or track.was_duplicate
+        if track.is_live and not found and doubtful and track.absences < 1:
             track.absences += 1
             self._look_again(track, turn, after_s=2)
             return
@@ -289,6 +310,9 @@ class Gateway:
             track.first_absent_ns = turn.now_ns
         age = turn.now_ns - track.order.created_at_ns
         if age < self._state.config.absence_horizon_s * NS_PER_S or track.absences < 3:
+            if self._may_be_sent_again(track, turn):
+                self._send_again(track, turn)
+                return
             if age > 5 * NS_PER_S and not track.cancel_asked_ns:
                 self._send_cancel(track, turn, "found nowhere yet")
             self._look_again(track, turn)
@@ -301,6 +325,26 @@ class Gateway:
         if event.asked_at_ns >= track.acknowledged_ns:
             return False
         return track.order.terms.time_in_force.may_rest or not event.fills
+
+    def _may_be_sent_again(self, track: OrderTrack, turn: Turn) -> bool:
+        """True for a recent exit in an open market."""
+        market = self._state.markets.get(track.order.terms.condition_id)
+        if market is None or market.resolution is not None or track.signed is None:
+            return False
+        age_ns = turn.now_ns - track.order.created_at_ns
+        is_recent = age_ns < self._state.config.absence_horizon_s * NS_PER_S
+        is_open = turn.now_ns < market.market.closes_at_s * NS_PER_S
+        return track.order.terms.purpose.is_exit and is_recent and is_open
+
+    def _send_again(self, track: OrderTrack, turn: Turn) -> None:
+        """The same bytes, at once and then 1, 2, 4, 8, 8 ... seconds apart."""
+        pause_s = min(8, 2 ** min(track.sent_again - 1, 3)) if track.sent_again else 0
+        due_ns = track.sent_again_ns + pause_s * NS_PER_S
+        if track.signed is not None and turn.now_ns >= due_ns:
+            track.sent_again += 1
+            track.sent_again_ns = turn.now_ns
+            turn.effects.append(SubmitOrder(signed=track.signed, purpose=track.order.terms.purpose))
+        self._look_again(track, turn, after_s=max(1, pause_s))
 
     def _send_cancel(self, track: OrderTrack, turn: Turn, reason: str) -> None:
         track.cancel_asked_ns = turn.now_ns

@@ -101,6 +101,11 @@ class OrderTrack:
     cancels: int = 0
     missing: bool = False
     """True while the last look-up did not show it open."""
+    sent_again: int = 0
+    """How often the same signed bytes were sent once more because nothing was known of them."""
+    sent_again_ns: Nanos = 0
+    was_duplicate: bool = False
+    """True when the venue said that it has had these bytes: they arrived, whatever became of them."""
     lookups: int = 0
     absences: int = 0
     first_absent_ns: Nanos = 0

@@ -5,12 +5,12 @@ from itertools import pairwise
 import pytest
 
 from polystra.domain import events as ev
-from polystra.domain.facts import IntentDenied, IntentRecorded, NoticeKind, OrderChanged
+from polystra.domain.facts import IntentDenied, IntentRecorded, Notice, NoticeKind, OrderChanged
 from polystra.domain.ids import OrderId
-from polystra.domain.orders import OrderStatus
+from polystra.domain.orders import OrderEvent, OrderStatus
 from polystra.domain.units import NS_PER_S
 from polystra.engine import effects as fx
-from polystra.engine.state import OrderTrack
+from polystra.engine.state import OrderTrack, Turn
 from tests.unit.engine.desk import CONDITION, Desk, enter
 
 S = OrderStatus
@@ -416,9 +416,10 @@ def test_an_expired_order_with_unseen_trades_waits_for_them_and_freezes_nothing(
 def test_a_venue_fact_that_the_table_refuses_freezes_the_market(desk):
     track = desk.enter()
     desk.accept(track)
-    desk.refuse(track)
-    assert desk.notices(NoticeKind.MARKET_FROZEN)
-    assert "REJECT" in desk.state.markets[CONDITION].frozen
+    turn = Turn(now_ns=desk.now_ns)
+    desk.engine._gateway._change(track, OrderEvent.DENY, turn)
+    assert [fact.kind for fact in turn.facts if isinstance(fact, Notice)] == [NoticeKind.MARKET_FROZEN]
+    assert "DENY" in desk.state.markets[CONDITION].frozen
 
 
 def test_repeated_words_of_the_venue_leave_no_facts(desk):

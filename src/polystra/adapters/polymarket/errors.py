@@ -32,6 +32,9 @@ SHOWN: Final = 200
 
 DEFAULT_RETRY_AFTER_S: Final = 1.0
 
+DUPLICATED: Final = "duplicated"
+"""The code of an answer that an earlier send of the same bytes arrived."""
+
 
 class Verdict(StrEnum):
     """What an answer means for an order that was sent."""
@@ -75,7 +78,7 @@ _ENGINE: Final = frozenset(range(500, 600)) - {503}
 RULES: Final = (
     # Outcome unknown whatever the status says.
     Rule("context canceled", _V.UNKNOWN, "dropped"),
-    Rule(r"duplicated|invalid_order_duplicated", _V.UNKNOWN, "duplicated"),
+    Rule(r"duplicated|invalid_order_duplicated", _V.UNKNOWN, DUPLICATED),
     Rule(r"order match delayed|order_delayed|delaying_order_error", _V.UNKNOWN, "delayed"),
     Rule("order timed out", _V.UNKNOWN, "timed_out"),
     Rule(r"could not insert order|invalid_order_error", _V.UNKNOWN, "not_inserted"),
@@ -164,7 +167,7 @@ def submit_outcome(order_id: OrderId, status: int, text: str, *, leg_refused: bo
         found = Classified(Verdict.REFUSED, "refused")
     message = shown(text) or f"HTTP {status} without a message"
     if found.verdict is Verdict.UNKNOWN:
-        return SubmitUnknown(order_id=order_id, message=f"{found.code}: {message}")
+        return SubmitUnknown(order_id=order_id, message=f"{found.code}: {message}", is_known=found.code == DUPLICATED)
     return SubmitRefused(
         order_id=order_id,
         message=message,

@@ -33,6 +33,13 @@ class ExpireOrder:
 
 
 @dataclass(frozen=True, slots=True)
+class PlaceLater:
+    """A delayed order meets the book."""
+
+    order_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class RedeemShares:
     """An account's shares of a resolved market turn into cash."""
 
@@ -40,7 +47,7 @@ class RedeemShares:
     condition_id: str
 
 
-Step: TypeAlias = MineTrade | ConfirmTrade | ExpireOrder | RedeemShares
+Step: TypeAlias = MineTrade | ConfirmTrade | ExpireOrder | PlaceLater | RedeemShares
 
 
 class Agenda:

@@ -47,6 +47,8 @@ from polystra.exchange.model import (
     TradingStopped,
 )
 from polystra.exchange.state import Market, State
+from polystra.exchange.ticks import refined_tick
+from polystra.exchange.trading_side import TradingSide
 from polystra.exchange.validation import duplicated
 from polystra.exchange.view import ExchangeView
 from polystra.matching.book import ONE, up_price
@@ -83,7 +85,7 @@ NOT_FOUND = "Order not found or already canceled"
 ALREADY_DONE = "already canceled or matched"
 
 
-class ExchangeCore(ExchangeView):
+class ExchangeCore(TradingSide, ExchangeView):
     """The exchange; see the module docstring for its discipline."""
 
     def __init__(self, *, rng: random.Random, config: CoreConfig | None = None, store: BookStore | None = None) -> None:
@@ -98,6 +100,7 @@ class ExchangeCore(ExchangeView):
         self._state = State(store or BookStore(None), rng, trades_kept=self.config.closed_trades_kept)
         self._agenda = Agenda()
         self._listeners: list[Callable[[CoreEvent], None]] = []
+        self._open_trading_side(self.config.venue)
         self._matcher = Matcher(self._state, self._agenda, self.config, self._emit)
         self._now_ns = self._state.resumed_ns or 0
         if self._state.resumed_ns is not None:
@@ -258,9 +261,16 @@ class ExchangeCore(ExchangeView):
         account = self._state.ledger.accounts.get(account_id)
         if account is None:
             raise ConfigError(f"account {account_id} does not exist; open it first")
-        placement = self._matcher.place(account, request, now_ns)
+        placement = self._gate(account, request, now_ns) or self._matcher.place(account, request, now_ns)
+        self._refine_tick(request.token_id, now_ns)
         self._state.flush(now_ns)
         return placement
+
+    def _refine_tick(self, token_id: str, now_ns: int) -> None:
+        market = self._state.by_token.get(token_id)
+        finer = refined_tick(market) if market is not None and self.config.venue.refine_ticks else None
+        if market is not None and finer is not None:
+            self.set_tick_size(market.spec.condition_id, finer, now_ns)
 
     def would_match(self, request: PlaceRequest) -> bool:
         """Tell whether an order would meet another one now (such orders are held in some markets)."""
@@ -340,6 +350,8 @@ class ExchangeCore(ExchangeView):
                     self._withdraw(order, at_ns, CANCELED_EXPIRED)
             case RedeemShares(address, condition_id):
                 self._redeem(address, self._state.markets[condition_id], at_ns)
+            case _:
+                self._trading_step(step, at_ns)
 
     def _mine(self, trade_id: str, at_ns: int) -> None:
         trade = self._state.trades[trade_id]
@@ -391,6 +403,9 @@ class ExchangeCore(ExchangeView):
                     self._schedule_redemption(address, market, now_ns)
 
     def _emit(self, event: CoreEvent) -> None:
+        if self._event_holds:
+            self._held_events.append(event)
+            return
         for listener in self._listeners:
             listener(event)
 

@@ -58,7 +58,9 @@ class Matcher:
         market = self._state.by_token.get(request.token_id)
         if market is None or not market.accepting_orders:
             return NO_BOOK
-        if now_ns < market.spec.listed_at_s * NS_PER_S:
+        if now_ns < market.spec.hydrated_at_s * NS_PER_S:
+            return NO_BOOK
+        if now_ns < max(market.spec.listed_at_s, market.spec.accepts_from_s) * NS_PER_S:
             return NOT_READY
         refusal = check_request(
             request,
@@ -127,6 +129,12 @@ class Matcher:
         )
         market.last_top = top
 
+    def announce_refused(self, account: Account, request: PlaceRequest, status: str, now_ns: int) -> None:
+        """Announce that an order which had been answered already never reached the book."""
+        order = _new_order(account, request, self._state.by_token[request.token_id], request.order_id or "", now_ns)
+        order.status = "CANCELED"
+        self._emit(OrderEvent(type="CANCELLATION", order=order.view(), status=status, at_ns=now_ns, killed=True))
+
     def _kill(self, order: Order, text: str, now_ns: int) -> Placement:
         order.status = "CANCELED"
         self._emit(
@@ -145,9 +153,12 @@ class Matcher:
         else:
             order.status = "MATCHED"
         if trade is not None:
+            if self._config.venue.trade_before_order:
+                self._announce(market, trade, plan, now_ns)
             for filled in (*makers, order):
                 self._emit(OrderEvent(type="UPDATE", order=filled.view(), status=filled.status, at_ns=now_ns))
-            self._announce(market, trade, plan, now_ns)
+            if not self._config.venue.trade_before_order:
+                self._announce(market, trade, plan, now_ns)
         if order.order_type == "FAK" and not plan.complete:
             order.status = "CANCELED"
             self._emit(OrderEvent(type="CANCELLATION", order=order.view(), status="CANCELED", at_ns=now_ns))

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from polystra.exchange.venue_rules import VenueRules
 from polystra.matching.fees import FeeRounding
 
 Side: TypeAlias = Literal["BUY", "SELL"]
@@ -40,11 +41,17 @@ class CoreConfig:
     gtd_minimum_s: int = 180
     gtd_removed_early_s: int = 60
     closed_trades_kept: int = 50_000
+    venue: VenueRules = field(default_factory=VenueRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketSpec:
-    """One up/down market as it is listed; the first token is Up, the second Down."""
+    """One up/down market as it is listed; the first token is Up, the second Down.
+
+    `taker_delay_ms` holds marketable orders while their sender waits, `seconds_delay` answers them
+    first and matches later. The order book does not know the market before `hydrated_at_s` and takes
+    no orders before `accepts_from_s`. `rule` names what it resolves on.
+    """
 
     condition_id: str
     slug: str
@@ -62,6 +69,10 @@ class MarketSpec:
     version: str = "v1"
     fee_rate_ppm: int = 70_000
     taker_delay_ms: int = 0
+    seconds_delay: int = 0
+    hydrated_at_s: int = 0
+    accepts_from_s: int = 0
+    rule: str = "average_60"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,10 +135,15 @@ class PlaceRequest:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A definitive no in the venue's words; `status` is the HTTP status of a single order."""
+    """A definitive no in the venue's words; `status` is the HTTP status of a single order.
+
+    `code` and `retry_after_s` travel beside the text where the venue sends them.
+    """
 
     text: str
     status: int = 400
+    code: str = ""
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +151,7 @@ class Placement:
     """The answer to `place`; amounts are what this order exchanged at once, in millionths."""
 
     order_id: str
-    status: Literal["live", "matched", ""] = ""
+    status: Literal["live", "matched", "delayed", "unmatched", ""] = ""
     making_amount: int = 0
     taking_amount: int = 0
     trade_ids: tuple[str, ...] = ()

@@ -7,7 +7,7 @@ a private handler runs. What must not: any route.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from aiohttp import web
 
@@ -16,6 +16,9 @@ from polystra.exchange.core import ExchangeCore
 from polystra.exchange.model import Refusal
 from polystra.exchange.payloads import encode
 from polystra.ports.clock import Clock
+
+STATUS_BY_WORDS: Final = {"not found": 404, "unauthorized": 401, "context canceled": 400}
+"""Polymarket CLOB docs, resources/error-codes: these words decide the status, whatever the cause."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -81,5 +84,17 @@ def json_reply(payload: object, status: int = 200) -> web.Response:
 
 
 def refused(refusal: Refusal) -> web.Response:
-    """Answer with the venue's error shape."""
-    return json_reply({"error": refusal.text}, refusal.status)
+    """Answer with the venue's error shape and, where it sends them, code and time to wait."""
+    body: dict[str, object] = {"error": refusal.text}
+    if refusal.code:
+        body |= {"code": refusal.code, "retry_after_seconds": refusal.retry_after_s}
+    response = json_reply(body, _status_of(refusal))
+    if refusal.retry_after_s is not None:
+        response.headers["Retry-After"] = str(refusal.retry_after_s)
+    return response
+
+
+def _status_of(refusal: Refusal) -> int:
+    """Apply the venue's server-wide override of the status by certain words of the text."""
+    text = refusal.text.lower()
+    return next((status for words, status in STATUS_BY_WORDS.items() if words in text), refusal.status)

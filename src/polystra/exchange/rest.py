@@ -13,7 +13,9 @@ from aiohttp import web
 
 from polystra.exchange import rest_private, rest_public
 from polystra.exchange.core import ExchangeCore
+from polystra.exchange.edge import Edge
 from polystra.exchange.market_ws import MarketChannel
+from polystra.exchange.rest_orders import OrderApi
 from polystra.exchange.user_ws import UserChannel
 from polystra.ports.clock import Clock
 
@@ -36,11 +38,12 @@ def routes(
     bounds = limits or SocketLimits()
     market = MarketChannel(core, clock, queued_frames=bounds.queued_frames, silence_s=bounds.silence_s)
     user = UserChannel(core, clock, queued_frames=bounds.queued_frames, silence_s=bounds.silence_s)
-    return [
+    table = [
         *rest_public.PublicApi(core, clock).routes(),
         *rest_private.LoginApi(core, clock, wall).routes(),
-        *rest_private.OrderApi(core, clock, wall).routes(),
+        *OrderApi(core, clock, wall).routes(),
         *rest_private.AccountApi(core, clock, wall).routes(),
         web.get("/ws/market", market.handle),
         web.get("/ws/user", user.handle),
     ]
+    return Edge(clock, core.config.venue, core.forced).guard(table)

@@ -1,10 +1,9 @@
-"""The account part of the exchange's REST interface: keys, orders, cancels, trades, balances.
+"""The account part of the exchange's REST interface: keys, open orders, trades, balances.
 
-What lives here: handlers that need a login proof (L1) or a request proof (L2). What must not: rules
-of trading, payload shapes.
+What lives here: handlers that need a login proof (L1) or a request proof (L2). What must not: placing
+and cancelling (`rest_orders`), rules of trading, payload shapes.
 
 Shapes, texts and status codes: Polymarket CLOB docs, API reference and resources/error-codes.
-Refused legs of a batch take the shape `success: true` with `errorMsg`.
 """
 
 from __future__ import annotations
@@ -12,22 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-import msgspec
 from aiohttp import web
 
 from polystra.exchange import payloads
 from polystra.exchange.accounts import Account
 from polystra.exchange.auth import ApiKey, check_login
-from polystra.exchange.core import CancelReport, Placement
-from polystra.exchange.intake import Admitted, Submission, admit, parse_batch, parse_submission
 from polystra.exchange.model import NS_PER_S, OrderView, Refusal, TradeView
 from polystra.exchange.replies import Api, Call, json_reply, refused
 from polystra.exchange.typed_data import CTF_EXCHANGE_V2, EXCHANGE_V3, NEG_RISK_EXCHANGE_V2
-from polystra.exchange.validation import INVALID_PAYLOAD
 
-CANCEL_LIMIT: Final = 1_000
 UNLIMITED_ALLOWANCE: Final = str((1 << 256) - 1)
-INVALID_ORDER_ID: Final = Refusal("Invalid orderID")
 INVALID_ORDER_PARAMS: Final = Refusal("invalid order params payload")
 INVALID_TRADE_PARAMS: Final = Refusal("Invalid trade params payload")
 INVALID_ASSET_TYPE: Final = Refusal("Invalid asset type")
@@ -35,15 +28,6 @@ INVALID_SIGNATURE_TYPE: Final = Refusal("Invalid signature_type")
 NO_DEPOSIT_WALLET: Final = Refusal("no deposit wallet found for owner")
 KEY_NOT_CREATED: Final = Refusal("Could not create api key")
 KEY_NOT_DERIVED: Final = Refusal("Could not derive api key!")
-
-
-class _CancelOne(msgspec.Struct, frozen=True):
-    orderID: str  # noqa: N815 - the wire's name
-
-
-class _CancelMarket(msgspec.Struct, frozen=True):
-    market: str = ""
-    asset_id: str = ""
 
 
 class LoginApi(Api):
@@ -86,96 +70,6 @@ class LoginApi(Api):
 
     async def _closed_only(self, _call: Call) -> web.StreamResponse:
         return json_reply({"closed_only": False})
-
-
-class OrderApi(Api):
-    """Placing and cancelling."""
-
-    def routes(self) -> list[web.RouteDef]:
-        """Return the routes that change orders."""
-        return [
-            web.post("/order", self.private(self._post_order)),
-            web.post("/orders", self.private(self._post_orders)),
-            web.delete("/order", self.private(self._cancel_one)),
-            web.delete("/orders", self.private(self._cancel_many)),
-            web.delete("/cancel-all", self.private(self._cancel_all)),
-            web.delete("/cancel-market-orders", self.private(self._cancel_market)),
-        ]
-
-    async def _post_order(self, call: Call) -> web.StreamResponse:
-        (placement,) = await self._submit(call.key, [parse_submission(call.body)])
-        if placement.refusal is not None:
-            return refused(placement.refusal)
-        return json_reply(payloads.placement(placement))
-
-    async def _post_orders(self, call: Call) -> web.StreamResponse:
-        legs = parse_batch(call.body)
-        if isinstance(legs, Refusal):
-            return refused(legs)
-        placements = await self._submit(call.key, legs)
-        return json_reply([payloads.placement(placement, in_batch=True) for placement in placements])
-
-    async def _submit(self, key: ApiKey, legs: Sequence[Submission | Refusal]) -> list[Placement]:
-        """Place orders, those last that their market holds back as takers; answers in the legs' order."""
-        placements: dict[int, Placement] = {}
-        held: dict[int, Admitted] = {}
-        hold_ms = 0
-        for number, leg in enumerate(legs):
-            admitted = leg if isinstance(leg, Refusal) else admit(self._core, key, leg)
-            if isinstance(admitted, Refusal):
-                placements[number] = Placement(order_id="", refusal=admitted)
-            elif delay_ms := self._delay_ms(admitted):
-                held[number] = admitted
-                hold_ms = max(hold_ms, delay_ms)
-            else:
-                placements[number] = self._place(admitted)
-        if held:
-            await self._clock.sleep(hold_ms / 1_000)
-        for number, admitted in held.items():
-            placements[number] = self._place(admitted)
-        return [placements[number] for number in range(len(legs))]
-
-    def _place(self, admitted: Admitted) -> Placement:
-        return self._core.place(admitted.account, admitted.request, self._clock.now_ns())
-
-    def _delay_ms(self, admitted: Admitted) -> int:
-        """Return how long a marketable order waits, on no book, to be checked anew afterwards; else zero."""
-        request = admitted.request
-        market = self._core.market_of_token(request.token_id)
-        if market is None or market.spec.taker_delay_ms == 0 or request.post_only:
-            return 0
-        refusal = self._core.check(admitted.account, request, self._clock.now_ns())
-        return market.spec.taker_delay_ms if refusal is None and self._core.would_match(request) else 0
-
-    async def _cancel_one(self, call: Call) -> web.StreamResponse:
-        try:
-            order_id = msgspec.json.decode(call.body, type=_CancelOne).orderID
-        except msgspec.MsgspecError:
-            return refused(INVALID_PAYLOAD)
-        return self._cancel(call, [order_id]) if order_id else refused(INVALID_ORDER_ID)
-
-    async def _cancel_many(self, call: Call) -> web.StreamResponse:
-        try:
-            order_ids = msgspec.json.decode(call.body, type=list[str])
-        except msgspec.MsgspecError:
-            return refused(INVALID_PAYLOAD)
-        if len(order_ids) > CANCEL_LIMIT:
-            return refused(Refusal(f"Too many orders in payload, max allowed: {CANCEL_LIMIT}"))
-        return self._cancel(call, order_ids)
-
-    def _cancel(self, call: Call, order_ids: Sequence[str]) -> web.Response:
-        return _cancel_reply(self._core.cancel(call.key.address, order_ids, call.now_ns))
-
-    async def _cancel_all(self, call: Call) -> web.StreamResponse:
-        return _cancel_reply(self._core.cancel_all(call.key.address, None, None, call.now_ns))
-
-    async def _cancel_market(self, call: Call) -> web.StreamResponse:
-        try:
-            chosen = msgspec.json.decode(call.body or b"{}", type=_CancelMarket)
-        except msgspec.MsgspecError:
-            return refused(INVALID_PAYLOAD)
-        report = self._core.cancel_all(call.key.address, chosen.market or None, chosen.asset_id or None, call.now_ns)
-        return _cancel_reply(report)
 
 
 class AccountApi(Api):
@@ -265,10 +159,6 @@ class AccountApi(Api):
 
 def _credentials(key: ApiKey) -> dict[str, str]:
     return {"apiKey": key.key, "secret": key.secret, "passphrase": key.passphrase}
-
-
-def _cancel_reply(report: CancelReport) -> web.Response:
-    return json_reply(payloads.cancel_report(report.canceled, report.not_canceled))
 
 
 def _order_matches(order: OrderView, call: Call) -> bool:

@@ -204,6 +204,7 @@ class World:
             opens_at_s=opens_at_s,
             closes_at_s=closes_at_s,
             listed_at_s=now_ns // NS_PER_S,
+            taker_delay_ms=self._core.config.venue.taker_hold_ms,
         )
         market = WorldMarket(spec=spec, asset=asset, gamma_id=self._next_id)
         self._next_id += 1

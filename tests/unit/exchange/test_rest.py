@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from polystra.exchange.core import CoreConfig
+from polystra.exchange.venue_rules import VenueRules
 from tests.unit.exchange.conftest import CONDITION, DOWN, T0_S, UP
 from tests.unit.exchange.http_desk import Signer, http_desk
 
@@ -171,7 +172,7 @@ async def test_held_legs_of_a_batch_wait_once_and_resting_ones_do_not() -> None:
 
 
 async def test_open_orders_come_in_pages() -> None:
-    async with http_desk(config=CoreConfig(initial_cash=10**12)) as desk:
+    async with http_desk(config=CoreConfig(initial_cash=10**12, venue=VenueRules(signer_buckets="off"))) as desk:
         for _ in range(7):
             await desk.call("POST", "/orders", [desk.submission() for _ in range(15)])
         _, first = await desk.call("GET", "/data/orders", query="?next_cursor=MA==")

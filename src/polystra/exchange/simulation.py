@@ -22,10 +22,12 @@ from polystra.exchange.assets import ASSETS, Asset
 from polystra.exchange.books import read_books
 from polystra.exchange.core import ExchangeCore
 from polystra.exchange.prices import CommonFactor, PricePath, SpotStream
+from polystra.exchange.recording import Recording
 from polystra.exchange.schedule import WINDOW_SECONDS
 from polystra.exchange.series import PriceSeries
 from polystra.exchange.traders.config import CrowdConfig
 from polystra.exchange.traders.crowd import Crowd
+from polystra.exchange.traders.replayed import ReplayTrader
 from polystra.exchange.world import World, WorldMarket
 
 DEFAULT_EPOCH_S: Final = 1_793_628_000
@@ -50,7 +52,8 @@ class BuiltInConfig:
     `initial_cash` is micro-dollars per new account; `start_ns` overrides the start of simulated
     time; `speed` is told to clients by the control endpoint (None on a virtual clock: as fast as
     it goes); `books_path` keeps the books on disk, None in memory; `port` 0 picks a free one;
-    `crowd` says who else trades.
+    `crowd` says who else trades; `replay` puts a recorded book in the crowd's place (`replay.replaying`
+    makes such a configuration).
 
     Raises:
         ConfigError: an unknown symbol or window, or none at all.
@@ -67,6 +70,7 @@ class BuiltInConfig:
     port: int = 0
     initial_cash: int = 1_000_000_000
     crowd: CrowdConfig = field(default_factory=CrowdConfig)
+    replay: Recording | None = None
 
     def __post_init__(self) -> None:
         for name, values, known in (("SYMBOLS", self.symbols, ASSETS), ("WINDOWS", self.windows, WINDOW_SECONDS)):
@@ -158,6 +162,7 @@ class Simulation:
             self.paths[symbol] = path
         self.world = World(core, self.agenda, self.paths, seed=config.seed, last_s=last_s)
         self.crowd = Crowd(core, config.seed, config.crowd)
+        self._replay = config.replay
         self._spots = {symbol: SpotStream(self.paths[symbol], seed=config.seed) for symbol in config.traded_symbols}
         self._on_tick: list[Callable[[PricePath, int], None]] = []
         self._on_spot: list[Callable[[Asset, PriceE8, int, int], None]] = []
@@ -198,6 +203,10 @@ class Simulation:
                 return True
 
     def _send_crowd(self, market: WorldMarket, now_ns: Nanos) -> None:
+        if self._replay is not None:
+            replayed = ReplayTrader(self.core, self._replay, market)
+            self.agenda.add(max(now_ns + 1, replayed.first_ns), replayed.act)
+            return
         for wait_ns, trader in self.crowd.join(market, self.world.path_of(market)):
             self.agenda.add(now_ns + wait_ns, trader.act)
 

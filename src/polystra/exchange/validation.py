@@ -35,9 +35,19 @@ def duplicated(order_id: str) -> Refusal:
 
 
 def check_request(
-    request: PlaceRequest, order_id: str, *, tick: int, min_size: int, now_ns: int, config: CoreConfig
+    request: PlaceRequest,
+    order_id: str,
+    *,
+    tick: int,
+    min_size: int,
+    now_ns: int,
+    config: CoreConfig,
+    house: bool = False,
 ) -> Refusal | None:
-    """Check everything about an order that needs neither the book nor balances."""
+    """Check everything about an order that needs neither the book nor balances.
+
+    The house may rest what a partly filled order leaves: any size, down to a millionth.
+    """
     if request.maker_amount <= 0 or request.taker_amount <= 0:
         return INVALID_PAYLOAD
     market = request.order_type in {"FOK", "FAK"}
@@ -46,8 +56,8 @@ def check_request(
     return (
         _check_expiration(request, now_ns, config)
         or (_check_market_price(request, order_id, tick) if market else _check_limit_price(request, order_id, tick))
-        or _check_precision(request, tick, market=market)
-        or (None if market else _check_size(request, order_id, tick, min_size))
+        or (None if house else _check_precision(request, tick, market=market))
+        or (None if market else _check_size(request, order_id, tick, 0 if house else min_size))
     )
 
 

@@ -225,7 +225,7 @@ def _load(connection: sqlite3.Connection) -> Saved | None:
         raise ConfigError(f"exchange books have format {meta['format']}, expected {_FORMAT}; start with a new file")
 
     def rows(table: str) -> Iterable[bytes]:
-        return (body for (body,) in connection.execute(f"SELECT body FROM {table} ORDER BY rowid"))  # noqa: S608
+        return (body for (body,) in connection.execute(f"SELECT CAST(body AS BLOB) FROM {table} ORDER BY rowid"))  # noqa: S608
 
     decode = msgspec.json.decode
     return Saved(

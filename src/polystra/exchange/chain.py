@@ -13,16 +13,42 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class MineTrade:
-    """A trade's transaction is in a block."""
+    """A trade's transaction is in a block, unless another attempt was made since."""
 
     trade_id: str
+    attempt: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmTrade:
-    """A trade's block is final."""
+    """A trade's block is final, unless another attempt was made since."""
 
     trade_id: str
+    attempt: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RetryTrade:
+    """A trade's transaction is lost and sent again, with `then_fail` in vain."""
+
+    trade_id: str
+    attempt: int
+    then_fail: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FailTrade:
+    """A trade's last attempt is given up."""
+
+    trade_id: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckHeartbeat:
+    """Somebody looks whether an API key's heart still beats."""
+
+    key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +73,9 @@ class RedeemShares:
     condition_id: str
 
 
-Step: TypeAlias = MineTrade | ConfirmTrade | ExpireOrder | PlaceLater | RedeemShares
+Step: TypeAlias = (
+    MineTrade | ConfirmTrade | RetryTrade | FailTrade | CheckHeartbeat | ExpireOrder | PlaceLater | RedeemShares
+)
 
 
 class Agenda:

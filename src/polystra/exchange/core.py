@@ -13,16 +13,25 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from polystra.domain.errors import ConfigError
+from polystra.exchange.account_rules import AccountRules
 from polystra.exchange.accounts import Account, Order
 from polystra.exchange.auth import ApiKey
 from polystra.exchange.books import BookStore
-from polystra.exchange.chain import Agenda, ConfirmTrade, ExpireOrder, MineTrade, RedeemShares, Step
+from polystra.exchange.chain import (
+    Agenda,
+    CheckHeartbeat,
+    ConfirmTrade,
+    ExpireOrder,
+    FailTrade,
+    MineTrade,
+    RedeemShares,
+    RetryTrade,
+    Step,
+)
 from polystra.exchange.matcher import Matcher
 from polystra.exchange.model import (
-    NS_PER_MS,
     NS_PER_S,
     BookTraded,
     CancelReport,
@@ -46,6 +55,7 @@ from polystra.exchange.model import (
     TradeView,
     TradingStopped,
 )
+from polystra.exchange.settlement import Settlement
 from polystra.exchange.state import Market, State
 from polystra.exchange.ticks import refined_tick
 from polystra.exchange.trading_side import TradingSide
@@ -101,7 +111,8 @@ class ExchangeCore(TradingSide, ExchangeView):
         self._agenda = Agenda()
         self._listeners: list[Callable[[CoreEvent], None]] = []
         self._open_trading_side(self.config.venue)
-        self._matcher = Matcher(self._state, self._agenda, self.config, self._emit)
+        self._settlement = Settlement(self._state, self._agenda, self.config, self._emit, self._withdraw)
+        self._matcher = Matcher(self._state, self._agenda, self.config, self._emit, self._settlement)
         self._now_ns = self._state.resumed_ns or 0
         if self._state.resumed_ns is not None:
             self._resume_agenda(self._state.resumed_ns)
@@ -240,14 +251,8 @@ class ExchangeCore(TradingSide, ExchangeView):
             )
         )
         for address in self._state.ledger.accounts:
-            self._schedule_redemption(address, market, now_ns)
+            self._settlement.schedule_redemption(address, market, now_ns)
         self._state.flush(now_ns)
-
-    def _schedule_redemption(self, address: str, market: Market, now_ns: int) -> None:
-        account = self._state.ledger.accounts[address]
-        if market.spec.up_token in account.tokens or market.spec.down_token in account.tokens:
-            due_ns = now_ns + self.config.redeem_after_ms * NS_PER_MS
-            self._agenda.add(due_ns, RedeemShares(address, market.spec.condition_id))
 
     # -- orders ----------------------------------------------------------------------------------
 
@@ -318,6 +323,51 @@ class ExchangeCore(TradingSide, ExchangeView):
         self._matcher.withdraw(market, order, status, now_ns)
         self._matcher.publish_levels(market, now_ns, traded=False)
 
+    # -- settlement ------------------------------------------------------------------------------
+
+    def fail_trade(self, trade_id: str, now_ns: int | None = None) -> tuple[str, ...]:
+        """Void a trade and whatever was built on it; returns the ids of all that failed.
+
+        Raises:
+            ConfigError: no such trade, it is final, or what it delivered was used for good.
+        """
+        now_ns = self._now_ns if now_ns is None else now_ns
+        self._begin(now_ns)
+        failed = self._settlement.fail(trade_id, now_ns)
+        self._state.flush(now_ns)
+        return failed
+
+    def retry_trade(self, trade_id: str, now_ns: int | None = None) -> None:
+        """Lose a trade's transaction; another one with another hash is mined a little later.
+
+        Raises:
+            ConfigError: no such trade, or it is final.
+        """
+        now_ns = self._now_ns if now_ns is None else now_ns
+        self._begin(now_ns)
+        self._settlement.retry(trade_id, now_ns)
+        self._state.flush(now_ns)
+
+    def delay_trade(self, trade_id: str, delay_ms: int, now_ns: int | None = None) -> None:
+        """Let a trade be mined `delay_ms` from now.
+
+        Raises:
+            ConfigError: no such trade, it is mined already, or the delay is negative.
+        """
+        now_ns = self._now_ns if now_ns is None else now_ns
+        self._begin(now_ns)
+        self._settlement.delay(trade_id, delay_ms, now_ns)
+        self._state.flush(now_ns)
+
+    @property
+    def rules(self) -> AccountRules:
+        """The account side's switches as they are now."""
+        return self._settlement.rules
+
+    def set_rules(self, rules: AccountRules) -> None:
+        """Change the account side's switches from now on."""
+        self._settlement.rules = rules
+
     # -- time ------------------------------------------------------------------------------------
 
     def next_due_ns(self) -> int | None:
@@ -340,10 +390,10 @@ class ExchangeCore(TradingSide, ExchangeView):
 
     def _step(self, step: Step, at_ns: int) -> None:
         match step:
-            case MineTrade(trade_id):
-                self._mine(trade_id, at_ns)
-            case ConfirmTrade(trade_id):
-                self._move_trade(replace(self._state.trades[trade_id], status="CONFIRMED", updated_ns=at_ns), at_ns)
+            case MineTrade() | ConfirmTrade() | RetryTrade() | FailTrade():
+                self._settlement.step(step, at_ns)
+            case CheckHeartbeat():
+                pass
             case ExpireOrder(order_id):
                 order = self._state.orders.get(order_id)
                 if order is not None:
@@ -352,27 +402,6 @@ class ExchangeCore(TradingSide, ExchangeView):
                 self._redeem(address, self._state.markets[condition_id], at_ns)
             case _:
                 self._trading_step(step, at_ns)
-
-    def _mine(self, trade_id: str, at_ns: int) -> None:
-        trade = self._state.trades[trade_id]
-        self._state.ledger.settle(trade)
-        transaction = "0x" + self._state.next_digest().hex()
-        self._move_trade(replace(trade, status="MINED", updated_ns=at_ns, transaction_hash=transaction), at_ns)
-        market = self._state.markets[trade.condition_id]
-        if market.closed:
-            for address in dict.fromkeys([trade.taker_account, *(leg.account for leg in trade.legs)]):
-                self._schedule_redemption(address, market, at_ns)
-
-    def _move_trade(self, trade: TradeView, at_ns: int) -> None:
-        house_only = self._state.house_only(trade)
-        if house_only and trade.status == "CONFIRMED":
-            del self._state.trades[trade.trade_id]
-        else:
-            self._state.trades[trade.trade_id] = trade
-        if not house_only:
-            self._state.dirty_trades[trade.trade_id] = None
-        self._emit(TradeEvent(trade=trade, at_ns=at_ns))
-        self._state.forget_old_trades()
 
     def _redeem(self, address: str, market: Market, at_ns: int) -> None:
         assert market.up_payout is not None
@@ -387,12 +416,7 @@ class ExchangeCore(TradingSide, ExchangeView):
 
     def _resume_agenda(self, now_ns: int) -> None:
         """Enter again what a stopped exchange had still to do."""
-        for trade in self._state.trades.values():
-            if trade.status == "MATCHED":
-                self._agenda.add(trade.matched_ns + self.config.mined_after_ms * NS_PER_MS, MineTrade(trade.trade_id))
-            if trade.status != "CONFIRMED":
-                due_ns = trade.matched_ns + self.config.confirmed_after_ms * NS_PER_MS
-                self._agenda.add(due_ns, ConfirmTrade(trade.trade_id))
+        self._settlement.resume(now_ns)
         for order in self._state.orders.values():
             if order.order_type == "GTD":
                 due_ns = (order.expiration_s - self.config.gtd_removed_early_s) * NS_PER_S
@@ -400,7 +424,7 @@ class ExchangeCore(TradingSide, ExchangeView):
         for market in self._state.markets.values():
             if market.closed:
                 for address in self._state.ledger.accounts:
-                    self._schedule_redemption(address, market, now_ns)
+                    self._settlement.schedule_redemption(address, market, now_ns)
 
     def _emit(self, event: CoreEvent) -> None:
         if self._event_holds:

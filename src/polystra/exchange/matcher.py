@@ -10,9 +10,8 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from polystra.exchange.accounts import Account, Order, outcome_name
-from polystra.exchange.chain import Agenda, ConfirmTrade, ExpireOrder, MineTrade
+from polystra.exchange.chain import Agenda, ExpireOrder
 from polystra.exchange.model import (
-    NS_PER_MS,
     NS_PER_S,
     BookTraded,
     CoreConfig,
@@ -27,6 +26,7 @@ from polystra.exchange.model import (
     TradeEvent,
     TradeView,
 )
+from polystra.exchange.settlement import Settlement
 from polystra.exchange.state import Market, State
 from polystra.exchange.validation import (
     FAK_KILLED,
@@ -47,11 +47,19 @@ from polystra.matching.fees import fee_numerator, round_fee
 class Matcher:
     """Carries orders to the book on behalf of the core; writes nothing to disk itself."""
 
-    def __init__(self, state: State, agenda: Agenda, config: CoreConfig, emit: Callable[[CoreEvent], None]) -> None:
+    def __init__(
+        self,
+        state: State,
+        agenda: Agenda,
+        config: CoreConfig,
+        emit: Callable[[CoreEvent], None],
+        settlement: Settlement,
+    ) -> None:
         self._state = state
         self._agenda = agenda
         self._config = config
         self._emit = emit
+        self._settlement = settlement
 
     def check(self, account: Account, request: PlaceRequest, order_id: str, now_ns: int) -> Refusal | None:
         """Check market, grid, size, expiry and plain funds, in the venue's order."""
@@ -240,8 +248,7 @@ class Matcher:
         if not self._state.house_only(trade):
             self._state.dirty_trades[trade.trade_id] = None
         self._state.dirty_markets[market.spec.condition_id] = None
-        self._agenda.add(now_ns + self._config.mined_after_ms * NS_PER_MS, MineTrade(trade.trade_id))
-        self._agenda.add(now_ns + self._config.confirmed_after_ms * NS_PER_MS, ConfirmTrade(trade.trade_id))
+        self._settlement.enter(trade, now_ns)
 
     def _fill_maker(self, maker: Order, leg: Leg, trade_id: str) -> None:
         maker.size_matched += leg.size

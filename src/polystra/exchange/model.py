@@ -11,15 +11,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
+from polystra.exchange.account_rules import AccountRules
 from polystra.exchange.venue_rules import VenueRules
 from polystra.matching.fees import FeeRounding
 
 Side: TypeAlias = Literal["BUY", "SELL"]
 OrderType: TypeAlias = Literal["GTC", "GTD", "FOK", "FAK"]
-TradeStatus: TypeAlias = Literal["MATCHED", "MINED", "CONFIRMED"]
+TradeStatus: TypeAlias = Literal["MATCHED", "MINED", "CONFIRMED", "RETRYING", "FAILED"]
 OrderStatus: TypeAlias = Literal["LIVE", "MATCHED", "CANCELED"]
+
+FINAL: Final = ("CONFIRMED", "FAILED")
+"""Statuses of a trade that nothing follows."""
 
 DOLLAR = 1_000_000
 NS_PER_MS = 1_000_000
@@ -42,6 +46,7 @@ class CoreConfig:
     gtd_removed_early_s: int = 60
     closed_trades_kept: int = 50_000
     venue: VenueRules = field(default_factory=VenueRules)
+    rules: AccountRules = field(default_factory=AccountRules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +220,10 @@ class MakerLeg:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TradeView:
-    """One taker order's trade with all its maker legs; `cash` is notional without fee."""
+    """One taker order's trade with all its maker legs; `cash` is notional without fee.
+
+    `settled` says that its receipts were delivered, `attempt` counts its lost transactions.
+    """
 
     trade_id: str
     condition_id: str
@@ -236,6 +244,9 @@ class TradeView:
     updated_ns: int
     transaction_hash: str | None
     bucket_index: int = 0
+    settled: bool = False
+    attempt: int = 0
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

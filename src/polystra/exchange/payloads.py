@@ -331,10 +331,11 @@ def order_event(event: OrderEvent) -> Payload:
     }
 
 
-def trade(view: TradeView, *, owner: str, account: str) -> Payload:
+def trade(view: TradeView, *, owner: str, account: str, status: str = "") -> Payload:
     """Return a trade as REST shows it to one account; top-level fields describe the taker."""
     taker = account == view.taker_account
     return {
+        **({"err_msg": view.error} if view.error else {}),
         "id": view.trade_id,
         "taker_order_id": view.taker_order_id,
         "market": view.condition_id,
@@ -343,7 +344,7 @@ def trade(view: TradeView, *, owner: str, account: str) -> Payload:
         "size": format_micros(view.size),
         "fee_rate_bps": "0",
         "price": format_micros(view.price),
-        "status": view.status,
+        "status": status or view.status,
         "match_time": seconds(view.matched_ns),
         "last_update": seconds(view.updated_ns),
         "outcome": view.outcome,

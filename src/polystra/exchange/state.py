@@ -23,7 +23,7 @@ from polystra.exchange.books import (
     Saved,
     snapshot,
 )
-from polystra.exchange.model import MarketSpec, Side, TradeView
+from polystra.exchange.model import FINAL, MarketSpec, Side, TradeView
 from polystra.matching.book import DOWN, ONE, UP, ComplementBook, RestingOrder
 
 
@@ -133,7 +133,7 @@ class State:
         """Drop the oldest final trades from memory beyond the limit; the file keeps them."""
         while len(self.trades) > self._trades_kept:
             oldest = next(iter(self.trades))
-            if self.trades[oldest].status != "CONFIRMED":
+            if self.trades[oldest].status not in FINAL:
                 return
             del self.trades[oldest]
 
@@ -223,7 +223,7 @@ class State:
             self._revive_order(order_row)
         for trade in saved.trades:
             self.trades[trade.trade_id] = trade
-            if trade.status == "MATCHED":
+            if not trade.settled and trade.status not in FINAL:
                 self._unfold_house(trade)
         self.forget_old_trades()
         self.dirty_markets.clear()

@@ -77,6 +77,7 @@ class Matcher:
             min_size=market.spec.min_size,
             now_ns=now_ns,
             config=self._config,
+            house=account.house,
         )
         if refusal is not None or (account.house and request.side == "BUY"):
             return refusal

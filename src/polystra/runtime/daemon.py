@@ -26,11 +26,10 @@ from polystra.ports.venue import EventStream, MarketDiscovery, TokenStream, Trad
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
 from polystra.runtime.loop import EngineLoop
-from polystra.runtime.outbox import Outbox
+from polystra.runtime.outbox import LANES, Outbox
 from polystra.runtime.supervisor import supervise
 from polystra.runtime.timers import Timers
 
-OUTBOX_WORKERS: Final = 6
 HOUSEKEEPING_EVERY_S: Final = 3_600
 SKIPPED_DECISIONS_KEPT_S: Final = 7 * 86_400
 
@@ -106,8 +105,8 @@ class Daemon:
         eternal["market stream"] = parts.market_stream.run(self._inbox.put)
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._inbox.put)
-        for number in range(OUTBOX_WORKERS):
-            eternal[f"outbox {number + 1}"] = outbox.run()
+        for number, lane in enumerate(LANES, start=1):
+            eternal[f"outbox {number}"] = outbox.run(lane)
         finish = await supervise(loop.run(), eternal)
         summary = RunSummary(
             reason=finish.reason,

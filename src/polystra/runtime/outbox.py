@@ -4,6 +4,9 @@ Order of service: cancels, exits, look-ups, entries, everything else; within a c
 come, first served. Submits that were released together travel together, up to 15 in one
 request. Every answer goes back through the inbox. A question that fails is not an answer:
 the engine's timers ask again.
+
+A venue that answers slowly must not delay a cancel or a stop: some workers serve only the urgent
+classes (`LANES`), and a question that waits already is not asked a second time.
 """
 
 from __future__ import annotations
@@ -27,6 +30,12 @@ BATCH_LIMIT: Final = 15
 
 _CANCEL, _EXIT, _LOOKUP, _ENTRY, _READ = range(5)
 _Job: TypeAlias = Callable[[], Awaitable[None]]
+_Question: TypeAlias = (
+    fx.LookupOrder | fx.ReadAccount | fx.ReadTokenBalance | fx.ReadBook | fx.ReadResolution | fx.DiscoverMarket
+)
+
+LANES: Final = (_EXIT, _EXIT, _LOOKUP, _LOOKUP, _READ, _READ, _READ, _READ)
+"""One worker each, by the least urgent class that it serves."""
 
 
 class Outbox:
@@ -49,6 +58,7 @@ class Outbox:
         self._inbox = inbox
         self._log = log
         self._jobs: list[tuple[int, int, _Job]] = []
+        self._asked: dict[tuple[object, ...], _Question] = {}
         self._sequence = 0
         self._filled = asyncio.Event()
         self.requests = 0
@@ -73,10 +83,10 @@ class Outbox:
         if cancels:
             self._add(_CANCEL, self._cancel(cancels))
 
-    async def run(self) -> None:
-        """Work for ever; several workers may run."""
+    async def run(self, lane: int = _READ) -> None:
+        """Work for ever; several workers may run. `lane` is the least urgent class that this one serves."""
         while True:
-            while not self._jobs:
+            while not self._jobs or self._jobs[0][0] > lane:
                 self._filled.clear()
                 await self._filled.wait()
             job = heapq.heappop(self._jobs)[2]
@@ -93,23 +103,44 @@ class Outbox:
     def _release_question(self, effect: fx.Effect) -> None:
         match effect:
             case fx.LookupOrder():
-                self._add(_LOOKUP, self._lookup(effect))
+                self._ask(_LOOKUP, ("order", effect.order_id), effect)
             case fx.ReadAccount():
-                self._add(_READ, self._account(effect))
+                self._ask(_READ, ("account",), effect)
             case fx.ReadTokenBalance():
-                self._add(_READ, self._token_balance(effect))
+                self._ask(_READ, ("token balance", effect.token_id), effect)
             case fx.ReadBook():
-                self._add(_LOOKUP, self._asked("book", lambda: self._book(effect)))
+                self._ask(_LOOKUP, ("book", effect.token_id), effect)
             case fx.ReadResolution():
-                self._add(_READ, self._asked("resolution", lambda: self._resolution(effect)))
+                self._ask(_READ, ("resolution", effect.condition_id), effect)
             case fx.DiscoverMarket():
-                self._add(_READ, self._asked("market", lambda: self._discover(effect)))
+                self._ask(_READ, ("market", effect.symbol, effect.window_s, effect.opens_at_s), effect)
             case fx.WatchTokens():
                 self._market_stream.subscribe(effect.token_ids)
             case fx.UnwatchTokens():
                 self._market_stream.unsubscribe(effect.token_ids)
             case _:
                 return
+
+    def _ask(self, priority: int, key: tuple[object, ...], question: _Question) -> None:
+        """Ask once: a question that waits already is asked as it was put last."""
+        if key not in self._asked:
+            self._add(priority, self._question(key))
+        self._asked[key] = question
+
+    def _question(self, key: tuple[object, ...]) -> _Job:
+        async def job() -> None:
+            question = self._asked.pop(key)
+            match question:
+                case fx.LookupOrder():
+                    await self._lookup(question)
+                case fx.ReadAccount():
+                    await self._account(question)
+                case fx.ReadTokenBalance():
+                    await self._token_balance(question)
+                case _:
+                    await self._read(str(key[0]), question)
+
+        return job
 
     def _submit(self, orders: Sequence[fx.SubmitOrder]) -> _Job:
         async def job() -> None:
@@ -125,41 +156,32 @@ class Outbox:
 
         return job
 
-    def _lookup(self, effect: fx.LookupOrder) -> _Job:
-        async def job() -> None:
-            self._inbox.put(await self._venue.lookup(effect.order_id, effect.condition_id, effect.since_ns))
+    async def _lookup(self, effect: fx.LookupOrder) -> None:
+        self._inbox.put(await self._venue.lookup(effect.order_id, effect.condition_id, effect.since_ns))
 
-        return job
+    async def _account(self, effect: fx.ReadAccount) -> None:
+        self._inbox.put(await self._venue.account(since_ns=effect.since_ns, tokens=effect.tokens))
 
-    def _account(self, effect: fx.ReadAccount) -> _Job:
-        async def job() -> None:
-            self._inbox.put(await self._venue.account(since_ns=effect.since_ns, tokens=effect.tokens))
+    async def _token_balance(self, effect: fx.ReadTokenBalance) -> None:
+        shares: int | None = None
+        try:
+            shares = await self._venue.token_balance(effect.token_id)
+        except VenueError as error:
+            self._log.warning(LogEvent.QUESTION_FAILED, question="token balance", error=str(error))
+        self._inbox.put(TokenBalanceRead(token_id=effect.token_id, shares=shares, at_ns=self._clock.now_ns()))
 
-        return job
-
-    def _token_balance(self, effect: fx.ReadTokenBalance) -> _Job:
-        async def job() -> None:
-            try:
-                shares = await self._venue.token_balance(effect.token_id)
-            except VenueError as error:
-                self._log.warning(LogEvent.QUESTION_FAILED, question="token balance", error=str(error))
-                self._inbox.put(TokenBalanceRead(token_id=effect.token_id, shares=None, at_ns=self._clock.now_ns()))
-                return
-            self._inbox.put(TokenBalanceRead(token_id=effect.token_id, shares=shares, at_ns=self._clock.now_ns()))
-
-        return job
-
-    def _asked(self, question: str, ask: Callable[[], Awaitable[None]]) -> _Job:
-        async def job() -> None:
-            try:
-                await ask()
-            except VenueError as error:
-                self._log.warning(LogEvent.QUESTION_FAILED, question=question, error=str(error))
-
-        return job
-
-    async def _book(self, effect: fx.ReadBook) -> None:
-        self._inbox.put(await self._venue.book(effect.token_id))
+    async def _read(self, name: str, question: fx.ReadBook | fx.ReadResolution | fx.DiscoverMarket) -> None:
+        """Ask; a failure is told in the log only."""
+        try:
+            match question:
+                case fx.ReadBook():
+                    self._inbox.put(await self._venue.book(question.token_id))
+                case fx.ReadResolution():
+                    await self._resolution(question)
+                case fx.DiscoverMarket():
+                    await self._discover(question)
+        except VenueError as error:
+            self._log.warning(LogEvent.QUESTION_FAILED, question=name, error=str(error))
 
     async def _resolution(self, effect: fx.ReadResolution) -> None:
         verdict = await self._venue.resolution(effect.condition_id)

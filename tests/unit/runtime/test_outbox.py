@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import pytest
 
 from polystra.domain.events import (
+    AccountSnapshot,
     BookSnapshot,
     MarketResolved,
     MarketsListed,
@@ -14,10 +16,11 @@ from polystra.domain.events import (
 )
 from polystra.domain.ids import OrderId, TokenId
 from polystra.domain.orders import Purpose, SignedOrder
+from polystra.domain.units import Nanos
 from polystra.engine import effects as fx
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.inbox import Inbox
-from polystra.runtime.outbox import BATCH_LIMIT, Outbox
+from polystra.runtime.outbox import BATCH_LIMIT, LANES, Outbox
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.streams import FakeTokenStream
 from tests.fakes.venue import ScriptedDiscovery, ScriptedVenue
@@ -195,3 +198,39 @@ async def test_several_workers_share_the_work(bench):
     for worker in workers:
         worker.cancel()
     await asyncio.gather(*workers, return_exceptions=True)
+
+
+class Hanging(ScriptedVenue):
+    """Answers no question for ever, commands at once."""
+
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError((since_ns, tokens))
+
+
+async def test_questions_that_hang_delay_no_cancel_no_exit_and_no_look_up(bench):
+    loop = asyncio.get_running_loop()
+    venue = Hanging(bench.clock)
+    bench.outbox._venue = venue
+    workers = [loop.create_task(bench.outbox.run(lane)) for lane in LANES]
+    for second in range(20):
+        bench.outbox.release([fx.ReadAccount(since_ns=second, tokens=(), trigger="periodic")])
+        await settle()
+    bench.outbox.release([cancel(1), submit(2, Purpose.STOP_LOSS), LOOKUP])
+    await settle(60)
+    assert venue.cancelled == [(OrderId("0x1"),)]
+    assert [signed.order_id for batch in venue.submitted for signed in batch] == [OrderId("0x2")]
+    assert venue.looked_up == [OrderId("0x9")]
+    assert len(bench.outbox) == 1
+    for worker in workers:
+        worker.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
+
+
+async def test_a_question_that_waits_is_asked_once_as_it_was_put_last(bench):
+    old, new = (fx.ReadAccount(since_ns=since, tokens=(), trigger="periodic") for since in (1, 2))
+    bench.outbox.release([old, LOOKUP, new, LOOKUP])
+    assert len(bench.outbox) == 2
+    await bench.work()
+    bench.outbox.release([LOOKUP])
+    assert len(bench.outbox) == 1

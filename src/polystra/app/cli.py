@@ -32,6 +32,9 @@ app.add_typer(database_app, name="db")
 Prices = Annotated[
     Path | None, typer.Option(help="a recorded price series, .csv or .csv.gz; default: a seeded generator")
 ]
+Replay = Annotated[
+    Path | None, typer.Option(help="a recorded window to trade inside, .jsonl or .jsonl.gz, windows.csv beside it")
+]
 Seed = Annotated[int | None, typer.Option(help="seed of the simulated world; given, the run begins in an empty one")]
 Speed = Annotated[str, typer.Option(help="simulated seconds per second, or max (deterministic)")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")]
@@ -42,11 +45,13 @@ def run(
     seed: Seed = None,
     markets: Annotated[int, typer.Option(min=0, help="end after this many settled markets; 0: run on")] = 0,
     prices: Prices = None,
+    replay: Replay = None,
     speed: Speed = f"{DEFAULT_SPEED:g}",
 ) -> None:
     """Trade: in sim mode (the default) against the built-in exchange."""
     settings = settings_from_here()
-    options = RunOptions(seed=seed, markets=markets, prices=prices, speed=parse_speed(speed))
+    refuse_both(prices, replay)
+    options = RunOptions(seed=seed, markets=markets, prices=prices, replay=replay, speed=parse_speed(speed))
     guarded(lambda: run_session(settings, options), settings)
 
 
@@ -56,13 +61,15 @@ def exchange(
     seed: Seed = None,
     speed: Speed = f"{DEFAULT_SPEED:g}",
     prices: Prices = None,
+    replay: Replay = None,
 ) -> None:
     """Run the built-in exchange alone; the first line on stdout is one JSON object with its URLs."""
     settings = settings_from_here()
     pace = parse_speed(speed)
     if pace is None:
         fail("--speed is max, but an exchange that others connect to runs at a pace: give a number")
-    options = ExchangeOptions(port=port, seed=seed, speed=pace, prices=prices)
+    refuse_both(prices, replay)
+    options = ExchangeOptions(port=port, seed=seed, speed=pace, prices=prices, replay=replay)
     guarded(lambda: run_exchange(settings, options), settings)
 
 
@@ -92,6 +99,12 @@ def report(as_json: AsJson = False) -> None:
 def version() -> None:
     """Show the version."""
     typer.echo(f"polystra {__version__}")
+
+
+def refuse_both(prices: Path | None, replay: Path | None) -> None:
+    """End the program when two recordings would drive one world."""
+    if prices is not None and replay is not None:
+        fail("--prices and --replay are both given, but a replayed window brings its own prices: give one of them")
 
 
 def parse_speed(text: str) -> float | None:

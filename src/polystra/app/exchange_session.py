@@ -16,6 +16,8 @@ from polystra.app.sessions import DEFAULT_SEED, load_prices, on_real_loop
 from polystra.app.settings import Settings
 from polystra.app.worlds import books_held, clear_books, exchange_books_path
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, Pace, planned_start_ns
+from polystra.exchange.recording import load_recording
+from polystra.exchange.replay import replaying
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +28,14 @@ class ExchangeOptions:
     speed: float
     seed: int | None = None
     prices: Path | None = None
+    replay: Path | None = None
 
 
 def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
     """Serve until a signal or the control endpoint ends it.
 
     Raises:
-        ConfigError: the port or the books are taken, or the prices or books cannot be read.
+        ConfigError: the port or the books are taken, or the prices, the recording or books cannot be read.
     """
     seed = DEFAULT_SEED if options.seed is None else options.seed
     books_path = exchange_books_path(settings)
@@ -45,8 +48,10 @@ def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
         books_path=books_path,
         port=options.port,
     )
+    if options.replay is not None:
+        config = replaying(config, load_recording(options.replay))
     with books_held(books_path):
-        if options.seed is not None or options.prices is not None:
+        if not (options.seed is None and options.prices is None and options.replay is None):
             clear_books(books_path)
         on_real_loop(_serve(config, options.speed))
 

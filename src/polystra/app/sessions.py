@@ -37,6 +37,8 @@ from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_dae
 from polystra.app.worlds import books_held, clear_world, exchange_books_path
 from polystra.domain.errors import ConfigError
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, ExchangeUrls, Pace, planned_start_ns
+from polystra.exchange.recording import load_recording
+from polystra.exchange.replay import replaying
 from polystra.exchange.series import PriceSeries
 from polystra.exchange.series_file import load_series
 from polystra.ports.clock import Clock
@@ -57,6 +59,7 @@ class RunOptions:
     seed: int | None = None
     markets: int = 0
     prices: Path | None = None
+    replay: Path | None = None
     speed: float | None = DEFAULT_SPEED
 
     @property
@@ -67,7 +70,7 @@ class RunOptions:
     @property
     def starts_afresh(self) -> bool:
         """True when the run begins in an empty world."""
-        return self.speed is None or self.seed is not None or self.prices is not None
+        return self.speed is None or not (self.seed is None and self.prices is None and self.replay is None)
 
 
 def run_session(settings: Settings, options: RunOptions) -> RunSummary:
@@ -82,6 +85,8 @@ def run_session(settings: Settings, options: RunOptions) -> RunSummary:
     if settings.url("clob_url"):
         return on_real_loop(_beside_exchange(settings, options))
     config = _world(settings, options)
+    if config.replay is not None:
+        settings = settings.model_copy(update={"symbols": config.symbols, "windows": config.windows})
     with books_held(exchange_books_path(settings)):
         account = SigningKey(simulated_key(config.seed)).address
         clear_world(settings, exchange_books_path(settings), account=account, afresh=options.starts_afresh)
@@ -102,7 +107,7 @@ def load_prices(path: Path | None, seed: int) -> PriceSeries | None:
 def _world(settings: Settings, options: RunOptions) -> BuiltInConfig:
     seed = DEFAULT_SEED if options.seed is None else options.seed
     series = load_prices(options.prices, seed)
-    return BuiltInConfig(
+    config = BuiltInConfig(
         seed=seed,
         symbols=settings.symbols,
         windows=settings.windows,
@@ -110,6 +115,7 @@ def _world(settings: Settings, options: RunOptions) -> BuiltInConfig:
         speed=options.speed,
         books_path=exchange_books_path(settings),
     )
+    return config if options.replay is None else replaying(config, load_recording(options.replay))
 
 
 async def _virtual(settings: Settings, options: RunOptions, config: BuiltInConfig) -> RunSummary:
@@ -129,7 +135,7 @@ async def _embedded(
     """Daemon and exchange side by side on one loop; they talk only over the wire."""
     log = start_log(settings, clock)
     log.info(LogEvent.APP_STARTED, mode=settings.mode.value, seed=config.seed, speed=config.speed or "max")
-    tell_prices(log, config.series, options.prices)
+    tell_prices(log, config.series, options.prices or options.replay)
     exchange = BuiltInExchange(config, clock, pace=pace)
     urls = await exchange.start()
     log.info(LogEvent.EXCHANGE_STARTED, url=urls.clob_url, symbols=",".join(config.traded_symbols))
@@ -150,7 +156,7 @@ async def _embedded(
         log=log,
         chance=Random(f"{config.seed}:daemon"),
         session=endless_session if options.is_repeatable else default_session,
-        markets_limit=options.markets,
+        markets_limit=options.markets or (0 if config.replay is None else 1),
         handle_signals=not options.is_repeatable,
         beside={"exchange": exchange.run},
     )

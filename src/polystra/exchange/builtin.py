@@ -71,7 +71,7 @@ class BuiltInExchange:
         self._wall = wall
         self.core: Final = ExchangeCore(
             rng=random.Random(f"{config.seed}:exchange"),
-            config=CoreConfig(initial_cash=config.initial_cash),
+            config=CoreConfig(initial_cash=config.initial_cash, venue=config.venue),
             store=BookStore(config.books_path),
         )
         self.simulation: Final = Simulation(config, self.core)

@@ -18,9 +18,8 @@ from aiohttp import web
 
 from polystra.domain.units import E8, MICRO, NS_PER_S, PriceE8, format_micros
 from polystra.exchange.core import ExchangeCore
-from polystra.exchange.prices import AVERAGE_S
 from polystra.exchange.schedule import iso
-from polystra.exchange.world import REBATE_PERCENT, World, WorldMarket, rule_text
+from polystra.exchange.world import REBATE_PERCENT, World, WorldMarket
 from polystra.ports.clock import Clock
 
 _MAX_PAGE: Final = 100
@@ -81,12 +80,12 @@ class Gamma:
         closed = state.closed
         bid, ask = (None, None) if closed else self._core.best(spec.up_token)
         bid, ask = 0 if bid is None else bid, MICRO if ask is None else ask
-        up_price = (MICRO if market.up_won else 0) if closed else (bid + ask) // 2
+        up_price = (bid + ask) // 2 if state.up_payout is None else state.up_payout
         body.update(
             active=True,
             closed=closed,
             archived=False,
-            acceptingOrders=state.accepting_orders,
+            acceptingOrders=state.accepting_orders and self._clock.now_ns() >= spec.accepts_from_s * NS_PER_S,
             outcomePrices=msgspec.json.encode([format_micros(up_price), format_micros(MICRO - up_price)]).decode(),
             orderPriceMinTickSize=number(state.tick_size),
             bestBid=number(bid),
@@ -96,7 +95,8 @@ class Gamma:
         )
         if closed and market.resolved_at_ns is not None:
             at = iso(market.resolved_at_ns // NS_PER_S)
-            body.update(umaResolutionStatus="resolved", umaEndDate=at, closedTime=at, automaticallyResolved=True)
+            body.update(umaEndDate=at, closedTime=at, automaticallyResolved=True)
+        body.update(_resolution_status(market, closed=closed))
         return body
 
     def _bare_event(self, market: WorldMarket) -> JsonObject:
@@ -107,8 +107,8 @@ class Gamma:
             "ticker": spec.slug,
             "slug": spec.slug,
             "title": spec.question,
-            "description": rule_text(market.asset),
-            "resolutionSource": market.asset.stream_url,
+            "description": market.rule.describe(market.asset, spec.window),
+            "resolutionSource": market.rule.source(market.asset),
             "startDate": iso(spec.listed_at_s),
             "creationDate": iso(spec.listed_at_s),
             "endDate": iso(spec.closes_at_s),
@@ -150,8 +150,8 @@ class Gamma:
             "questionID": "0x" + spec.condition_id[:1:-1],
             "slug": spec.slug,
             "version": spec.version,
-            "description": rule_text(market.asset),
-            "resolutionSource": market.asset.stream_url,
+            "description": market.rule.describe(market.asset, spec.window),
+            "resolutionSource": market.rule.source(market.asset),
             "startDate": iso(spec.listed_at_s),
             "createdAt": iso(spec.listed_at_s),
             "acceptingOrdersTimestamp": iso(spec.listed_at_s),
@@ -174,11 +174,14 @@ class Gamma:
             },
             "makerBaseFee": 1000,
             "takerBaseFee": 1000,
-            "secondsDelay": spec.taker_delay_ms // 1000,
-            "umaResolutionStatuses": "[]",
-            "cryptoMarketConfig": {"twapEnabled": True, "twapLookbackSeconds": AVERAGE_S},
+            "secondsDelay": spec.seconds_delay,
         }
+        if market.rule.config is not None:
+            body["cryptoMarketConfig"] = market.rule.config
+        if spec.neg_risk:
+            body["negRiskMarketID"] = "0x" + spec.condition_id[2:64] + "00"
         if spec.version == "v2":
+            body["clobTokenIds"] = None
             body["positionIds"] = [spec.up_token, spec.down_token]
         self._fixed[spec.slug] = body
         return body
@@ -250,6 +253,16 @@ class Gamma:
         if market is None:
             return _reply({"type": "not found error", "error": "slug or id not found"}, status=404)
         return _reply(render(market))
+
+
+def _resolution_status(market: WorldMarket, *, closed: bool) -> JsonObject:
+    """Return the life cycle of the verdict in the words of the market's version."""
+    if market.spec.version == "v2":
+        return {"resolutionStatus": "resolved" if closed else "active"}
+    words = ["proposed", *(["disputed"] if market.disputed else []), *(["resolved"] if closed else [])]
+    if not closed and market.end_average is None:
+        return {"umaResolutionStatuses": "[]"}
+    return {"umaResolutionStatus": words[-1], "umaResolutionStatuses": msgspec.json.encode(words).decode()}
 
 
 _Render = Callable[[WorldMarket], JsonObject]

@@ -10,7 +10,7 @@ forward from there, so that open markets resolve as they would have.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from polystra.exchange.agenda import Agenda
 from polystra.exchange.assets import ASSETS, Asset
 from polystra.exchange.books import read_books
 from polystra.exchange.core import ExchangeCore
+from polystra.exchange.market_terms import MarketTerms
 from polystra.exchange.prices import CommonFactor, PricePath, SpotStream
 from polystra.exchange.recording import Recording
 from polystra.exchange.schedule import WINDOW_SECONDS
@@ -28,6 +29,7 @@ from polystra.exchange.series import PriceSeries
 from polystra.exchange.traders.config import CrowdConfig
 from polystra.exchange.traders.crowd import Crowd
 from polystra.exchange.traders.replayed import ReplayTrader
+from polystra.exchange.venue_rules import VenueRules
 from polystra.exchange.world import World, WorldMarket
 
 DEFAULT_EPOCH_S: Final = 1_793_628_000
@@ -70,6 +72,8 @@ class BuiltInConfig:
     port: int = 0
     initial_cash: int = 1_000_000_000
     crowd: CrowdConfig = field(default_factory=CrowdConfig)
+    venue: VenueRules = field(default_factory=VenueRules)
+    terms: Mapping[str, MarketTerms] = field(default_factory=dict)
     replay: Recording | None = None
 
     def __post_init__(self) -> None:
@@ -160,7 +164,7 @@ class Simulation:
                 last_s[symbol] = recorded.last_s
                 path = PricePath.recorded(asset, recorded, start_s=origin_s)
             self.paths[symbol] = path
-        self.world = World(core, self.agenda, self.paths, seed=config.seed, last_s=last_s)
+        self.world = World(core, self.agenda, self.paths, seed=config.seed, last_s=last_s, terms=config.terms)
         self.crowd = Crowd(core, config.seed, config.crowd)
         self._replay = config.replay
         self._spots = {symbol: SpotStream(self.paths[symbol], seed=config.seed) for symbol in config.traded_symbols}

@@ -12,7 +12,6 @@ inside the averaged minute costs REVIEW_S more.
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,11 +19,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
+from polystra.domain.errors import ConfigError
 from polystra.domain.units import MICRO, NS_PER_S, Nanos, PriceE8
 from polystra.exchange.agenda import Agenda
 from polystra.exchange.assets import Asset
 from polystra.exchange.core import ExchangeCore, MarketSpec
+from polystra.exchange.market_terms import MarketTerms, condition_id_of, terms_for, token_id_of
 from polystra.exchange.prices import AVERAGE_S, PricePath
+from polystra.exchange.resolution_rules import RULES, ResolutionRule
 from polystra.exchange.schedule import close_of, next_open, slug_of, title_of
 
 LISTING_LEAD_S: Final = 600
@@ -43,7 +45,11 @@ _FIRST_GAMMA_ID: Final = 1_000_000
 
 @dataclass(slots=True)
 class WorldMarket:
-    """A listed market; averages are 10^-8 dollars and None until known, `winner` until resolved."""
+    """A listed market; averages are 10^-8 dollars and None until known.
+
+    The averages are what its rule compares: for other rules than averages single prices. `verdict` is
+    the payout of Up (millionths) that the operator imposes, `disputed` that the first one was reversed.
+    """
 
     spec: MarketSpec
     asset: Asset
@@ -52,42 +58,33 @@ class WorldMarket:
     end_average: PriceE8 | None = None
     resolved_at_ns: Nanos | None = None
     needs_review: bool = False
+    verdict: int | None = None
+    disputed: bool = False
+    postponed_until_ns: Nanos = 0
+
+    @property
+    def rule(self) -> ResolutionRule:
+        """What the market resolves on."""
+        return RULES[self.spec.rule]
+
+    @property
+    def proposed(self) -> int | None:
+        """Payout of Up in millionths as it stands; None until the window is over."""
+        if self.verdict is not None:
+            return self.verdict
+        if self.start_average is None or self.end_average is None:
+            return None
+        return MICRO if self.end_average >= self.start_average else 0
 
     @property
     def up_won(self) -> bool | None:
-        """True when Up won, None before the resolution."""
-        if self.resolved_at_ns is None or self.start_average is None or self.end_average is None:
-            return None
-        return self.end_average >= self.start_average
+        """True when Up won, None before the resolution and when both halves were paid."""
+        payout = None if self.resolved_at_ns is None else self.proposed
+        return None if payout is None or 0 < payout < MICRO else payout == MICRO
 
     def metadata_visible(self, now_ns: Nanos) -> bool:
         """Tell whether price to beat and final price are public by now."""
         return self.resolved_at_ns is not None and now_ns >= (self.spec.closes_at_s + METADATA_DELAY_S) * NS_PER_S
-
-
-def condition_id_of(slug: str) -> str:
-    """Return the condition id of a slug: `0x` and 64 hex digits."""
-    return "0x" + hashlib.sha256(f"condition:{slug}".encode()).hexdigest()
-
-
-def token_id_of(slug: str, outcome: str) -> str:
-    """Return the token id of a slug's outcome: a 256-bit integer in decimal."""
-    return str(int.from_bytes(hashlib.sha256(f"token:{slug}:{outcome}".encode()).digest(), "big"))
-
-
-def rule_text(asset: Asset) -> str:
-    """Return the market's description; it names the 60-second average that decides."""
-    pair = f"{asset.symbol}/USD"
-    return (
-        f'This market will resolve to "Up" if the {AVERAGE_S}-second time-weighted average price (TWAP) of '
-        f"{asset.name} at the end of the time range specified in the title is greater than or equal to the "
-        f"{AVERAGE_S}-second time-weighted average price (TWAP) at the beginning of that range. Otherwise, it will "
-        f'resolve to "Down".\n'
-        f"The resolution source for this market is information from Chainlink, specifically the {AVERAGE_S}-second "
-        f"TWAP of the {pair} data stream available at {asset.stream_url}.\n"
-        f"Please note that this market is about the price according to Chainlink data stream {pair}, not according "
-        f"to other sources or spot markets."
-    )
 
 
 class World:
@@ -104,11 +101,13 @@ class World:
         *,
         seed: int,
         last_s: Mapping[str, int] | None = None,
+        terms: Mapping[str, MarketTerms] | None = None,
     ) -> None:
         self._core = core
         self._agenda = agenda
         self._paths = paths
         self._last_s = last_s or {}
+        self._terms = terms or {}
         self._rng = random.Random(f"{seed}:world")
         self._on_listed: list[Callable[[WorldMarket, Nanos], None]] = []
         self._closed: deque[str] = deque()
@@ -142,6 +141,7 @@ class World:
             newest[key] = max(newest.get(key, -1), spec.opens_at_s)
             market = WorldMarket(spec=spec, asset=self._paths[spec.symbol].asset, gamma_id=self._next_id)
             market.resolved_at_ns = state.resolved_ns
+            market.verdict = state.up_payout
             self._next_id += 1
             self._remember(market)
             boundaries += [(spec.opens_at_s, True, market), (spec.closes_at_s, False, market)]
@@ -151,11 +151,11 @@ class World:
         for second, is_start, market in sorted(boundaries, key=lambda boundary: boundary[:2]):
             if second > start_s:
                 continue
-            average = self.path_of(market).average(second)
+            path = self.path_of(market)
             if is_start:
-                market.start_average = average
+                market.start_average = market.rule.start(path, second)
             else:
-                market.end_average = average
+                market.end_average = market.rule.end(path, second)
         for market in [market for market in self._by_slug.values() if market.resolved_at_ns is None]:
             self._plan(market, start_s * NS_PER_S)
         return newest
@@ -167,6 +167,43 @@ class World:
     def path_of(self, market: WorldMarket) -> PricePath:
         """Return the price path that the market resolves on."""
         return self._paths[market.asset.symbol]
+
+    def overrule(self, slug: str, up_payout: int) -> None:
+        """Let a market pay `up_payout` millionths for Up (0, 500_000 or 1_000_000), whatever the prices say.
+
+        Raises:
+            ConfigError: no such market, it is resolved already, or another payout.
+        """
+        market = self._unresolved(slug)
+        if up_payout not in {0, MICRO // 2, MICRO}:
+            raise ConfigError(f"payout of {slug} is {up_payout}, expected 0, 500000 or 1000000")
+        market.disputed = market.proposed not in {None, up_payout}
+        market.verdict = up_payout
+
+    def reverse(self, slug: str) -> None:
+        """Turn a verdict round within its delay: what was proposed for Up goes to Down.
+
+        Raises:
+            ConfigError: no such market, its window is not over, or it is resolved already.
+        """
+        proposed = self._unresolved(slug).proposed
+        if proposed is None:
+            raise ConfigError(f"market {slug} has no verdict to reverse before its window is over; wait for its end")
+        self.overrule(slug, MICRO - proposed)
+
+    def postpone(self, slug: str, until_ns: Nanos) -> None:
+        """Resolve a market no earlier than an instant.
+
+        Raises:
+            ConfigError: no such market, or it is resolved already.
+        """
+        self._unresolved(slug).postponed_until_ns = until_ns
+
+    def _unresolved(self, slug: str) -> WorldMarket:
+        market = self._by_slug.get(slug)
+        if market is None or market.resolved_at_ns is not None:
+            raise ConfigError(f"market {slug[:80]} is not listed or resolved already; name an open one by its slug")
+        return market
 
     def markets(self) -> Iterator[WorldMarket]:
         """Yield all markets still kept, in the order of listing."""
@@ -193,18 +230,29 @@ class World:
         if closes_at_s > self._last_s.get(asset.symbol, closes_at_s):
             return
         slug = slug_of(asset, window, opens_at_s)
+        terms = terms_for(self._terms, asset.symbol, window)
+        hold_ms = self._core.config.venue.taker_hold_ms if terms.taker_hold_ms is None else terms.taker_hold_ms
         spec = MarketSpec(
-            condition_id=condition_id_of(slug),
+            condition_id=condition_id_of(slug, terms),
             slug=slug,
             question=title_of(asset, window, opens_at_s),
             symbol=asset.symbol,
             window=window,
-            up_token=token_id_of(slug, "Up"),
-            down_token=token_id_of(slug, "Down"),
+            up_token=token_id_of(slug, "Up", terms),
+            down_token=token_id_of(slug, "Down", terms),
             opens_at_s=opens_at_s,
             closes_at_s=closes_at_s,
             listed_at_s=now_ns // NS_PER_S,
-            taker_delay_ms=self._core.config.venue.taker_hold_ms,
+            tick_size=terms.tick_size,
+            min_size=terms.min_size,
+            neg_risk=terms.neg_risk,
+            version=terms.version,
+            fee_rate_ppm=terms.fee_rate_ppm,
+            taker_delay_ms=hold_ms,
+            seconds_delay=terms.seconds_delay,
+            hydrated_at_s=_later(now_ns, terms.hydrates_after_s),
+            accepts_from_s=_later(now_ns, max(terms.hydrates_after_s, terms.accepts_after_s)),
+            rule=terms.rule,
         )
         market = WorldMarket(spec=spec, asset=asset, gamma_id=self._next_id)
         self._next_id += 1
@@ -240,14 +288,15 @@ class World:
 
     def _open(self, market: WorldMarket, now_ns: Nanos) -> None:
         del now_ns
-        market.start_average = self.path_of(market).average(market.spec.opens_at_s)
+        market.start_average = market.rule.start(self.path_of(market), market.spec.opens_at_s)
 
     def _stop(self, market: WorldMarket, now_ns: Nanos) -> None:
         self._core.stop_trading(market.spec.condition_id, now_ns)
         path, closes_at_s = self.path_of(market), market.spec.closes_at_s
-        market.end_average = path.average(closes_at_s)
+        market.end_average = market.rule.end(path, closes_at_s)
         market.needs_review = path.longest_hole_s(closes_at_s - AVERAGE_S + 1, closes_at_s) > OUTAGE_LIMIT_S
-        delay_ns = self._rng.randint(4_000, 12_000) * 1_000_000
+        terms = terms_for(self._terms, market.asset.symbol, market.spec.window)
+        delay_ns = self._rng.randint(*terms.resolves_after_ms) * 1_000_000
         self._agenda.add(now_ns + delay_ns, partial(self._resolve, market))
 
     def _resolve(self, market: WorldMarket, now_ns: Nanos) -> Nanos | None:
@@ -259,8 +308,10 @@ class World:
             if market.needs_review:
                 market.needs_review = False
                 return now_ns + REVIEW_S * NS_PER_S
-        market.resolved_at_ns = now_ns
-        self._core.resolve(market.spec.condition_id, MICRO if market.up_won else 0, now_ns)
+        if market.postponed_until_ns > now_ns:
+            return market.postponed_until_ns
+        market.resolved_at_ns, market.verdict = now_ns, market.proposed
+        self._core.resolve(market.spec.condition_id, market.verdict or 0, now_ns)
         self._retire(market)
         return None
 
@@ -268,3 +319,8 @@ class World:
         self._closed.append(market.spec.slug)
         if len(self._closed) > KEPT_CLOSED:
             self._forget(self._closed.popleft())
+
+
+def _later(now_ns: Nanos, after_s: int) -> int:
+    """Return the second that lies `after_s` ahead, zero for at once."""
+    return now_ns // NS_PER_S + after_s if after_s else 0

@@ -6,19 +6,11 @@ from polystra.domain.units import E8, NS_PER_S
 from polystra.exchange.agenda import Agenda
 from polystra.exchange.assets import ASSETS
 from polystra.exchange.core import ExchangeCore
+from polystra.exchange.market_terms import condition_id_of, token_id_of
 from polystra.exchange.prices import CommonFactor, PricePath
+from polystra.exchange.resolution_rules import average_text
 from polystra.exchange.series import TickSeries
-from polystra.exchange.world import (
-    LISTING_LEAD_S,
-    METADATA_DELAY_S,
-    OUTAGE_LIMIT_S,
-    REVIEW_S,
-    World,
-    WorldMarket,
-    condition_id_of,
-    rule_text,
-    token_id_of,
-)
+from polystra.exchange.world import LISTING_LEAD_S, METADATA_DELAY_S, OUTAGE_LIMIT_S, REVIEW_S, World, WorldMarket
 
 T0 = 1_793_628_000
 BTC = ASSETS["BTC"]
@@ -128,7 +120,7 @@ def test_ids_follow_from_the_slug() -> None:
 
 
 def test_the_rule_names_the_average() -> None:
-    text = rule_text(BTC)
+    text = average_text(BTC, 60)
     assert "60-second time-weighted average price (TWAP)" in text
     assert "greater than or equal" in text
     assert BTC.stream_url in text

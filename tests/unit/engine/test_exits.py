@@ -76,6 +76,7 @@ def test_shares_that_arrive_in_two_steps_are_covered_in_two_steps(desk):
     desk.fill(track, 5, status="CONFIRMED")
     desk.fill(track, 5, status="MATCHED")
     assert [t.order.terms.quantity for t in desk.orders(TP)] == [5_000_000]
+    desk.accept(desk.orders(TP)[0])
     desk.fill(track, 5, status="CONFIRMED", trade=desk.trades)
     desk.advance(3)
     assert [t.order.terms.quantity for t in desk.orders(TP)] == [5_000_000, 5_000_000]

@@ -149,3 +149,17 @@ def test_a_cancelled_order_that_an_old_answer_shows_open_is_asked_for_until_its_
         assert take_profit.order_id in desk.lookups()
     desk.answer(take_profit)
     assert desk.orders(Purpose.STOP_LOSS)
+
+
+def test_a_second_take_profit_waits_for_the_answer_to_the_first():
+    desk = Desk().ready()
+    entry = desk.enter()
+    desk.accept(entry)
+    first = desk.fill(entry, 5)
+    desk.settle(first, "CONFIRMED")
+    desk.settle(desk.fill(entry, 5), "CONFIRMED")
+    desk.advance(4).books(49, 51)
+    [take_profit] = desk.orders(Purpose.TAKE_PROFIT)
+    assert take_profit.order.status is S.SUBMITTED
+    desk.accept(take_profit)
+    assert [each.order.terms.quantity for each in desk.orders(Purpose.TAKE_PROFIT)] == [5_000_000, 5_000_000]

@@ -13,7 +13,8 @@ SELLING   an exit fired. Cancel the entry and the resting take-profit, wait unti
 DONE      nothing sellable is left (dust below the venue's size step is held to resolution).
 
 The sum of live sells never exceeds the arrived shares: a sell is only made from what no
-other live sell has reserved, and in SELLING only when no other sell lives.
+other live sell has reserved, and in SELLING only when no other sell lives. A second
+take-profit waits until the first is answered.
 """
 
 from __future__ import annotations
@@ -110,6 +111,8 @@ class Exits:
             return
         uncovered = self._sellable(position)
         may_rest = exits.mode is ExitMode.LIMIT_ORDERS and uncovered >= market.market.minimum_size
+        if may_rest and self._awaits_answer(position):
+            return
         if may_rest and turn.now_ns >= exits.next_attempt_ns:
             self._rest_take_profit(position, market, exits, uncovered, turn)
         elif uncovered >= SIZE_STEP and not self._has_resting_exit(position):
@@ -214,6 +217,11 @@ class Exits:
 
     def _sells(self, position: Position) -> list[OrderTrack]:
         return [t for t in self._state.orders_of(position.position_id) if t.order.terms.side is Side.SELL]
+
+    def _awaits_answer(self, position: Position) -> bool:
+        """True while the outcome of an exit that was sent is not told: the next one waits for it."""
+        unanswered = (OrderStatus.NEW, OrderStatus.SUBMITTED)
+        return any(track.order.status in unanswered for track in self._sells(position))
 
     def _has_resting_exit(self, position: Position) -> bool:
         return any(t.is_live for t in self._sells(position))

@@ -25,6 +25,7 @@ from polystra.exchange.control import Control, Pace
 from polystra.exchange.core import CoreConfig, ExchangeCore
 from polystra.exchange.gamma import Gamma
 from polystra.exchange.price_ws import PriceSocket
+from polystra.exchange.rtds_ws import RtdsQuirks, RtdsSocket
 from polystra.exchange.simulation import BuiltInConfig, Simulation, planned_start_ns
 from polystra.exchange.spot_ws import SpotSocket
 from polystra.ports.clock import Clock
@@ -46,6 +47,7 @@ class ExchangeUrls:
     user_ws_url: str
     price_ws_url: str
     spot_ws_url: str
+    rtds_url: str
     control_url: str
 
 
@@ -53,7 +55,13 @@ class BuiltInExchange:
     """One exchange: `start` it, keep `run` in a task group, `close` it at the end."""
 
     def __init__(
-        self, config: BuiltInConfig, clock: Clock, *, pace: Pace | None = None, wall: Clock | None = None
+        self,
+        config: BuiltInConfig,
+        clock: Clock,
+        *,
+        pace: Pace | None = None,
+        wall: Clock | None = None,
+        rtds_quirks: RtdsQuirks | None = None,
     ) -> None:
         """Build the world; nothing listens yet.
 
@@ -62,6 +70,7 @@ class BuiltInExchange:
             clock: simulated UTC; should read `planned_start_ns(config)` when `start` is called.
             pace: what the control endpoint tells about that clock.
             wall: real time, by which clients that know no simulated time date their proofs.
+            rtds_quirks: how the older price socket differs from its description; None: as observed.
 
         Raises:
             ConfigError: the books or the recording cannot be used.
@@ -80,8 +89,11 @@ class BuiltInExchange:
         self.control: Final = Control(self.core, clock, pace)
         self._prices = PriceSocket(self.simulation.paths, self.core.keys, clock)
         self._spot = SpotSocket({symbol: path.asset for symbol, path in self.simulation.paths.items()})
+        self._rtds = RtdsSocket(self.simulation.paths, clock, seed=config.seed, quirks=rtds_quirks)
         self.simulation.on_tick(self._prices.publish)
+        self.simulation.on_tick(self._rtds.publish)
         self.simulation.on_spot(self._spot.publish)
+        self.simulation.on_spot(self._rtds.note_spot)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -101,6 +113,7 @@ class BuiltInExchange:
         Gamma(self.simulation.world, self.core, self._clock).add_routes(app)
         self.control.add_routes(app)
         app.router.add_get("/prices/ws", self._prices.handle)
+        app.router.add_get("/rtds", self._rtds.handle)
         app.router.add_get("/spot/ws", self._spot.handle)
         app.router.add_get("/spot/ws/{stream}", self._spot.handle)
         app.on_shutdown.append(self._close_sockets)
@@ -149,6 +162,7 @@ class BuiltInExchange:
 
     async def _close_sockets(self, _app: web.Application) -> None:
         await self._prices.close()
+        await self._rtds.close()
         await self._spot.close()
 
 
@@ -163,6 +177,7 @@ def _urls(host: str, port: int) -> ExchangeUrls:
         user_ws_url=f"{ws}/ws/user",
         price_ws_url=f"{ws}/prices/ws",
         spot_ws_url=f"{ws}/spot/ws",
+        rtds_url=f"{ws}/rtds",
         control_url=f"{http}/control",
     )
 

@@ -27,7 +27,10 @@ BAD_LOGIN = Refusal("Invalid L1 Request headers", 401)
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """Credentials of one address; the secret is URL-safe base64, the passphrase hexadecimal."""
+    """Credentials of one address; the secret is URL-safe base64, the passphrase hexadecimal.
+
+    A `readonly` one may only read; its nonce counts the address's read-only keys.
+    """
 
     address: str
     nonce: int
@@ -35,6 +38,7 @@ class ApiKey:
     secret: str
     passphrase: str
     revoked: bool = False
+    readonly: bool = False
 
     def __repr__(self) -> str:
         return f"ApiKey(address={self.address!r}, key={self.key!r})"
@@ -48,6 +52,7 @@ class KeyRing:
         self._by_id: dict[str, ApiKey] = {}
         self._by_login: dict[tuple[str, int], ApiKey] = {}
         self._deleted: dict[tuple[str, int], int] = {}
+        self._readonly_made: dict[str, int] = {}
 
     def create(self, address: str, nonce: int) -> ApiKey | None:
         """Make the key of (address, nonce); None when it exists already."""
@@ -55,6 +60,14 @@ class KeyRing:
         if login in self._by_login:
             return None
         seed = f"{address}|{nonce}|{self._deleted.get(login, 0)}".encode()
+        return self._make(address, nonce, seed, readonly=False)
+
+    def create_readonly(self, address: str) -> ApiKey:
+        """Make another read-only key of an address; it cannot be derived again."""
+        number = self._readonly_made.get(address, 0)
+        return self._make(address, number, f"readonly|{address}|{number}".encode(), readonly=True)
+
+    def _make(self, address: str, nonce: int, seed: bytes, *, readonly: bool) -> ApiKey:
         digest = hmac.new(self._salt, seed, hashlib.sha512).digest()
         key = ApiKey(
             address=address,
@@ -62,12 +75,18 @@ class KeyRing:
             key=str(UUID(bytes=digest[:16], version=4)),
             secret=base64.urlsafe_b64encode(digest[16:48]).decode(),
             passphrase=hmac.new(self._salt, b"passphrase|" + seed, hashlib.sha256).hexdigest(),
+            readonly=readonly,
         )
         self.add(key)
         return key
 
     def add(self, key: ApiKey) -> None:
         """Enter a key that was made earlier; a revoked one only counts."""
+        if key.readonly:
+            self._readonly_made[key.address] = max(self._readonly_made.get(key.address, 0), key.nonce + 1)
+            if not key.revoked:
+                self._by_id[key.key] = key
+            return
         if key.revoked:
             login = (key.address, key.nonce)
             self._deleted[login] = self._deleted.get(login, 0) + 1
@@ -81,7 +100,8 @@ class KeyRing:
 
     def delete(self, key: ApiKey) -> ApiKey:
         """Revoke a key and return it so marked; creating it again gives another one."""
-        del self._by_login[key.address, key.nonce]
+        if not key.readonly:
+            del self._by_login[key.address, key.nonce]
         del self._by_id[key.key]
         gone = replace(key, revoked=True)
         self.add(gone)
@@ -92,8 +112,12 @@ class KeyRing:
         return self._by_id.get(key_id)
 
     def of_address(self, address: str) -> list[ApiKey]:
-        """Return an address's keys, oldest first."""
-        return [key for key in self._by_id.values() if key.address == address]
+        """Return an address's full keys, oldest first."""
+        return [key for key in self._by_id.values() if key.address == address and not key.readonly]
+
+    def readonly_of(self, address: str) -> list[ApiKey]:
+        """Return an address's read-only keys, oldest first."""
+        return [key for key in self._by_id.values() if key.address == address and key.readonly]
 
     def matches(self, key_id: object, secret: object, passphrase: object) -> ApiKey | None:
         """Return the key whose three parts these are, as a websocket presents them."""

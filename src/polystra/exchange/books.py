@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS api_keys (key TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS orders (order_id TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS known_orders (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS trades (trade_id TEXT PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS records (kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, name));
 """
 _FORMAT: Final = "2"
 
@@ -137,6 +138,7 @@ class Batch:
     closed_orders: Sequence[str] = ()
     known_orders: Sequence[str] = ()
     trades: Sequence[TradeView] = ()
+    records: Sequence[tuple[str, str, bytes | None]] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +155,7 @@ class Saved:
     orders: list[OrderRow] = field(default_factory=list)
     known_orders: list[str] = field(default_factory=list)
     trades: list[TradeView] = field(default_factory=list)
+    records: list[tuple[str, str, bytes]] = field(default_factory=list)
 
 
 class BookStore:
@@ -188,6 +191,11 @@ class BookStore:
             run("DELETE FROM orders WHERE order_id = ?", [(order_id,) for order_id in batch.closed_orders])
             run("INSERT OR IGNORE INTO known_orders VALUES (?)", [(order_id,) for order_id in batch.known_orders])
             run(_upsert("trades", "trade_id"), [(trade.trade_id, encode(trade)) for trade in batch.trades])
+            for kind, name, body in batch.records:
+                if body is None:
+                    self._connection.execute("DELETE FROM records WHERE kind = ? AND name = ?", (kind, name))
+                else:
+                    self._connection.execute(_UPSERT_RECORD, (kind, name, body))
             self._set_meta({"simulated_ns": str(batch.now_ns), "fee_pot": str(batch.fee_pot)})
 
     def close(self) -> None:
@@ -196,6 +204,12 @@ class BookStore:
 
     def _set_meta(self, values: dict[str, str]) -> None:
         self._connection.executemany("REPLACE INTO meta VALUES (?, ?)", list(values.items()))
+
+
+_UPSERT_RECORD: Final = (
+    "INSERT INTO records VALUES (?, ?, ?) ON CONFLICT (kind, name) DO UPDATE SET body = excluded.body"
+)
+"""Keeps the row's place too."""
 
 
 def _upsert(table: str, column: str) -> str:
@@ -239,7 +253,15 @@ def _load(connection: sqlite3.Connection) -> Saved | None:
         orders=[decode(body, type=OrderRow) for body in rows("orders")],
         known_orders=[order_id for (order_id,) in connection.execute("SELECT order_id FROM known_orders")],
         trades=[_trade(body) for body in rows("trades")],
+        records=_records(connection),
     )
+
+
+def _records(connection: sqlite3.Connection) -> list[tuple[str, str, bytes]]:
+    """Return the account side's rows; books of format 1 have none."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'records'").fetchone() is None:
+        return []
+    return list(connection.execute("SELECT kind, name, body FROM records ORDER BY rowid"))
 
 
 def _trade(body: bytes) -> TradeView:

@@ -15,9 +15,10 @@ import random
 from collections.abc import Callable, Sequence
 
 from polystra.domain.errors import ConfigError
-from polystra.exchange.account_rules import AccountRules
+from polystra.exchange.account_desk import AccountDesk
 from polystra.exchange.accounts import Account, Order
 from polystra.exchange.auth import ApiKey
+from polystra.exchange.balances import Balances
 from polystra.exchange.books import BookStore
 from polystra.exchange.chain import (
     Agenda,
@@ -55,6 +56,7 @@ from polystra.exchange.model import (
     TradeView,
     TradingStopped,
 )
+from polystra.exchange.reversal import CASH
 from polystra.exchange.settlement import Settlement
 from polystra.exchange.state import Market, State
 from polystra.exchange.ticks import refined_tick
@@ -111,8 +113,16 @@ class ExchangeCore(TradingSide, ExchangeView):
         self._agenda = Agenda()
         self._listeners: list[Callable[[CoreEvent], None]] = []
         self._open_trading_side(self.config.venue)
-        self._settlement = Settlement(self._state, self._agenda, self.config, self._emit, self._withdraw)
-        self._matcher = Matcher(self._state, self._agenda, self.config, self._emit, self._settlement)
+        balances = Balances(self._state, self.config.rules)
+        self._settlement = Settlement(
+            self._state, self._agenda, self.config, self._emit, withdraw=self._withdraw, balances=balances
+        )
+        self._matcher = Matcher(
+            self._state, self._agenda, self.config, self._emit, settlement=self._settlement, balances=balances
+        )
+        self.desk = AccountDesk(
+            self._state, self._agenda, self._settlement, balances, begin=self._begin, withdraw=self._withdraw
+        )
         self._now_ns = self._state.resumed_ns or 0
         if self._state.resumed_ns is not None:
             self._resume_agenda(self._state.resumed_ns)
@@ -359,15 +369,6 @@ class ExchangeCore(TradingSide, ExchangeView):
         self._settlement.delay(trade_id, delay_ms, now_ns)
         self._state.flush(now_ns)
 
-    @property
-    def rules(self) -> AccountRules:
-        """The account side's switches as they are now."""
-        return self._settlement.rules
-
-    def set_rules(self, rules: AccountRules) -> None:
-        """Change the account side's switches from now on."""
-        self._settlement.rules = rules
-
     # -- time ------------------------------------------------------------------------------------
 
     def next_due_ns(self) -> int | None:
@@ -392,8 +393,8 @@ class ExchangeCore(TradingSide, ExchangeView):
         match step:
             case MineTrade() | ConfirmTrade() | RetryTrade() | FailTrade():
                 self._settlement.step(step, at_ns)
-            case CheckHeartbeat():
-                pass
+            case CheckHeartbeat(key):
+                self.desk.look_after(key, at_ns)
             case ExpireOrder(order_id):
                 order = self._state.orders.get(order_id)
                 if order is not None:
@@ -408,6 +409,7 @@ class ExchangeCore(TradingSide, ExchangeView):
         condition_id = market.spec.condition_id
         for token_id, size, cash in self._state.ledger.redeem(market.spec, address, market.up_payout):
             self._state.dirty_markets[condition_id] = None
+            self.desk.balances.arrived(address, CASH, cash, at_ns)
             self._emit(
                 Redeemed(
                     account=address, condition_id=condition_id, token_id=token_id, size=size, cash=cash, at_ns=at_ns
@@ -417,6 +419,7 @@ class ExchangeCore(TradingSide, ExchangeView):
     def _resume_agenda(self, now_ns: int) -> None:
         """Enter again what a stopped exchange had still to do."""
         self._settlement.resume(now_ns)
+        self.desk.heartbeats.resume(now_ns)
         for order in self._state.orders.values():
             if order.order_type == "GTD":
                 due_ns = (order.expiration_s - self.config.gtd_removed_early_s) * NS_PER_S
@@ -430,6 +433,8 @@ class ExchangeCore(TradingSide, ExchangeView):
         if self._event_holds:
             self._held_events.append(event)
             return
+        self.desk.notifications.on_event(event)
+        self.desk.positions.on_event(event)
         for listener in self._listeners:
             listener(event)
 

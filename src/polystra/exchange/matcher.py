@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from polystra.exchange.accounts import Account, Order, outcome_name
+from polystra.exchange.balances import Balances
 from polystra.exchange.chain import Agenda, ExpireOrder
 from polystra.exchange.model import (
     NS_PER_S,
@@ -34,7 +35,6 @@ from polystra.exchange.validation import (
     NO_BOOK,
     NOT_READY,
     POST_ONLY_CROSSES,
-    check_funds,
     check_minimum_notional,
     check_request,
     duplicated,
@@ -53,17 +53,23 @@ class Matcher:
         agenda: Agenda,
         config: CoreConfig,
         emit: Callable[[CoreEvent], None],
+        *,
         settlement: Settlement,
+        balances: Balances,
     ) -> None:
         self._state = state
         self._agenda = agenda
         self._config = config
         self._emit = emit
         self._settlement = settlement
+        self._balances = balances
 
     def check(self, account: Account, request: PlaceRequest, order_id: str, now_ns: int) -> Refusal | None:
         """Check market, grid, size, expiry and plain funds, in the venue's order."""
         market = self._state.by_token.get(request.token_id)
+        standing = self._balances.check_standing(account, request)
+        if standing is not None:
+            return standing
         if market is None or not market.accepting_orders:
             return NO_BOOK
         if now_ns < market.spec.hydrated_at_s * NS_PER_S:
@@ -81,7 +87,7 @@ class Matcher:
         )
         if refusal is not None or (account.house and request.side == "BUY"):
             return refusal
-        return check_funds(_spendable(account, request), request.maker_amount)
+        return self._balances.check_order(account, request, market.spec, request.maker_amount, now_ns)
 
     def plan(self, market: Market, request: PlaceRequest) -> MatchPlan:
         """Return what an order would exchange now."""
@@ -98,7 +104,7 @@ class Matcher:
         market = self._state.by_token[request.token_id]
         plan = self.plan(market, request)
         fee = self._fee(market, plan)
-        refusal = _check_plan(account, request, market, plan, fee)
+        refusal = self._check_plan(account, request, market, plan, fee=fee, now_ns=now_ns)
         if refusal is not None:
             return Placement(order_id=order_id, refusal=refusal)
         if request.order_id is not None:
@@ -150,6 +156,23 @@ class Matcher:
             OrderEvent(type="CANCELLATION", order=order.view(), status=f"CANCELED_{text}", at_ns=now_ns, killed=True)
         )
         return Placement(order_id=order.order_id, refusal=Refusal(text))
+
+    def _check_plan(
+        self, account: Account, request: PlaceRequest, market: Market, plan: MatchPlan, *, fee: int, now_ns: int
+    ) -> Refusal | None:
+        """Check what depends on the match itself: the $1 minimum and cash for the fee of a BUY."""
+        if request.side == "SELL" or not plan.legs:
+            return None
+        price = snapped_price(request, market.tick_size)
+        if request.order_type in {"FOK", "FAK"}:
+            worth, rest = request.maker_amount, 0
+        else:
+            rest = price * (request.taker_amount - plan.size) // ONE
+            worth = plan.cash + rest
+        refusal = check_minimum_notional(worth)
+        if refusal is not None or account.house:
+            return refusal
+        return self._balances.check_order(account, request, market.spec, plan.cash + fee + rest, now_ns)
 
     def _carry_out(self, market: Market, order: Order, plan: MatchPlan, fee: int, now_ns: int) -> Placement:
         rests = order.order_type in {"GTC", "GTD"} and not plan.complete
@@ -291,26 +314,6 @@ def _taker(market: Market, request: PlaceRequest) -> Taker:
         taker_amount=request.taker_amount,
         by_collateral=request.side == "BUY" and request.order_type in {"FOK", "FAK"},
     )
-
-
-def _spendable(account: Account, request: PlaceRequest) -> int:
-    return account.spendable_cash if request.side == "BUY" else account.spendable_tokens(request.token_id)
-
-
-def _check_plan(account: Account, request: PlaceRequest, market: Market, plan: MatchPlan, fee: int) -> Refusal | None:
-    """Check what depends on the match itself: the $1 minimum and cash for the fee of a BUY."""
-    if request.side == "SELL" or not plan.legs:
-        return None
-    price = snapped_price(request, market.tick_size)
-    if request.order_type in {"FOK", "FAK"}:
-        worth, rest = request.maker_amount, 0
-    else:
-        rest = price * (request.taker_amount - plan.size) // ONE
-        worth = plan.cash + rest
-    refusal = check_minimum_notional(worth)
-    if refusal is not None or account.house:
-        return refusal
-    return check_funds(account.spendable_cash, plan.cash + fee + rest)
 
 
 def _new_order(account: Account, request: PlaceRequest, market: Market, order_id: str, now_ns: int) -> Order:

@@ -41,8 +41,11 @@ class Api:
         self._core.advance(now_ns)
         return now_ns
 
-    def private(self, handler: Callable[[Call], Awaitable[web.StreamResponse]]) -> Handler:
-        """Run `handler` only for requests with a valid proof; the others get 401."""
+    def private(self, handler: Callable[[Call], Awaitable[web.StreamResponse]], *, readonly: bool = False) -> Handler:
+        """Run `handler` only for requests with a valid proof; the others get 401.
+
+        Read-only keys pass where `readonly` lets them.
+        """
 
         async def guarded(request: web.Request) -> web.StreamResponse:
             body = await request.read()
@@ -57,7 +60,9 @@ class Api:
                 tolerance_s=self._core.config.clock_tolerance_s,
                 wall_ns=self.wall_ns(),
             )
-            return refused(UNAUTHORIZED) if key is None else await handler(Call(request, key, body, now_ns))
+            if key is None or (key.readonly and not readonly):
+                return refused(UNAUTHORIZED)
+            return await handler(Call(request, key, body, now_ns))
 
         return guarded
 

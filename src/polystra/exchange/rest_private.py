@@ -14,18 +14,13 @@ from typing import Final
 from aiohttp import web
 
 from polystra.exchange import payloads
-from polystra.exchange.accounts import Account
 from polystra.exchange.auth import ApiKey, check_login
-from polystra.exchange.model import NS_PER_S, OrderView, Refusal, TradeView
+from polystra.exchange.model import NS_PER_MS, NS_PER_S, OrderView, Refusal, TradeView
 from polystra.exchange.replies import Api, Call, json_reply, refused
-from polystra.exchange.typed_data import CTF_EXCHANGE_V2, EXCHANGE_V3, NEG_RISK_EXCHANGE_V2
 
-UNLIMITED_ALLOWANCE: Final = str((1 << 256) - 1)
 INVALID_ORDER_PARAMS: Final = Refusal("invalid order params payload")
 INVALID_TRADE_PARAMS: Final = Refusal("Invalid trade params payload")
-INVALID_ASSET_TYPE: Final = Refusal("Invalid asset type")
-INVALID_SIGNATURE_TYPE: Final = Refusal("Invalid signature_type")
-NO_DEPOSIT_WALLET: Final = Refusal("no deposit wallet found for owner")
+ORDER_NOT_FOUND: Final = Refusal("Order not found", 404)
 KEY_NOT_CREATED: Final = Refusal("Could not create api key")
 KEY_NOT_DERIVED: Final = Refusal("Could not derive api key!")
 
@@ -40,7 +35,6 @@ class LoginApi(Api):
             web.get("/auth/derive-api-key", self._derive),
             web.get("/auth/api-keys", self.private(self._list)),
             web.delete("/auth/api-key", self.private(self._delete)),
-            web.get("/auth/ban-status/closed-only", self.private(self._closed_only)),
         ]
 
     async def _create(self, request: web.Request) -> web.StreamResponse:
@@ -68,9 +62,6 @@ class LoginApi(Api):
         self._core.delete_key(call.key)
         return json_reply("OK")
 
-    async def _closed_only(self, _call: Call) -> web.StreamResponse:
-        return json_reply({"closed_only": False})
-
 
 class AccountApi(Api):
     """Open orders, trades and balances of the caller."""
@@ -78,21 +69,21 @@ class AccountApi(Api):
     def routes(self) -> list[web.RouteDef]:
         """Return the reading routes."""
         return [
-            web.get("/data/order/{order_id}", self.private(self._order)),
-            web.get("/data/orders", self.private(self._orders)),
-            web.get("/data/trades", self.private(self._trades)),
-            web.get("/balance-allowance", self.private(self._balance)),
-            web.get("/balance-allowance/update", self.private(self._update_balance)),
+            web.get("/data/order/{order_id}", self.private(self._order, readonly=True)),
+            web.get("/data/orders", self.private(self._orders, readonly=True)),
+            web.get("/data/trades", self.private(self._trades, readonly=True)),
         ]
 
     def _addresses(self, key: ApiKey) -> list[str]:
         return [account.address for account in self._core.accounts_of(key.address)]
 
     async def _order(self, call: Call) -> web.StreamResponse:
-        """Only open orders are known here; anything else is a null body with status 200."""
+        """Only open orders are known here; anything else is a null body or 404, by the rules in force."""
         order = self._core.order(call.request.match_info["order_id"])
         own = order is not None and order.account in self._addresses(call.key)
-        return json_reply(payloads.open_order(order) if order is not None and own else None)
+        if order is not None and own:
+            return json_reply(payloads.open_order(order))
+        return json_reply(None) if self._core.desk.rules.closed_order_status == 200 else refused(ORDER_NOT_FOUND)
 
     async def _orders(self, call: Call) -> web.StreamResponse:
         offset = payloads.cursor_offset(call.query("next_cursor") or payloads.FIRST_CURSOR)
@@ -115,12 +106,18 @@ class AccountApi(Api):
         if wanted is not None:
             addresses = [address for address in addresses if address == wanted.lower()]
         rows = [
-            payloads.trade(trade, owner=call.key.key, account=address)
+            payloads.trade(trade, owner=call.key.key, account=address, status=self._listed_status(trade, call.now_ns))
             for trade in self._trades_of(addresses, call)
             if _within(trade.matched_ns // NS_PER_S, after, before)
             for address in _own_part(trade, addresses)
         ]
         return json_reply(payloads.page(rows, offset))
+
+    def _listed_status(self, trade: TradeView, now_ns: int) -> str:
+        """Return what a listing shows for a trade that no transaction carries yet."""
+        unbroadcast_ns = self._core.desk.rules.unbroadcast_ms * NS_PER_MS
+        young = trade.status == "MATCHED" and now_ns - trade.matched_ns < unbroadcast_ns
+        return "MATCHED_NOT_BROADCASTED" if young else ""
 
     def _trades_of(self, addresses: Sequence[str], call: Call) -> Iterable[TradeView]:
         trade_id, market, asset_id = call.query("id"), call.query("market"), call.query("asset_id")
@@ -128,33 +125,6 @@ class AccountApi(Api):
             tokens = {None, trade.token_id, *(leg.token_id for leg in trade.legs)}
             if trade_id in {None, trade.trade_id} and market in {None, trade.condition_id} and asset_id in tokens:
                 yield trade
-
-    async def _balance(self, call: Call) -> web.StreamResponse:
-        account = self._wallet(call)
-        if isinstance(account, Refusal):
-            return refused(account)
-        asset_type, token_id = call.query("asset_type"), call.query("token_id")
-        if asset_type == "COLLATERAL":
-            balance = account.cash if account else 0
-        elif asset_type in {"CONDITIONAL", "CONDITIONAL-V2"} and token_id is not None:
-            balance = account.tokens.get(token_id, 0) if account else 0
-        else:
-            return refused(INVALID_ASSET_TYPE)
-        allowances = dict.fromkeys((CTF_EXCHANGE_V2, NEG_RISK_EXCHANGE_V2, EXCHANGE_V3), UNLIMITED_ALLOWANCE)
-        return json_reply({"balance": str(balance), "allowances": allowances})
-
-    async def _update_balance(self, call: Call) -> web.StreamResponse:
-        """Balances follow the chain at once here, so there is nothing to re-read; the body is empty."""
-        account = self._wallet(call)
-        return refused(account) if isinstance(account, Refusal) else web.Response(body=b"")
-
-    def _wallet(self, call: Call) -> Account | Refusal | None:
-        """Return the caller's wallet of the asked type; a legacy type without wallet holds nothing."""
-        text = call.query("signature_type") or "0"
-        if text not in {"0", "1", "2", "3"}:
-            return INVALID_SIGNATURE_TYPE
-        account = self._core.wallet_of(call.key.address, int(text))
-        return NO_DEPOSIT_WALLET if account is None and text == "3" else account
 
 
 def _credentials(key: ApiKey) -> dict[str, str]:

@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 from polystra.domain.errors import ConfigError
 from polystra.exchange.account_rules import MILLION, AccountRules
 from polystra.exchange.accounts import Order
+from polystra.exchange.balances import Balances
 from polystra.exchange.chain import Agenda, ConfirmTrade, FailTrade, MineTrade, RedeemShares, RetryTrade
 from polystra.exchange.model import FINAL, NS_PER_MS, CoreConfig, CoreEvent, TradeEvent, TradeView
 from polystra.exchange.reversal import standing_or_falling, undo
@@ -39,13 +40,16 @@ class Settlement:
         agenda: Agenda,
         config: CoreConfig,
         emit: Callable[[CoreEvent], None],
+        *,
         withdraw: Callable[[Order, int, str], None],
+        balances: Balances,
     ) -> None:
         self._state = state
         self._agenda = agenda
         self._config = config
         self._emit = emit
         self._withdraw = withdraw
+        self._balances = balances
         self._rng = random.Random(f"{config.rules.seed}:settlement")
         self.rules: AccountRules = config.rules
 
@@ -115,6 +119,7 @@ class Settlement:
     def _mine(self, trade: TradeView, at_ns: int) -> None:
         if not trade.settled:
             self._state.ledger.settle(trade)
+            self._balances.delivered(trade, at_ns)
         transaction = "0x" + self._state.next_digest().hex()
         mined = replace(trade, status="MINED", settled=True, updated_ns=at_ns, transaction_hash=transaction)
         self._move(mined, at_ns)

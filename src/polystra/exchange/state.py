@@ -96,6 +96,8 @@ class State:
         self.dirty_trades: dict[str, None] = {}
         self.new_keys: list[ApiKey] = []
         self.new_known: list[str] = []
+        self._records: dict[str, dict[str, bytes]] = {}
+        self._new_records: dict[tuple[str, str], bytes | None] = {}
         if saved is not None:
             self._revive(saved)
 
@@ -137,6 +139,20 @@ class State:
                 return
             del self.trades[oldest]
 
+    def put_record(self, kind: str, name: str, body: bytes) -> None:
+        """Keep a row of the account side."""
+        self._records.setdefault(kind, {})[name] = body
+        self._new_records[kind, name] = body
+
+    def drop_record(self, kind: str, name: str) -> None:
+        """Forget a row of the account side."""
+        if self._records.get(kind, {}).pop(name, None) is not None:
+            self._new_records[kind, name] = None
+
+    def records_of(self, kind: str) -> list[tuple[str, bytes]]:
+        """Return the account side's rows of one kind as (name, body), oldest first."""
+        return list(self._records.get(kind, {}).items())
+
     def flush(self, now_ns: int) -> None:
         """Write what changed, if anything did."""
         if not (
@@ -146,6 +162,7 @@ class State:
             or self.dirty_trades
             or self.new_keys
             or self.new_known
+            or self._new_records
         ):
             return
         open_orders, closed = self._split_orders()
@@ -160,8 +177,10 @@ class State:
                 closed_orders=closed,
                 known_orders=self.new_known,
                 trades=[self.trades[trade_id] for trade_id in self.dirty_trades if trade_id in self.trades],
+                records=[(kind, name, body) for (kind, name), body in self._new_records.items()],
             )
         )
+        self._new_records.clear()
         for marks in (self.ledger.dirty, self.dirty_markets, self.dirty_orders, self.dirty_trades):
             marks.clear()
         self.new_keys.clear()
@@ -219,6 +238,8 @@ class State:
             self.ledger.collateral[market_row.spec.condition_id] = market_row.collateral
             self.add_market(_market(market_row))
         self.known.update(saved.known_orders)
+        for kind, name, body in saved.records:
+            self._records.setdefault(kind, {})[name] = body
         for order_row in saved.orders:
             self._revive_order(order_row)
         for trade in saved.trades:

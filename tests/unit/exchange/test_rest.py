@@ -221,7 +221,7 @@ async def test_balances_by_wallet_type() -> None:
         path, collateral = "/balance-allowance", "?asset_type=COLLATERAL&signature_type="
         _, reply = await desk.call("GET", path, query=collateral + "0")
         assert reply["balance"] == "1000000000"
-        assert len(reply["allowances"]) == 3
+        assert len(reply["allowances"]) == 5  # three exchanges and two collateral adapters
         assert (await desk.call("GET", path, query=collateral + "1"))[1]["balance"] == "0"
         assert await desk.call("GET", path, query=collateral + "3") == (
             400,
@@ -263,8 +263,8 @@ async def test_a_foreign_order_is_neither_shown_nor_cancelled() -> None:
         ("/book?token_id=5", 404, "No orderbook exists for the requested token id"),
         ("/tick-size?token_id=5", 404, "market not found"),
         (f"/price?token_id={UP}&side=UP", 400, "Invalid side"),
-        ("/clob-markets/0x1", 404, "market not found"),
-        ("/markets/0x1", 404, "market not found"),
+        ("/clob-markets/0x1", 400, "Invalid market"),
+        ("/markets/0x" + "1" * 64, 404, "market not found"),
         ("/markets-by-token/5", 404, "market not found"),
     ],
 )

@@ -180,7 +180,7 @@ def test_a_trade_whose_shares_were_redeemed_cannot_fail(desk: Desk) -> None:
     trade_id = mint(desk)
     wait(desk, 2)
     desk.core.retry_trade(trade_id, desk.now)
-    desk.core.set_rules(AccountRules(retry_after_ms=60_000))
+    desk.core.desk.set_rules(AccountRules(retry_after_ms=60_000))
     desk.core.retry_trade(trade_id, desk.now)
     desk.core.resolve(CONDITION, 1_000_000, desk.now)
     wait(desk, 4)

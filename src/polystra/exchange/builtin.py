@@ -22,6 +22,7 @@ from polystra.exchange import rest
 from polystra.exchange.auth import ApiKey
 from polystra.exchange.books import BookStore
 from polystra.exchange.control import Control, Pace
+from polystra.exchange.control_trading import TradingControl
 from polystra.exchange.core import CoreConfig, ExchangeCore
 from polystra.exchange.gamma import Gamma
 from polystra.exchange.price_ws import PriceSocket
@@ -112,6 +113,7 @@ class BuiltInExchange:
         app.add_routes(rest.routes(self.core, self._clock, wall=self._wall))
         Gamma(self.simulation.world, self.core, self._clock).add_routes(app)
         self.control.add_routes(app)
+        self.control.add_more(app, TradingControl(self.core, self.simulation.world, self._clock).routes())
         app.router.add_get("/prices/ws", self._prices.handle)
         app.router.add_get("/rtds", self._rtds.handle)
         app.router.add_get("/spot/ws", self._spot.handle)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
@@ -24,7 +24,7 @@ from polystra.ports.clock import Clock
 
 _ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
 
-_Handler = Callable[[web.Request], Awaitable[web.Response]]
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,11 @@ class Control:
         app.router.add_get(f"{prefix}/books", _local_only(self._show_books))
         app.router.add_post(f"{prefix}/wallets", _local_only(self._register_wallet))
         app.router.add_post(f"{prefix}/shutdown", _local_only(self._shut_down))
+
+    def add_more(self, app: web.Application, table: Iterable[tuple[str, str, _Handler]]) -> None:
+        """Register routes of other modules, (method, path, handler), for clients on this machine only."""
+        for method, path, handler in table:
+            app.router.add_route(method, path, _local_only(handler))
 
     async def _show_clock(self, _request: web.Request) -> web.Response:
         pace = self._pace
@@ -109,7 +114,7 @@ def is_local(remote: str | None) -> bool:
 
 
 def _local_only(handler: _Handler) -> _Handler:
-    async def guarded(request: web.Request) -> web.Response:
+    async def guarded(request: web.Request) -> web.StreamResponse:
         if not is_local(request.remote):
             return _reply({"error": "the control routes answer only to clients on the same machine"}, status=403)
         return await handler(request)

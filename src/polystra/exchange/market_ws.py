@@ -26,6 +26,7 @@ from polystra.exchange.core import (
     MarketSpec,
     TickSizeChanged,
 )
+from polystra.exchange.model import NS_PER_S
 from polystra.exchange.payloads import Payload
 from polystra.exchange.sockets import Connection
 from polystra.ports.clock import Clock
@@ -97,7 +98,9 @@ class MarketChannel:
 
     def _has_book(self, token_id: str) -> bool:
         market = self._core.market_of_token(token_id)
-        return market is not None and not market.closed
+        if market is None or market.closed:
+            return False
+        return self._clock.now_ns() >= market.spec.hydrated_at_s * NS_PER_S
 
     def _book(self, token_id: str, at_ns: int) -> Payload:
         market = self._core.market_of_token(token_id)

@@ -16,6 +16,8 @@ from polystra.exchange.core import ExchangeCore
 from polystra.exchange.edge import Edge
 from polystra.exchange.market_ws import MarketChannel
 from polystra.exchange.rest_account import DeskApi
+from polystra.exchange.rest_builder import BuilderApi
+from polystra.exchange.rest_history import HistoryApi
 from polystra.exchange.rest_orders import OrderApi
 from polystra.exchange.user_ws import UserChannel
 from polystra.ports.clock import Clock
@@ -43,6 +45,8 @@ def routes(
         *rest_public.PublicApi(core, clock).routes(),
         *rest_private.LoginApi(core, clock, wall).routes(),
         *OrderApi(core, clock, wall).routes(),
+        *HistoryApi(core, clock).routes(),
+        *BuilderApi(core, clock, wall).routes(),
         *rest_private.AccountApi(core, clock, wall).routes(),
         *DeskApi(core, clock, wall).routes(),
         web.get("/ws/market", market.handle),

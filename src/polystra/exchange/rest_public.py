@@ -8,6 +8,7 @@ the docs have it; clients are advised to read the book instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -30,6 +31,8 @@ INVALID_PAYLOAD: Final = Refusal("Invalid payload")
 INVALID_SIDE: Final = Refusal("Invalid side")
 TOO_MANY: Final = Refusal("Payload exceeds the limit")
 NO_MARKET: Final = Refusal("market not found", 404)
+INVALID_MARKET: Final = Refusal("Invalid market")
+_CONDITION: Final = re.compile(r"0x[0-9a-fA-F]{64}")
 ORDER_VERSION: Final = 2
 
 
@@ -51,7 +54,7 @@ class PublicApi(Api):
             web.get("/book", self._one(self._book, NO_BOOK)),
             web.post("/books", self._books),
             web.get("/price", self._one(self._price, NO_BOOK)),
-            web.post("/prices", self._many(self._add_price)),
+            web.post("/prices", self._many(self._add_price, sided=True)),
             web.get("/midpoint", self._one(self._midpoint, NO_BOOK)),
             web.post("/midpoints", self._many(self._add_midpoint)),
             web.get("/spread", self._one(self._spread, NO_BOOK)),
@@ -83,7 +86,7 @@ class PublicApi(Api):
             token_id = request.query.get("token_id", "")
             if not token_id.isascii() or not token_id.isdigit():
                 return refused(INVALID_TOKEN)
-            market = self._core.market_of_token(token_id)
+            market = self._market_of(token_id)
             if market is None or (unknown is NO_BOOK and market.closed):
                 return refused(unknown)
             result = view(market, token_id, request)
@@ -91,16 +94,18 @@ class PublicApi(Api):
 
         return handler
 
-    def _many(self, add: Callable[[dict[str, Any], _TokenParam], None]) -> Handler:
+    def _many(self, add: Callable[[dict[str, Any], _TokenParam], None], *, sided: bool = False) -> Handler:
         """Answer for a list of tokens with a map; unknown tokens are left out."""
 
         async def handler(request: web.Request) -> web.StreamResponse:
             params = await self._params(request)
             if isinstance(params, Refusal):
                 return refused(params)
+            if sided and any(param.side not in {"BUY", "SELL"} for param in params):
+                return refused(INVALID_SIDE)
             reply: dict[str, Any] = {}
             for param in params:
-                market = self._core.market_of_token(param.token_id)
+                market = self._market_of(param.token_id)
                 if market is not None:
                     add(reply, param)
             return json_reply(reply)
@@ -122,7 +127,7 @@ class PublicApi(Api):
         params = await self._params(request)
         if isinstance(params, Refusal):
             return refused(params)
-        found = [(self._core.market_of_token(param.token_id), param.token_id) for param in params]
+        found = [(self._market_of(param.token_id), param.token_id) for param in params]
         return json_reply(
             [
                 payloads.book(market, token_id, self._core.depth(token_id), self._core.now_ns)
@@ -171,7 +176,7 @@ class PublicApi(Api):
         params = await self._params(request)
         if isinstance(params, Refusal):
             return refused(params)
-        found = [(self._core.market_of_token(param.token_id), param.token_id) for param in params]
+        found = [(self._market_of(param.token_id), param.token_id) for param in params]
         return json_reply(
             [
                 {**self._last_trade(market, token_id, request), "token_id": token_id}
@@ -190,18 +195,21 @@ class PublicApi(Api):
         return {"base_fee": payloads.TAKER_BASE_FEE_BPS if market.spec.fee_rate_ppm else 0}
 
     async def _clob_market(self, request: web.Request) -> web.StreamResponse:
-        self.now()
-        market = self._core.markets.get(request.match_info["condition_id"])
-        return refused(NO_MARKET) if market is None else json_reply(clob_market(market))
+        market = self._named(request)
+        return refused(market) if isinstance(market, Refusal) else json_reply(clob_market(market))
 
     async def _market(self, request: web.Request) -> web.StreamResponse:
-        self.now()
-        market = self._core.markets.get(request.match_info["condition_id"])
-        return refused(NO_MARKET) if market is None else json_reply(verbose_market(market))
+        market = self._named(request, half_known=True)
+        if isinstance(market, Refusal):
+            return refused(market)
+        body = verbose_market(market)
+        if not self._hydrated(market):
+            body["tokens"] = [{**token, "token_id": ""} for token in body["tokens"]]
+        return json_reply(body)
 
     async def _market_by_token(self, request: web.Request) -> web.StreamResponse:
         self.now()
-        market = self._core.market_of_token(request.match_info["token_id"])
+        market = self._market_of(request.match_info["token_id"])
         if market is None:
             return refused(NO_MARKET)
         return json_reply(
@@ -211,6 +219,26 @@ class PublicApi(Api):
                 "secondary_token_id": market.spec.down_token,
             }
         )
+
+    def _hydrated(self, market: Market) -> bool:
+        """Tell whether the order book knows a new market already."""
+        return self._core.now_ns >= market.spec.hydrated_at_s * NS_PER_S
+
+    def _market_of(self, token_id: str) -> Market | None:
+        market = self._core.market_of_token(token_id)
+        return market if market is not None and self._hydrated(market) else None
+
+    def _named(self, request: web.Request, *, half_known: bool = False) -> Market | Refusal:
+        """Return the market in the path; `half_known` ones show without token ids in the end of their hydration."""
+        self.now()
+        condition_id = request.match_info["condition_id"]
+        if not _CONDITION.fullmatch(condition_id):
+            return INVALID_MARKET
+        market = self._core.markets.get(condition_id.lower())
+        if market is None or self._hydrated(market):
+            return market or NO_MARKET
+        half_s = (market.spec.listed_at_s + market.spec.hydrated_at_s) // 2
+        return market if half_known and self._core.now_ns >= half_s * NS_PER_S else NO_MARKET
 
 
 def clob_market(market: Market) -> Payload:
@@ -254,7 +282,7 @@ def verbose_market(market: Market) -> Payload:
         "market_slug": spec.slug,
         "end_date_iso": _iso(spec.closes_at_s),
         "game_start_time": None,
-        "seconds_delay": 0,
+        "seconds_delay": spec.seconds_delay,
         "maker_base_fee": base_fee,
         "taker_base_fee": base_fee,
         "neg_risk": spec.neg_risk,

@@ -30,7 +30,9 @@ CREATE TABLE IF NOT EXISTS api_keys (key TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS orders (order_id TEXT PRIMARY KEY, body BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS known_orders (order_id TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS trades (trade_id TEXT PRIMARY KEY, body BLOB NOT NULL);
-CREATE TABLE IF NOT EXISTS records (kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, name));
+CREATE TABLE IF NOT EXISTS records (
+    kind TEXT NOT NULL, name TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, name)
+);
 """
 _FORMAT: Final = "2"
 
@@ -162,11 +164,12 @@ class BookStore:
     """Writes the books; one transaction per batch. Not shared between processes for writing."""
 
     def __init__(self, path: Path | None) -> None:
-        """Open or create the file (None: in memory).
+        """Open or create the file (None: nothing is kept, because nobody could resume from memory).
 
         Raises:
             ConfigError: the file cannot be opened or is not an exchange's books.
         """
+        self.keeps: Final = path is not None
         self._connection = _connect(":memory:" if path is None else str(path))
         weakref.finalize(self, self._connection.close)
 
@@ -182,15 +185,15 @@ class BookStore:
     def write(self, batch: Batch) -> None:
         """Write one batch in one transaction."""
         encode = msgspec.json.encode
-        run = self._connection.executemany
         with self._connection:
-            run(_upsert("accounts", "address"), [(row.address, encode(row)) for row in batch.accounts])
-            run(_upsert("markets", "condition_id"), [(row.spec.condition_id, encode(row)) for row in batch.markets])
-            run(_upsert("api_keys", "key"), [(key.key, encode(key)) for key in batch.keys])
-            run(_upsert("orders", "order_id"), [(row.view.order_id, encode(row)) for row in batch.open_orders])
-            run("DELETE FROM orders WHERE order_id = ?", [(order_id,) for order_id in batch.closed_orders])
-            run("INSERT OR IGNORE INTO known_orders VALUES (?)", [(order_id,) for order_id in batch.known_orders])
-            run(_upsert("trades", "trade_id"), [(trade.trade_id, encode(trade)) for trade in batch.trades])
+            self._run(_upsert("accounts", "address"), [(row.address, encode(row)) for row in batch.accounts])
+            markets = [(row.spec.condition_id, encode(row)) for row in batch.markets]
+            self._run(_upsert("markets", "condition_id"), markets)
+            self._run(_upsert("api_keys", "key"), [(key.key, encode(key)) for key in batch.keys])
+            self._run(_upsert("orders", "order_id"), [(row.view.order_id, encode(row)) for row in batch.open_orders])
+            self._run("DELETE FROM orders WHERE order_id = ?", [(order_id,) for order_id in batch.closed_orders])
+            self._run("INSERT OR IGNORE INTO known_orders VALUES (?)", [(each,) for each in batch.known_orders])
+            self._run(_upsert("trades", "trade_id"), [(trade.trade_id, encode(trade)) for trade in batch.trades])
             for kind, name, body in batch.records:
                 if body is None:
                     self._connection.execute("DELETE FROM records WHERE kind = ? AND name = ?", (kind, name))
@@ -201,6 +204,10 @@ class BookStore:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _run(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            self._connection.executemany(statement, rows)
 
     def _set_meta(self, values: dict[str, str]) -> None:
         self._connection.executemany("REPLACE INTO meta VALUES (?, ?)", list(values.items()))

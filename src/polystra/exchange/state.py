@@ -154,7 +154,7 @@ class State:
         return list(self._records.get(kind, {}).items())
 
     def flush(self, now_ns: int) -> None:
-        """Write what changed, if anything did."""
+        """Write what changed, if anything did and the books are kept."""
         if not (
             self.ledger.dirty
             or self.dirty_markets
@@ -165,6 +165,15 @@ class State:
             or self._new_records
         ):
             return
+        if self._store.keeps:
+            self._write(now_ns)
+        self._new_records.clear()
+        for marks in (self.ledger.dirty, self.dirty_markets, self.dirty_orders, self.dirty_trades):
+            marks.clear()
+        self.new_keys.clear()
+        self.new_known.clear()
+
+    def _write(self, now_ns: int) -> None:
         open_orders, closed = self._split_orders()
         self._store.write(
             Batch(
@@ -180,11 +189,6 @@ class State:
                 records=[(kind, name, body) for (kind, name), body in self._new_records.items()],
             )
         )
-        self._new_records.clear()
-        for marks in (self.ledger.dirty, self.dirty_markets, self.dirty_orders, self.dirty_trades):
-            marks.clear()
-        self.new_keys.clear()
-        self.new_known.clear()
 
     def close(self) -> None:
         """Close the file."""

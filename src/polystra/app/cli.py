@@ -35,6 +35,7 @@ Prices = Annotated[
 Replay = Annotated[
     Path | None, typer.Option(help="a recorded window to trade inside, .jsonl or .jsonl.gz, windows.csv beside it")
 ]
+Scenario = Annotated[Path | None, typer.Option(help="a file of faults that the built-in exchange is to have, .yaml")]
 Seed = Annotated[int | None, typer.Option(help="seed of the simulated world; given, the run begins in an empty one")]
 Speed = Annotated[str, typer.Option(help="simulated seconds per second, or max (deterministic)")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object instead of a table")]
@@ -42,26 +43,32 @@ AsJson = Annotated[bool, typer.Option("--json", help="one JSON object instead of
 
 @app.command()
 def run(
+    *,
     seed: Seed = None,
     markets: Annotated[int, typer.Option(min=0, help="end after this many settled markets; 0: run on")] = 0,
     prices: Prices = None,
     replay: Replay = None,
+    scenario: Scenario = None,
     speed: Speed = f"{DEFAULT_SPEED:g}",
 ) -> None:
     """Trade: in sim mode (the default) against the built-in exchange."""
     settings = settings_from_here()
     refuse_both(prices, replay)
-    options = RunOptions(seed=seed, markets=markets, prices=prices, replay=replay, speed=parse_speed(speed))
+    options = RunOptions(
+        seed=seed, markets=markets, prices=prices, replay=replay, scenario=scenario, speed=parse_speed(speed)
+    )
     guarded(lambda: run_session(settings, options), settings)
 
 
 @app.command()
 def exchange(
+    *,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one")] = 8700,
     seed: Seed = None,
     speed: Speed = f"{DEFAULT_SPEED:g}",
     prices: Prices = None,
     replay: Replay = None,
+    scenario: Scenario = None,
 ) -> None:
     """Run the built-in exchange alone; the first line on stdout is one JSON object with its URLs."""
     settings = settings_from_here()
@@ -69,7 +76,7 @@ def exchange(
     if pace is None:
         fail("--speed is max, but an exchange that others connect to runs at a pace: give a number")
     refuse_both(prices, replay)
-    options = ExchangeOptions(port=port, seed=seed, speed=pace, prices=prices, replay=replay)
+    options = ExchangeOptions(port=port, seed=seed, speed=pace, prices=prices, replay=replay, scenario=scenario)
     guarded(lambda: run_exchange(settings, options), settings)
 
 

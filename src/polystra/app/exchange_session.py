@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from polystra.adapters.clock import ScaledClock, SystemClock
-from polystra.app.sessions import DEFAULT_SEED, load_prices, on_real_loop
+from polystra.app.sessions import DEFAULT_SEED, load_faults, load_prices, on_real_loop, start_log, tell_faults
 from polystra.app.settings import Settings
 from polystra.app.worlds import books_held, clear_books, exchange_books_path
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, Pace, planned_start_ns
@@ -29,13 +29,14 @@ class ExchangeOptions:
     seed: int | None = None
     prices: Path | None = None
     replay: Path | None = None
+    scenario: Path | None = None
 
 
 def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
     """Serve until a signal or the control endpoint ends it.
 
     Raises:
-        ConfigError: the port or the books are taken, or the prices, the recording or books cannot be read.
+        ConfigError: the port or the books are taken, or a file (prices, recording, scenario, books) cannot be read.
     """
     seed = DEFAULT_SEED if options.seed is None else options.seed
     books_path = exchange_books_path(settings)
@@ -47,16 +48,17 @@ def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
         speed=options.speed,
         books_path=books_path,
         port=options.port,
+        faults=load_faults(options.scenario),
     )
     if options.replay is not None:
         config = replaying(config, load_recording(options.replay))
     with books_held(books_path):
         if not (options.seed is None and options.prices is None and options.replay is None):
             clear_books(books_path)
-        on_real_loop(_serve(config, options.speed))
+        on_real_loop(_serve(settings, config, options.speed))
 
 
-async def _serve(config: BuiltInConfig, speed: float) -> None:
+async def _serve(settings: Settings, config: BuiltInConfig, speed: float) -> None:
     epoch_ns = planned_start_ns(config)
     clock = ScaledClock(epoch_ns, speed)
     pace = Pace("paced", epoch_ns, clock.anchor_ns, speed)
@@ -64,6 +66,7 @@ async def _serve(config: BuiltInConfig, speed: float) -> None:
     urls = await exchange.start()
     sys.stdout.write(msgspec.json.encode(asdict(urls)).decode() + "\n")
     sys.stdout.flush()
+    tell_faults(start_log(settings, clock), exchange)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):

@@ -37,6 +37,9 @@ from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_dae
 from polystra.app.worlds import books_held, clear_world, exchange_books_path
 from polystra.domain.errors import ConfigError
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, ExchangeUrls, Pace, planned_start_ns
+from polystra.exchange.faults.injector import Injected
+from polystra.exchange.faults.plan import FaultPlan
+from polystra.exchange.faults.scenario import load_scenario
 from polystra.exchange.recording import load_recording
 from polystra.exchange.replay import replaying
 from polystra.exchange.series import PriceSeries
@@ -60,6 +63,7 @@ class RunOptions:
     markets: int = 0
     prices: Path | None = None
     replay: Path | None = None
+    scenario: Path | None = None
     speed: float | None = DEFAULT_SPEED
 
     @property
@@ -80,6 +84,7 @@ def run_session(settings: Settings, options: RunOptions) -> RunSummary:
         ConfigError: a setting, file or endpoint is wrong.
         PolystraError: whatever ended the run.
     """
+    _refuse_faults_elsewhere(settings, options)
     if settings.mode.value == "live":
         return on_real_loop(_live(settings, options))
     if settings.url("clob_url"):
@@ -104,6 +109,29 @@ def load_prices(path: Path | None, seed: int) -> PriceSeries | None:
     return None if path is None else load_series(path, seed=seed)
 
 
+def load_faults(path: Path | None) -> tuple[FaultPlan, ...]:
+    """Read a scenario's faults, none when no file is given; raises ConfigError with one line."""
+    return () if path is None else load_scenario(path)
+
+
+def tell_faults(log: Log, exchange: BuiltInExchange) -> None:
+    """Log every fault that the exchange injects, with its id."""
+
+    def tell(injected: Injected) -> None:
+        log.info(LogEvent.FAULT_INJECTED, id=injected.id, kind=injected.kind, what=injected.what)
+
+    exchange.faults.injector.on_injected(tell)
+
+
+def _refuse_faults_elsewhere(settings: Settings, options: RunOptions) -> None:
+    """Faults are the built-in exchange's own; another one cannot be asked for them from here."""
+    if options.scenario is not None and (settings.mode.value == "live" or settings.url("clob_url")):
+        raise ConfigError(
+            "--scenario needs the exchange inside this run: leave it out in live mode; with CLOB_URL set, start that "
+            "exchange with `polystra exchange --scenario FILE`"
+        )
+
+
 def _world(settings: Settings, options: RunOptions) -> BuiltInConfig:
     seed = DEFAULT_SEED if options.seed is None else options.seed
     series = load_prices(options.prices, seed)
@@ -114,6 +142,7 @@ def _world(settings: Settings, options: RunOptions) -> BuiltInConfig:
         series=series,
         speed=options.speed,
         books_path=exchange_books_path(settings),
+        faults=load_faults(options.scenario),
     )
     return config if options.replay is None else replaying(config, load_recording(options.replay))
 
@@ -137,6 +166,7 @@ async def _embedded(
     log.info(LogEvent.APP_STARTED, mode=settings.mode.value, seed=config.seed, speed=config.speed or "max")
     tell_prices(log, config.series, options.prices or options.replay)
     exchange = BuiltInExchange(config, clock, pace=pace)
+    tell_faults(log, exchange)
     urls = await exchange.start()
     log.info(LogEvent.EXCHANGE_STARTED, url=urls.clob_url, symbols=",".join(config.traded_symbols))
     key = SigningKey(simulated_key(config.seed))
@@ -170,6 +200,8 @@ async def _embedded(
         facts=summary.facts,
         steps=summary.steps,
         requests=summary.requests,
+        faults=exchange.faults.injector.injected,
+        faults_hash=exchange.faults.injector.digest if options.is_repeatable else None,
         facts_hash=summary.digest if options.is_repeatable else None,
     )
     return summary

@@ -10,6 +10,7 @@ same run. On a paced clock it serves real loopback sockets.
 
 from __future__ import annotations
 
+import asyncio
 import random
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,9 @@ from polystra.exchange.books import BookStore
 from polystra.exchange.control import Control, Pace
 from polystra.exchange.control_trading import TradingControl
 from polystra.exchange.core import CoreConfig, ExchangeCore
+from polystra.exchange.faults.control_routes import FaultControl
+from polystra.exchange.faults.desk import FaultDesk
+from polystra.exchange.faults.injector import Injector
 from polystra.exchange.gamma import Gamma
 from polystra.exchange.price_ws import PriceSocket
 from polystra.exchange.rtds_ws import RtdsQuirks, RtdsSocket
@@ -85,6 +89,11 @@ class BuiltInExchange:
             store=BookStore(config.books_path),
         )
         self.simulation: Final = Simulation(config, self.core)
+        injector = Injector(clock, seed=config.seed, start_ns=self.simulation.start_ns)
+        self.faults: Final = FaultDesk(self.core, clock, self.simulation.agenda, injector)
+        self.simulation.world.hold_verdict = self.faults.hold_verdict
+        for plan in config.faults:
+            injector.add(plan)
         mode = "virtual" if config.speed is None else "paced"
         pace = pace or Pace(mode, self.simulation.start_ns, None, config.speed)
         self.control: Final = Control(self.core, clock, pace)
@@ -112,7 +121,9 @@ class BuiltInExchange:
         app = web.Application()
         app.add_routes(rest.routes(self.core, self._clock, wall=self._wall))
         Gamma(self.simulation.world, self.core, self._clock).add_routes(app)
+        self.faults.install(app)
         self.control.add_routes(app)
+        FaultControl(self.faults.injector).add_routes(app)
         self.control.add_more(app, TradingControl(self.core, self.simulation.world, self._clock).routes())
         app.router.add_get("/prices/ws", self._prices.handle)
         app.router.add_get("/rtds", self._rtds.handle)
@@ -135,6 +146,16 @@ class BuiltInExchange:
 
     async def run(self) -> None:
         """Drive the world by the clock; never returns."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self.faults.attach(group)
+                await self._drive()
+        except BaseExceptionGroup as failures:
+            if len(failures.exceptions) == 1:
+                raise failures.exceptions[0] from None
+            raise
+
+    async def _drive(self) -> None:
         clock, simulation = self._clock, self.simulation
         while True:
             now_ns = clock.now_ns()

@@ -61,7 +61,9 @@ class MarketChannel:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
-        connection = Connection(request, self._clock, queued_frames=self._queued_frames, silence_s=self._silence_s)
+        connection = Connection(
+            request, self._clock, stream="market", queued_frames=self._queued_frames, silence_s=self._silence_s
+        )
         await connection.accept()
         subscriber = _Subscriber(connection)
         self._subscribers[subscriber] = None

@@ -21,6 +21,7 @@ from aiohttp import WSMsgType, web
 from polystra.domain.units import E8, NS_PER_S, PriceE8
 from polystra.exchange.assets import ASSETS
 from polystra.exchange.auth import KeyRing
+from polystra.exchange.faults.desk import stream_socket
 from polystra.exchange.gamma import format_e8
 from polystra.exchange.outbox import Outbox
 from polystra.exchange.prices import AVERAGE_S, PricePath
@@ -109,7 +110,7 @@ class PriceSocket:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until it leaves."""
-        socket = web.WebSocketResponse(heartbeat=_PING_EVERY_S, max_msg_size=_MAX_FRAME_BYTES)
+        socket = stream_socket(request, "price", heartbeat=_PING_EVERY_S, max_msg_size=_MAX_FRAME_BYTES)
         await socket.prepare(request)
         connection = _Connection(socket)
         self._count += 1

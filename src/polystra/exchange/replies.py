@@ -20,6 +20,9 @@ from polystra.ports.clock import Clock
 STATUS_BY_WORDS: Final = {"not found": 404, "unauthorized": 401, "context canceled": 400}
 """Polymarket CLOB docs, resources/error-codes: these words decide the status, whatever the cause."""
 
+CLOCK_SHIFT: Final = "clock_shift_ns"
+"""Where a request carries by how many nanoseconds the clock that judges its proof is off."""
+
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -56,7 +59,7 @@ class Api:
                 method=request.method,
                 path=request.rel_url.raw_path,
                 body=body,
-                now_ns=now_ns,
+                now_ns=now_ns + request.get(CLOCK_SHIFT, 0),
                 tolerance_s=self._core.config.clock_tolerance_s,
                 wall_ns=self.wall_ns(),
             )

@@ -16,7 +16,7 @@ from aiohttp import web
 from polystra.exchange import payloads
 from polystra.exchange.auth import ApiKey, check_login
 from polystra.exchange.model import NS_PER_MS, NS_PER_S, OrderView, Refusal, TradeView
-from polystra.exchange.replies import Api, Call, json_reply, refused
+from polystra.exchange.replies import CLOCK_SHIFT, Api, Call, json_reply, refused
 
 INVALID_ORDER_PARAMS: Final = Refusal("invalid order params payload")
 INVALID_TRADE_PARAMS: Final = Refusal("Invalid trade params payload")
@@ -53,7 +53,8 @@ class LoginApi(Api):
 
     def _login(self, request: web.Request) -> tuple[str, int] | Refusal:
         tolerance_s = self._core.config.clock_tolerance_s
-        return check_login(request.headers, now_ns=self.now(), tolerance_s=tolerance_s, wall_ns=self.wall_ns())
+        now_ns = self.now() + request.get(CLOCK_SHIFT, 0)
+        return check_login(request.headers, now_ns=now_ns, tolerance_s=tolerance_s, wall_ns=self.wall_ns())
 
     async def _list(self, call: Call) -> web.StreamResponse:
         return json_reply({"apiKeys": [key.key for key in self._core.keys.of_address(call.key.address)]})

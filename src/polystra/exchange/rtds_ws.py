@@ -24,6 +24,7 @@ from aiohttp import WSMsgType, web
 
 from polystra.domain.units import E8, PriceE8
 from polystra.exchange.assets import ASSETS, Asset
+from polystra.exchange.faults.desk import stream_socket
 from polystra.exchange.gamma import format_e8
 from polystra.exchange.outbox import Outbox
 from polystra.exchange.prices import AVERAGE_S, PricePath
@@ -123,7 +124,7 @@ class RtdsSocket:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until it leaves."""
-        socket = web.WebSocketResponse()
+        socket = stream_socket(request, "price")
         await socket.prepare(request)
         self._count += 1
         number = self._count

@@ -21,6 +21,7 @@ from polystra.exchange.agenda import Agenda
 from polystra.exchange.assets import ASSETS, Asset
 from polystra.exchange.books import read_books
 from polystra.exchange.core import ExchangeCore
+from polystra.exchange.faults.plan import FaultPlan
 from polystra.exchange.market_terms import MarketTerms
 from polystra.exchange.prices import CommonFactor, PricePath, SpotStream
 from polystra.exchange.recording import Recording
@@ -55,7 +56,7 @@ class BuiltInConfig:
     time; `speed` is told to clients by the control endpoint (None on a virtual clock: as fast as
     it goes); `books_path` keeps the books on disk, None in memory; `port` 0 picks a free one;
     `crowd` says who else trades; `replay` puts a recorded book in the crowd's place (`replay.replaying`
-    makes such a configuration).
+    makes such a configuration); `faults` are armed from the start.
 
     Raises:
         ConfigError: an unknown symbol or window, or none at all.
@@ -75,6 +76,7 @@ class BuiltInConfig:
     venue: VenueRules = field(default_factory=VenueRules)
     terms: Mapping[str, MarketTerms] = field(default_factory=dict)
     replay: Recording | None = None
+    faults: tuple[FaultPlan, ...] = ()
 
     def __post_init__(self) -> None:
         for name, values, known in (("SYMBOLS", self.symbols, ASSETS), ("WINDOWS", self.windows, WINDOW_SECONDS)):

@@ -14,6 +14,7 @@ from typing import Final
 
 from aiohttp import WSMsgType, web
 
+from polystra.exchange.faults.desk import is_half_open, stream_socket
 from polystra.exchange.payloads import encode
 from polystra.ports.clock import Clock
 
@@ -24,12 +25,14 @@ CLOSE_TIMEOUT_S: Final = 5.0
 class Connection:
     """A client's socket; `send` never waits, `serve` lasts as long as the connection."""
 
-    def __init__(self, request: web.Request, clock: Clock, *, queued_frames: int, silence_s: float) -> None:
+    def __init__(
+        self, request: web.Request, clock: Clock, *, stream: str, queued_frames: int, silence_s: float
+    ) -> None:
         self._request = request
         self._clock = clock
         self._limit = queued_frames
         self._silence_s = silence_s
-        self._socket = web.WebSocketResponse(max_msg_size=MAX_FRAME_BYTES)
+        self._socket = stream_socket(request, stream, max_msg_size=MAX_FRAME_BYTES)
         self._frames: deque[str] = deque()
         self._wake = asyncio.Event()
         self._aborted = False
@@ -59,6 +62,8 @@ class Connection:
                 async with self._clock.timeout(self._silence_s):
                     message = await self._socket.receive()
             except TimeoutError:
+                if is_half_open(self._socket):
+                    continue
                 return None
             if message.type is not WSMsgType.TEXT:
                 return None

@@ -16,6 +16,7 @@ from aiohttp import WSMsgType, web
 
 from polystra.domain.units import E8, PriceE8
 from polystra.exchange.assets import Asset
+from polystra.exchange.faults.desk import stream_socket
 from polystra.exchange.outbox import Outbox
 
 _QUEUE_LIMIT: Final = 1_024
@@ -57,7 +58,7 @@ class SpotSocket:
 
     async def handle(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one client until it leaves; a stream may be named in the path."""
-        socket = web.WebSocketResponse(heartbeat=_PING_EVERY_S)
+        socket = stream_socket(request, "spot", heartbeat=_PING_EVERY_S)
         await socket.prepare(request)
         connection = _Connection(socket)
         if "stream" in request.match_info:

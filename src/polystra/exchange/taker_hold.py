@@ -86,6 +86,9 @@ class OrderDesk:
         market = self._core.market_of_token(request.token_id)
         account = self._core.account(admitted.account)
         delay_ms = 0 if market is None else market.spec.seconds_delay * 1_000
+        lag = None if self._core.placement_lag is None else self._core.placement_lag(admitted.account, request)
+        if account is not None and lag is not None:
+            return self._core.place_later(account, request, now_ns, delay_ms=lag[0], answer=lag[1])
         quirk = self._rules.fak_answered_live and request.order_type == "FAK"
         if account is not None and (delay_ms or quirk) and self._is_marketable(admitted):
             if delay_ms:

@@ -7,8 +7,9 @@ What lives here: the part of the core that stands between a checked order and th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from polystra.exchange.accounts import Account
 from polystra.exchange.chain import Agenda, PlaceLater, Step
@@ -19,6 +20,10 @@ from polystra.exchange.modes import Mode, VenueModes
 from polystra.exchange.state import State
 from polystra.exchange.validation import FAK_KILLED, FOK_KILLED, NO_BOOK, duplicated
 from polystra.exchange.venue_rules import VenueRules
+
+LateAnswer: TypeAlias = Literal["delayed", "live"]
+PlacementLag: TypeAlias = Callable[[str, PlaceRequest], tuple[int, LateAnswer] | None]
+"""Tells of an account's order how many milliseconds it takes to the book and what it is answered; None: as usual."""
 
 CANCELED_ON_CHAIN = Refusal("order canceled in the CTF exchange contract")
 
@@ -33,6 +38,7 @@ class TradingSide(ABC):
     def _open_trading_side(self, rules: VenueRules) -> None:
         self.modes = VenueModes(rules)
         self.forced = ForcedRefusals()
+        self.placement_lag: PlacementLag | None = None
         self._delayed: dict[str, tuple[str, PlaceRequest]] = {}
         self._canceled_on_chain: set[str] = set()
         self._event_holds = 0
@@ -59,7 +65,7 @@ class TradingSide(ABC):
         now_ns: int,
         *,
         delay_ms: int,
-        answer: Literal["delayed", "live"] = "delayed",
+        answer: LateAnswer = "delayed",
     ) -> Placement:
         """Answer now and carry the order to the book `delay_ms` later; only events tell its outcome.
 

@@ -61,7 +61,9 @@ class UserChannel:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
-        connection = Connection(request, self._clock, queued_frames=self._queued_frames, silence_s=self._silence_s)
+        connection = Connection(
+            request, self._clock, stream="user", queued_frames=self._queued_frames, silence_s=self._silence_s
+        )
         await connection.accept()
         first = await connection.receive()
         listener = None if first is None else self._authenticate(connection, first)

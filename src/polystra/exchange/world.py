@@ -109,6 +109,7 @@ class World:
         self._last_s = last_s or {}
         self._terms = terms or {}
         self._rng = random.Random(f"{seed}:world")
+        self.hold_verdict: Callable[[MarketSpec, int, Nanos], Nanos | None] | None = None
         self._on_listed: list[Callable[[WorldMarket, Nanos], None]] = []
         self._closed: deque[str] = deque()
         self._next_id = _FIRST_GAMMA_ID
@@ -310,6 +311,10 @@ class World:
                 return now_ns + REVIEW_S * NS_PER_S
         if market.postponed_until_ns > now_ns:
             return market.postponed_until_ns
+        if self.hold_verdict is not None:
+            later_ns = self.hold_verdict(market.spec, market.proposed or 0, now_ns)
+            if later_ns is not None:
+                return later_ns
         market.resolved_at_ns, market.verdict = now_ns, market.proposed
         self._core.resolve(market.spec.condition_id, market.verdict or 0, now_ns)
         self._retire(market)

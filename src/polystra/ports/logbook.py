@@ -98,6 +98,10 @@ class LogEvent(StrEnum):
     SHUTDOWN_COMPLETED = "shutdown.completed", "the program stopped; what is left open is named"
 
     EXCHANGE_STARTED = "exchange.started", "the built-in exchange listens; its URLs are named"
+    FAULT_INJECTED = (
+        "fault.injected",
+        "the built-in exchange misbehaves on request; the fault and its place are named",
+    )
     EXCHANGE_STOPPED = "exchange.stopped", "the built-in exchange wrote its books and stopped"
     PRICES_LOADED = "prices.loaded", "a recorded or generated price series is ready"
     SIM_COMPLETED = "sim.completed", "the simulation ended; markets settled and the hash of the facts are named"

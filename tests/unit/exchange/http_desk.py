@@ -67,6 +67,8 @@ class HttpDesk:
         self.key: ApiKey = key
         self.house = core.open_house_account("maker")
         self._salt = 0
+        self.headers: dict[str, str] = {}
+        self.domain = domain_separator("v1", neg_risk=False)
 
     def quote(self, token: str, cents: int, shares: int) -> None:
         """Let the house buy a token."""
@@ -107,7 +109,7 @@ class HttpDesk:
             metadata=bytes(32),
             builder=bytes(32),
         )
-        order["signature"] = self.signer.sign(order_digest(signed, domain_separator("v1", neg_risk=False)))
+        order["signature"] = self.signer.sign(order_digest(signed, self.domain))
         return {"order": order, **body}
 
     async def call(self, method: str, path: str, body: object = None, query: str = "") -> tuple[int, Any]:
@@ -125,6 +127,7 @@ class HttpDesk:
         }
         async with self.client.request(method, path + query, data=raw or None, headers=headers) as response:
             text = await response.text()
+            self.headers = dict(response.headers)
             return response.status, json.loads(text) if text else None
 
     async def get(self, path: str) -> tuple[int, Any]:

@@ -18,7 +18,7 @@ from typing import Final
 from polystra.domain import events as ev
 from polystra.domain.errors import InvariantViolation
 from polystra.domain.facts import NoticeKind, PositionRecorded
-from polystra.domain.fills import Fill, FillReport
+from polystra.domain.fills import Fill, FillReport, FillStatus
 from polystra.domain.ids import ConditionId, PositionId
 from polystra.domain.ledger import Posting
 from polystra.domain.market import Market
@@ -298,7 +298,12 @@ class Engine:
         market.stopped_out = market.stopped_out or record.exit_reason == Purpose.STOP_LOSS
 
     def _restore_order(self, order: Order, signed: SignedOrder | None) -> None:
-        track = OrderTrack(order=order, signed=signed, matched=order.filled)
+        failed = sum(
+            fill.quantity
+            for fill in self._state.fills.values()
+            if fill.order_id == order.order_id and fill.status is FillStatus.FAILED
+        )
+        track = OrderTrack(order=order, signed=signed, matched=order.filled + failed, failed=failed)
         track.fate_known = order.status not in LIVE_STATUSES
         if order.status in _ACKNOWLEDGED or order.filled > 0:
             track.acknowledged_ns = order.updated_at_ns

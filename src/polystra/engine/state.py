@@ -128,6 +128,11 @@ class OrderTrack:
         return self.order.filled + self.failed
 
     @property
+    def left(self) -> MicroShares:
+        """Shares that it may still trade: a match whose trade failed does not come back to the book."""
+        return max(0, self.order.terms.quantity - self.accounted)
+
+    @property
     def is_settled(self) -> bool:
         """True when it can no longer trade and every share that it traded is booked."""
         return not self.order.is_live and self.fate_known and self.accounted + SIZE_STEP > self.matched
@@ -243,7 +248,7 @@ class EngineState:
     def reserved_shares(self, token_id: TokenId) -> MicroShares:
         """Shares promised to live sells of a token."""
         return sum(
-            track.order.remaining
+            track.left
             for track in self.live_orders()
             if track.order.terms.token_id == token_id and track.order.terms.side is Side.SELL
         )
@@ -255,9 +260,9 @@ class EngineState:
             terms = track.order.terms
             if terms.side is not Side.BUY:
                 continue
-            notional = terms.budget or -(-terms.price * track.order.remaining // 1_000_000)
+            notional = terms.budget or -(-terms.price * track.left // 1_000_000)
             market = self.markets.get(terms.condition_id)
-            fee = market.market.fees.taker_fee(terms.price, track.order.remaining) if market else 0
+            fee = market.market.fees.taker_fee(terms.price, track.left) if market else 0
             total += notional + fee
         return total
 

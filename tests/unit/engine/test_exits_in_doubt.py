@@ -163,3 +163,14 @@ def test_a_second_take_profit_waits_for_the_answer_to_the_first():
     assert take_profit.order.status is S.SUBMITTED
     desk.accept(take_profit)
     assert [each.order.terms.quantity for each in desk.orders(Purpose.TAKE_PROFIT)] == [5_000_000, 5_000_000]
+
+
+def test_shares_of_a_failed_sale_are_not_reserved_by_what_is_left_of_its_order():
+    desk = Desk().ready()
+    desk.hold()
+    [take_profit] = desk.orders(Purpose.TAKE_PROFIT)
+    desk.accept(take_profit)
+    sale = desk.fill(take_profit, 6)
+    desk.settle(sale, "FAILED").advance(3)
+    first, second = desk.orders(Purpose.TAKE_PROFIT)
+    assert (first.left, second.order.terms.quantity) == (4_000_000, 6_000_000)

@@ -264,3 +264,15 @@ def test_a_position_whose_only_record_is_flat_takes_its_late_fill(life):
     again.snapshot().fill(track, 4)
     assert again.position().shares == 4_000_000
     assert again.state.markets[CONDITION].entries == 1
+
+
+def test_a_match_that_failed_before_the_restart_is_accounted_for_after_it(life):
+    life.desk.hold()
+    [take_profit] = life.desk.orders(Purpose.TAKE_PROFIT)
+    life.desk.accept(take_profit)
+    life.desk.settle(life.desk.fill(take_profit, 6), "FAILED")
+    again = life.kill()
+    [track] = [each for each in again.orders(Purpose.TAKE_PROFIT) if each.order_id == take_profit.order_id]
+    again.report(track, "CANCELED", matched=6)
+    assert track.order.status is OrderStatus.CANCELED
+    assert track.is_settled, "the stop must not wait for the trade of a match that is known to have failed"

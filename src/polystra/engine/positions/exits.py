@@ -69,7 +69,7 @@ class Exits:
                 return
             if track.is_live and track.order.terms.time_in_force.may_rest:
                 self._gateway.cancel(track, turn, "its shares are not there any more")
-                excess -= track.order.remaining
+                excess -= track.left
 
     # --- guarding ---------------------------------------------------------------------
 
@@ -212,7 +212,7 @@ class Exits:
         total = 0
         for track in self._sells(position):
             if track.is_live or (not track.is_settled and track.order.status is not OrderStatus.DENIED):
-                total += track.order.remaining
+                total += track.left
         return total
 
     def _sells(self, position: Position) -> list[OrderTrack]:

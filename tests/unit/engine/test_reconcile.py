@@ -205,3 +205,18 @@ def test_a_lost_fill_is_found_by_the_next_snapshot_and_guarded(desk):
     desk.step(ev.StreamConnected(stream=ev.StreamName.USER)).snapshot(fills=[missed])
     assert desk.position().shares == 10_000_000
     assert desk.orders(Purpose.TAKE_PROFIT)
+
+
+def test_winnings_paid_before_the_verdict_was_heard_are_no_difference(desk):
+    desk.hold()
+    desk.advance(900)
+    cash = desk.state.ledger.cash + 10_000_000
+    for _ in range(3):
+        desk.advance(10).snapshot(cash=cash, tokens=[(UP, 0)])
+    assert not adjustments(desk)
+    desk.resolve()
+    desk.advance(6).step(ev.TokenBalanceRead(token_id=UP, shares=0, at_ns=desk.now_ns))
+    assert desk.state.ledger.cash == cash
+    for _ in range(3):
+        desk.advance(10).snapshot(cash=cash)
+    assert not adjustments(desk)

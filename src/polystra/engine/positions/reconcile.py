@@ -116,12 +116,23 @@ class Reconciler:
             snapshot.asked_at_ns > state.last_account_event_ns
             and state.ledger.pending_cash == 0
             and not state.redeeming
+            and not self._awaits_verdict(snapshot)
             and all(balance.pending_shares == 0 for balance in state.ledger.tokens.values())
             and all(
                 track.is_settled or (track.order.status is OrderStatus.OPEN and not track.cancel_asked_ns)
                 for track in state.orders.values()
             )
         )
+
+    def _awaits_verdict(self, snapshot: AccountSnapshot) -> bool:
+        """True while shares of a window that is over are held: the venue may have paid them before we hear of it."""
+        for token_id, balance in self._state.ledger.tokens.items():
+            market = self._state.market_for(token_id) if balance.shares else None
+            if market is None or market.resolution is not None:
+                continue
+            if snapshot.at_ns >= market.market.closes_at_s * NS_PER_S:
+                return True
+        return False
 
     def _compare_cash(self, snapshot: AccountSnapshot, turn: Turn) -> list[str]:
         state = self._state

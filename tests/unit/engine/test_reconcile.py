@@ -209,12 +209,13 @@ def test_a_lost_fill_is_found_by_the_next_snapshot_and_guarded(desk):
 
 def test_winnings_paid_before_the_verdict_was_heard_are_no_difference(desk):
     desk.hold()
-    desk.advance(900)
+    [take_profit] = desk.orders(Purpose.TAKE_PROFIT)
+    desk.accept(take_profit).advance(900)
     cash = desk.state.ledger.cash + 10_000_000
     for _ in range(3):
         desk.advance(10).snapshot(cash=cash, tokens=[(UP, 0)])
     assert not adjustments(desk)
-    desk.resolve()
+    desk.resolve().report(take_profit, "CANCELED")
     desk.advance(6).step(ev.TokenBalanceRead(token_id=UP, shares=0, at_ns=desk.now_ns))
     assert desk.state.ledger.cash == cash
     for _ in range(3):

@@ -98,7 +98,7 @@ class AccountDesk:
         self.balances.set_standing(owner, standing)
         self._state.flush(now_ns)
 
-    def move_funds(self, source: str, target: str, asset: str, amount: int, now_ns: int) -> None:
+    def move_funds(self, source: str, target: str, asset: str, amount: int, *, now_ns: int) -> None:
         """Transfer settled dollars (CASH) or shares on chain; orders left without backing are cancelled.
 
         Raises:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiohttp import web
@@ -23,8 +23,10 @@ from polystra.exchange import rest
 from polystra.exchange.auth import ApiKey
 from polystra.exchange.books import BookStore
 from polystra.exchange.control import Control, Pace
+from polystra.exchange.control_accounts import AccountControl
 from polystra.exchange.control_trading import TradingControl
 from polystra.exchange.core import CoreConfig, ExchangeCore
+from polystra.exchange.data_api import DataApi
 from polystra.exchange.faults.control_routes import FaultControl
 from polystra.exchange.faults.desk import FaultDesk
 from polystra.exchange.faults.injector import Injector
@@ -85,7 +87,11 @@ class BuiltInExchange:
         self._wall = wall
         self.core: Final = ExchangeCore(
             rng=random.Random(f"{config.seed}:exchange"),
-            config=CoreConfig(initial_cash=config.initial_cash, venue=config.venue),
+            config=CoreConfig(
+                initial_cash=config.initial_cash,
+                venue=config.venue,
+                rules=replace(config.account_rules, seed=config.seed),
+            ),
             store=BookStore(config.books_path),
         )
         self.simulation: Final = Simulation(config, self.core)
@@ -120,11 +126,14 @@ class BuiltInExchange:
         self.simulation.run_due(self._clock.now_ns())
         app = web.Application()
         app.add_routes(rest.routes(self.core, self._clock, wall=self._wall))
-        Gamma(self.simulation.world, self.core, self._clock).add_routes(app)
+        gamma = Gamma(self.simulation.world, self.core, self._clock)
+        gamma.add_routes(app)
+        DataApi(self.core, self._clock, gamma.condition_of_event).add_routes(app)
         self.faults.install(app)
         self.control.add_routes(app)
         FaultControl(self.faults.injector).add_routes(app)
         self.control.add_more(app, TradingControl(self.core, self.simulation.world, self._clock).routes())
+        self.control.add_more(app, AccountControl(self.core, self._clock).routes())
         app.router.add_get("/prices/ws", self._prices.handle)
         app.router.add_get("/rtds", self._rtds.handle)
         app.router.add_get("/spot/ws", self._spot.handle)

@@ -62,6 +62,13 @@ class Gamma:
             app.router.add_get(f"{prefix}/{kind}/slug/{{slug}}", self._slug_handler(render))
             app.router.add_get(f"{prefix}/{kind}/{{id}}", self._id_handler(render))
 
+    def condition_of_event(self, event_id: str) -> str | None:
+        """Return the condition id of an event's one market, None for an unknown event."""
+        if not event_id.isascii() or not event_id.isdigit() or len(event_id) > 18:
+            return None
+        market = self._world.by_id(str(int(event_id) - _EVENT_ID_OFFSET))
+        return None if market is None else market.spec.condition_id
+
     def market(self, market: WorldMarket) -> JsonObject:
         """Return a market object with its trimmed parent event."""
         body = self._bare_market(market)

@@ -383,7 +383,7 @@ def _maker_order(leg: MakerLeg) -> Payload:
     }
 
 
-def page(rows: Sequence[Payload], offset: int) -> Payload:
+def page(rows: Sequence[Any], offset: int) -> Payload:
     """Return the page of `rows` that starts at `offset`, with the cursor of the next one."""
     chosen = list(rows[offset : offset + PAGE_SIZE])
     following = offset + len(chosen)

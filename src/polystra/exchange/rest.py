@@ -18,6 +18,7 @@ from polystra.exchange.market_ws import MarketChannel
 from polystra.exchange.rest_account import DeskApi
 from polystra.exchange.rest_builder import BuilderApi
 from polystra.exchange.rest_history import HistoryApi
+from polystra.exchange.rest_markets import MarketListApi
 from polystra.exchange.rest_orders import OrderApi
 from polystra.exchange.user_ws import UserChannel
 from polystra.ports.clock import Clock
@@ -46,6 +47,7 @@ def routes(
         *rest_private.LoginApi(core, clock, wall).routes(),
         *OrderApi(core, clock, wall).routes(),
         *HistoryApi(core, clock).routes(),
+        *MarketListApi(core, clock).routes(),
         *BuilderApi(core, clock, wall).routes(),
         *rest_private.AccountApi(core, clock, wall).routes(),
         *DeskApi(core, clock, wall).routes(),

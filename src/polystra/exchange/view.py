@@ -82,6 +82,10 @@ class ExchangeView:
         """Return the accounts whose key's address is `owner`: its own and its wallets."""
         return [account for account in self._state.ledger.accounts.values() if account.owner == owner]
 
+    def client_addresses(self) -> list[str]:
+        """Return all accounts but the house's."""
+        return [account.address for account in self._state.ledger.accounts.values() if not account.house]
+
     def wallet_of(self, owner: str, signature_type: int) -> Account | None:
         """Return the account that `owner` trades from with a signature type."""
         for account in self.accounts_of(owner):

@@ -23,11 +23,10 @@ from polystra.exchange.payloads import Payload
 from polystra.exchange.rate_buckets import BucketName, Charge, RateBuckets, Volumes
 from polystra.exchange.replies import Api, Call, json_reply, refused
 from polystra.exchange.taker_hold import LEG_LIMIT_CODE, OrderDesk
-from polystra.exchange.validation import INVALID_PAYLOAD
+from polystra.exchange.validation import INVALID_ORDER_ID, INVALID_PAYLOAD, is_order_id
 from polystra.ports.clock import Clock
 
 CANCEL_LIMIT: Final = 1_000
-INVALID_ORDER_ID: Final = Refusal("Invalid orderID")
 
 
 class _CancelOne(msgspec.Struct, frozen=True):
@@ -140,7 +139,7 @@ class OrderApi(Api):
         return self._cancel(call, order_ids)
 
     def _cancel(self, call: Call, order_ids: Sequence[str]) -> web.Response:
-        if not all(order_ids):
+        if not all(is_order_id(order_id) for order_id in order_ids):
             return refused(INVALID_ORDER_ID)
         charge = self._admit_cancel(call, len(order_ids))
         if charge.refusal is not None:

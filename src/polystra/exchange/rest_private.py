@@ -17,6 +17,7 @@ from polystra.exchange import payloads
 from polystra.exchange.auth import ApiKey, check_login
 from polystra.exchange.model import NS_PER_MS, NS_PER_S, OrderView, Refusal, TradeView
 from polystra.exchange.replies import CLOCK_SHIFT, Api, Call, json_reply, refused
+from polystra.exchange.validation import INVALID_ORDER_ID, is_order_id
 
 INVALID_ORDER_PARAMS: Final = Refusal("invalid order params payload")
 INVALID_TRADE_PARAMS: Final = Refusal("Invalid trade params payload")
@@ -80,7 +81,10 @@ class AccountApi(Api):
 
     async def _order(self, call: Call) -> web.StreamResponse:
         """Only open orders are known here; anything else is a null body or 404, by the rules in force."""
-        order = self._core.order(call.request.match_info["order_id"])
+        order_id = call.request.match_info["order_id"]
+        if not is_order_id(order_id):
+            return refused(INVALID_ORDER_ID)
+        order = self._core.order(order_id)
         own = order is not None and order.account in self._addresses(call.key)
         if order is not None and own:
             return json_reply(payloads.open_order(order))

@@ -8,6 +8,7 @@ Texts and limits: Polymarket CLOB docs (resources/error-codes, trading/orders) a
 
 from __future__ import annotations
 
+import re
 from decimal import Context
 from typing import Final
 
@@ -26,7 +27,14 @@ POST_ONLY_CROSSES: Final = Refusal("invalid post-only order: order crosses book"
 NO_BOOK: Final = Refusal("No orderbook exists for the requested token id", 404)
 NOT_READY: Final = Refusal("the market is not yet ready to process new orders")
 INVALID_PAYLOAD: Final = Refusal("Invalid order payload")
+INVALID_ORDER_ID: Final = Refusal("Invalid orderID")
+_ORDER_ID: Final = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _FLOAT_LIKE: Final = Context(prec=16)
+
+
+def is_order_id(text: str) -> bool:
+    """Tell whether a text can be an order's id: 0x and up to 64 hexadecimal digits."""
+    return _ORDER_ID.fullmatch(text) is not None
 
 
 def duplicated(order_id: str) -> Refusal:

@@ -68,6 +68,7 @@ class HttpDesk:
         self.house = core.open_house_account("maker")
         self._salt = 0
         self.headers: dict[str, str] = {}
+        self.order_id = ""
         self.domain = domain_separator("v1", neg_risk=False)
 
     def quote(self, token: str, cents: int, shares: int) -> None:
@@ -109,7 +110,9 @@ class HttpDesk:
             metadata=bytes(32),
             builder=bytes(32),
         )
-        order["signature"] = self.signer.sign(order_digest(signed, self.domain))
+        digest = order_digest(signed, self.domain)
+        self.order_id = "0x" + digest.hex()
+        order["signature"] = self.signer.sign(digest)
         return {"order": order, **body}
 
     async def call(self, method: str, path: str, body: object = None, query: str = "") -> tuple[int, Any]:

@@ -7,7 +7,8 @@ import pytest
 
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.exchange.core import BookTraded, CoreEvent, ExchangeCore, LevelsChanged
-from polystra.exchange.makers import CENT, WITHDRAW_S, Belief, fair_up, normal_cdf
+from polystra.exchange.fair_value import fair_up, normal_cdf
+from polystra.exchange.makers import CENT, WITHDRAW_S, Belief
 from polystra.exchange.simulation import DEFAULT_EPOCH_S, BuiltInConfig, Simulation
 
 END_S = DEFAULT_EPOCH_S + 300

@@ -12,7 +12,8 @@ import random
 from typing import Final
 
 from polystra.domain.units import E8, MICRO, NS_PER_S, Nanos
-from polystra.exchange.makers import Desk, Taking, average_so_far, fair_up, on_grid
+from polystra.exchange.fair_value import average_so_far, fair_up
+from polystra.exchange.makers import Desk, Taking, on_grid
 from polystra.exchange.prices import AVERAGE_S
 
 _EDGE_CENTS: Final = 3

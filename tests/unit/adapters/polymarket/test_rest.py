@@ -166,6 +166,21 @@ def test_whatever_is_no_clear_answer_is_unknown_and_never_sent_again(answer: Any
     assert len(script.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("answer", "is_known"),
+    [
+        (says('{"error":"order 0x1 is invalid. Duplicated."}', 400), True),
+        (says('{"success":false,"orderID":"","status":"live","errorMsg":"order 0x1 is invalid. Duplicated."}'), True),
+        (says('{"error":"order timed out"}', 500), False),
+        (says(""), False),
+    ],
+)
+def test_only_a_duplicate_says_that_the_bytes_arrived_before(answer: Any, is_known: bool) -> None:
+    (outcome,), _ = submit(answer)
+    assert isinstance(outcome, SubmitUnknown)
+    assert outcome.is_known is is_known
+
+
 def test_a_slow_answer_is_waited_for() -> None:
     async def scene(venue: PolymarketVenue, script: Script, clock: LoopClock) -> None:
         script.on("/order", 30.0)

@@ -115,7 +115,11 @@ def test_the_cross_outcome_trader_mints_merges_and_brings_strangers_together() -
     trades = floor.trades()
     kinds = [kind for trade in trades for kind in kinds_of_legs(trade)]
     assert kinds.count("mint") >= 20
-    assert kinds.count("merge") >= 3
+    first = floor.account("cross-outcome")
+    partners = {floor.account(f"partner of {floor.account(name)}") for name in ("cross-outcome", "cross-outcome-2")}
+    merged = [t for t in trades if t.taker_account in partners and t.side == "SELL" and "merge" in kinds_of_legs(t)]
+    assert len(merged) >= 3
+    assert any(leg.account == first for trade in merged for leg in trade.legs)
     assert sum(len({leg.account for leg in trade.legs}) > 1 for trade in trades) >= 10
 
 

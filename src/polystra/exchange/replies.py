@@ -20,7 +20,7 @@ from polystra.ports.clock import Clock
 STATUS_BY_WORDS: Final = {"not found": 404, "unauthorized": 401, "context canceled": 400}
 """Polymarket CLOB docs, resources/error-codes: these words decide the status, whatever the cause."""
 
-CLOCK_SHIFT: Final = "clock_shift_ns"
+CLOCK_SHIFT: Final = web.RequestKey("clock_shift_ns", int)
 """Where a request carries by how many nanoseconds the clock that judges its proof is off."""
 
 Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]

@@ -137,12 +137,13 @@ def _known(entry: Mapping[str, object], known: Iterable[str], label: str) -> Non
 
 def _number(entry: Mapping[str, object], name: str, label: str, known: Number) -> float:
     value = entry.get(name, known.default)
-    fits = isinstance(value, int | float) and not isinstance(value, bool) and known.low <= value <= known.high
-    if not fits or (known.whole and value != int(str(value).removesuffix(".0"))):
-        what = "a whole number" if known.whole else "a number"
-        raise ConfigError(f"{label}: {name} is {_shown(value)}, expected {what} from {known.low:g} to {known.high:g}")
-    assert isinstance(value, int | float)
-    return int(value) if known.whole else float(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and known.low <= value <= known.high:
+        if not known.whole:
+            return float(value)
+        if value == int(value):
+            return int(value)
+    what = "a whole number" if known.whole else "a number"
+    raise ConfigError(f"{label}: {name} is {_shown(value)}, expected {what} from {known.low:g} to {known.high:g}")
 
 
 def _whole(entry: Mapping[str, object], name: str, label: str) -> int | None:

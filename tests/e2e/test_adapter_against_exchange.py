@@ -7,7 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -43,6 +43,7 @@ from polystra.domain.market import Market
 from polystra.domain.orders import OrderTerms, Purpose, Side, SignedOrder, TimeInForce
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, ExchangeUrls, planned_start_ns
+from polystra.exchange.market_terms import MarketTerms
 from polystra.ports.venue import EventStream
 from polystra.runtime.deterministic import DeterministicLoop, run
 
@@ -105,6 +106,8 @@ class Stage:
             price=price,
             quantity=quantity,
             tick_size=self.market.tick_size,
+            negative_risk=self.market.negative_risk,
+            version=self.market.version,
         )
         terms = replace(terms, **more)  # type: ignore[arg-type]
         return self.signer.sign(terms, salt=self.count, timestamp_ms=self.clock.now_ns() // 1_000_000)
@@ -147,8 +150,8 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage() -> AsyncIterator[Stage]:
-    config = BuiltInConfig(seed=5, symbols=("BTC",), windows=("5m",), speed=None)
+async def stage(terms: MarketTerms) -> AsyncIterator[Stage]:
+    config = BuiltInConfig(seed=5, symbols=("BTC",), windows=("5m",), speed=None, terms={"*": terms})
     clock = LoopClock(planned_start_ns(config))
     exchange = BuiltInExchange(config, clock)
     urls = await exchange.start()
@@ -184,9 +187,9 @@ class Finished(Exception):
     """The scene is over: cancels the listeners."""
 
 
-def play(scene: Callable[[Stage], Awaitable[None]]) -> None:
+def play(scene: Callable[[Stage], Awaitable[None]], **terms: Any) -> None:
     async def main() -> None:
-        async with stage() as ready:
+        async with stage(MarketTerms(**terms)) as ready:
             await scene(ready)
 
     run(main(), seed=11, start_ns=planned_start_ns(BuiltInConfig(seed=5, symbols=("BTC",), windows=("5m",))))

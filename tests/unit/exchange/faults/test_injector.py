@@ -89,7 +89,8 @@ def test_control_adds_lists_and_removes() -> None:
         async with stage.session.delete(f"{url}/f1") as response:
             assert response.status == 404
         await stage.get(f"{stage.urls.clob_url}/time")
-        for wrong in ({"fault": "rain"}, [], {"fault": "http_error", "with": {"status": 200}}):
+        wrongs: list[object] = [{"fault": "rain"}, [], {"fault": "http_error", "with": {"status": 200}}]
+        for wrong in wrongs:
             assert "error" in await stage.post(url, wrong, status=400)
 
     play(scene)

@@ -86,3 +86,7 @@ class AccountRules:
 def _require(name: str, value: int, rule: str) -> None:
     if value < 0:
         raise ConfigError(f"{name} is {value}; {rule}")
+
+
+REALISTIC: Final = AccountRules(balance_lag_ms=1_000, unbroadcast_ms=300)
+"""What a whole exchange does by default: nothing fails, but caches and listings are a little behind."""

@@ -153,6 +153,9 @@ class DeskApi(Api):
     # -- heartbeats ------------------------------------------------------------------------------
 
     async def _beat(self, call: Call) -> web.StreamResponse:
+        closed = self._core.modes.refuse_engine(call.now_ns)
+        if closed is not None:
+            return refused(closed)
         try:
             wanted = msgspec.json.decode(call.body or b"{}", type=_Heartbeat)
         except msgspec.MsgspecError:
@@ -163,6 +166,9 @@ class DeskApi(Api):
         return json_reply({"error_msg": INVALID_HEARTBEAT, "heartbeat_id": following}, 400)
 
     async def _old_beat(self, call: Call) -> web.StreamResponse:
+        closed = self._core.modes.refuse_engine(call.now_ns)
+        if closed is not None:
+            return refused(closed)
         self._core.desk.beat(call.key, None, call.now_ns)
         return json_reply({"status": "ok"})
 

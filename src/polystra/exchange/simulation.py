@@ -17,7 +17,7 @@ from typing import Final
 
 from polystra.domain.errors import ConfigError
 from polystra.domain.units import NS_PER_S, Nanos, PriceE8
-from polystra.exchange.account_rules import AccountRules
+from polystra.exchange.account_rules import REALISTIC, AccountRules
 from polystra.exchange.agenda import Agenda
 from polystra.exchange.assets import ASSETS, Asset
 from polystra.exchange.books import read_books
@@ -76,7 +76,7 @@ class BuiltInConfig:
     crowd: CrowdConfig = field(default_factory=CrowdConfig)
     venue: VenueRules = field(default_factory=VenueRules)
     terms: Mapping[str, MarketTerms] = field(default_factory=dict)
-    account_rules: AccountRules = field(default_factory=AccountRules)
+    account_rules: AccountRules = REALISTIC
     replay: Recording | None = None
     faults: tuple[FaultPlan, ...] = ()
 

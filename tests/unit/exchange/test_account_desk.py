@@ -15,6 +15,7 @@ from polystra.exchange.balances import COLLATERAL_ADAPTER, Standing
 from polystra.exchange.books import BookStore
 from polystra.exchange.core import CoreConfig, ExchangeCore, PlaceRequest
 from polystra.exchange.model import NS_PER_S
+from polystra.exchange.modes import Mode
 from polystra.exchange.reversal import CASH
 from polystra.exchange.typed_data import CTF_EXCHANGE_V2, EXCHANGE_V3
 from tests.unit.exchange.conftest import ALICE, BOB, CONDITION, DOWN, T0, UP, Desk, spec
@@ -231,6 +232,13 @@ async def test_a_wrong_heartbeat_is_told_the_right_id() -> None:
         assert second != first
         assert await desk.call("POST", "/heartbeats") == (200, {"status": "ok"})
         assert (await desk.call("POST", "/v1/heartbeats", [1]))[0] == 400
+
+
+async def test_a_restarting_engine_takes_no_heartbeat() -> None:
+    async with http_desk() as desk:
+        desk.core.modes.enter(Mode.RESTARTING, desk.clock.now)
+        for path in ("/v1/heartbeats", "/heartbeats"):
+            assert await desk.call("POST", path, {"heartbeat_id": ""}) == (425, {"error": "service not ready"})
 
 
 def replaced(request: PlaceRequest, owner: str) -> PlaceRequest:

@@ -23,7 +23,6 @@ from polystra.ports.clock import Clock
 
 Later: TypeAlias = Callable[[Coroutine[Any, Any, None]], None]
 _NAMES: Final = ("event_type", "channel", "topic", "e")
-_TURN_S: Final = 1.0
 
 
 class FaultySocket(web.WebSocketResponse):

@@ -91,11 +91,16 @@ class MarketsListed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MarketResolved:
-    """The venue's verdict; `up_payout` is micro-dollars per Up share: 1_000_000, 0 or 500_000."""
+    """The venue's verdict; `up_payout` is micro-dollars per Up share: 1_000_000, 0 or 500_000.
+
+    `confirmed` is False for an announcement (the market stream), which may still be reversed:
+    nothing is booked on it, it only makes us ask.
+    """
 
     condition_id: ConditionId
     up_payout: MicroPrice
     at_ns: Nanos
+    confirmed: bool = True
 
 
 # --- our orders, as the venue tells them ---------------------------------------------

@@ -217,6 +217,16 @@ def test_the_verdict_is_asked_for_after_the_close_until_there_is_one(desk):
     assert not desk.asked(fx.ReadResolution)
 
 
+def test_an_announced_verdict_pays_nothing_and_is_asked_for(desk):
+    after_close(desk)
+    desk.step(ev.MarketResolved(condition_id=CONDITION, up_payout=0, at_ns=desk.now_ns, confirmed=False))
+    assert desk.state.markets[CONDITION].resolution is None
+    assert [ask.condition_id for ask in desk.asked(fx.ReadResolution)] == [CONDITION]
+    desk.resolve(100)
+    assert desk.state.markets[CONDITION].resolution is not None
+    assert desk.state.ledger.claims > 0
+
+
 def test_a_verdict_of_a_market_that_is_not_ours_is_nothing(desk):
     desk.step(ev.MarketResolved(condition_id="0xother", up_payout=0, at_ns=0))  # type: ignore[arg-type]
     assert not desk.facts

@@ -125,5 +125,6 @@ def _resolved(message: JsonObject, received_ns: Nanos) -> list[WorldEvent]:
             condition_id=ConditionId(required_text(message, "market", "condition_id")),
             up_payout=payout,
             at_ns=instant(message, "timestamp", default=received_ns),
+            confirmed=False,
         )
     ]

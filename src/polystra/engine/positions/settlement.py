@@ -21,6 +21,8 @@ from polystra.engine.state import EngineState, MarketState, Turn
 
 FIRST_ASK_S = 10
 ASK_EVERY_S = 30
+CONFIRM_S = 3
+"""After an announced verdict it is asked for again this soon."""
 REDEEM_ASK_S = 5
 
 
@@ -32,9 +34,17 @@ class Settlement:
         self._bookkeeper = bookkeeper
 
     def resolved(self, event: MarketResolved, turn: Turn) -> None:
-        """The verdict; repeated verdicts change nothing, a different one freezes the market."""
+        """The verdict; repeated verdicts change nothing, a different one freezes the market.
+
+        An announcement only makes us ask: the venue may still reverse it.
+        """
         market = self._state.markets.get(event.condition_id)
         if market is None:
+            return
+        if not event.confirmed:
+            if market.resolution is None:
+                turn.effects.append(ReadResolution(condition_id=market.condition_id))
+                turn.timer(f"resolve:{event.condition_id}", turn.now_ns + CONFIRM_S * NS_PER_S)
             return
         if market.resolution is not None:
             if market.resolution.up_payout != event.up_payout:

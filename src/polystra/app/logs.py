@@ -214,10 +214,20 @@ def configure_logs(
         logger_factory=structlog.PrintLoggerFactory(stream),
         cache_logger_on_first_use=False,
     )
+    _remove_library_handlers()
+    logging.getLogger().addHandler(LibraryHandler(level=max(threshold, logging.WARNING)))
+
+
+def release_logs() -> None:
+    """Undo `configure_logs`: nothing keeps the clock or the stream of an ended run."""
+    structlog.reset_defaults()
+    _remove_library_handlers()
+
+
+def _remove_library_handlers() -> None:
     root = logging.getLogger()
     for handler in [handler for handler in root.handlers if isinstance(handler, LibraryHandler)]:
         root.removeHandler(handler)
-    root.addHandler(LibraryHandler(level=max(threshold, logging.WARNING)))
 
 
 def bind_everywhere(**values: Any) -> None:  # noqa: ANN401 -- structlog binds any value

@@ -286,7 +286,8 @@ def test_tick_sizes_and_verdicts() -> None:
     (tick,) = market_events({"event_type": "tick_size_change", "asset_id": "7", "new_tick_size": "0.001"}, NOW)
     assert tick == TickSizeChanged(token_id="7", tick_size=1_000, at_ns=NOW)  # type: ignore[arg-type]
     message = {"event_type": "market_resolved", "market": "0xc", "winning_outcome": "Down", "timestamp": MS}
-    assert market_events(message, NOW) == [MarketResolved(condition_id="0xc", up_payout=0, at_ns=MS_NS, confirmed=False)]  # type: ignore[arg-type]
+    announced = MarketResolved(condition_id="0xc", up_payout=0, at_ns=MS_NS, confirmed=False)  # type: ignore[arg-type]
+    assert market_events(message, NOW) == [announced]
     assert market_events({**message, "winning_outcome": "Yes"}, NOW) == []
 
 

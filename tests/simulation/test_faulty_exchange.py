@@ -64,6 +64,15 @@ def test_other_bad_days_add_up(seed: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("seed", [12, 13])
+def test_verdicts_that_are_late_or_announced_wrong_pay_only_what_is_true(seed: int, tmp_path: Path) -> None:
+    summary, report = trade(tmp_path, "wrong-verdicts", seed=seed, markets=6)
+    assert summary.settled_markets == 6
+    assert report.discrepancies == ()
+    assert report.adjustments == ()
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["quiet-lines", "strange-books", "wrong-clock"])
 def test_other_days_end_without_a_discrepancy(scenario: str, tmp_path: Path) -> None:
     summary, report = trade(tmp_path, scenario, seed=7, markets=3)

@@ -1,16 +1,18 @@
 """The account desk, the lists and the Data API have the documented field names, types and formats."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
 
 from polystra.exchange.core import CoreConfig
 from polystra.exchange.data_api import DataApi
 from tests.contract.test_exchange_payload_shapes import FORMS, PAGE, VERBOSE_MARKET, Shape, misfits, scene
 from tests.unit.exchange.conftest import CONDITION, UP
-from tests.unit.exchange.http_desk import HttpDesk, http_desk
+from tests.unit.exchange.http_desk import http_desk
 
 ORDER_NOTICE: Shape = {
     "order_id": "hex32",
@@ -136,44 +138,22 @@ async def test_keys_scoring_and_tier() -> None:
         assert tier["tier"] == "Standard"
 
 
-async def test_headers_of_limits() -> None:
+async def test_headers_of_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     async with http_desk() as desk:
-        headers = await order_headers(desk)
+        headers: dict[str, str] = {}
+        original = desk.client.request
+
+        @asynccontextmanager
+        async def request(*args: Any, **named: Any) -> AsyncIterator[ClientResponse]:
+            async with original(*args, **named) as response:
+                headers.update(response.headers)
+                yield response
+
+        monkeypatch.setattr(desk.client, "request", request)
+        await desk.call("DELETE", "/cancel-all")
         assert FORMS["digits"].fullmatch(headers["Poly-RateLimit-Remaining"])
         assert FORMS["seconds"].fullmatch(headers["Poly-RateLimit-Reset"])
         assert headers["Poly-RateLimit-Tier"] == "Standard"
-
-
-async def order_headers(desk: HttpDesk) -> dict[str, str]:
-    """Return the headers of the reply to a cancel of nothing."""
-    found: dict[str, str] = {}
-    original = desk.client.request
-
-    def request(*args: Any, **named: Any) -> Any:
-        return _Noting(original(*args, **named), found)
-
-    desk.client.request = request
-    try:
-        await desk.call("DELETE", "/cancel-all")
-    finally:
-        desk.client.request = original
-    return found
-
-
-class _Noting:
-    """A request context that notes the headers of the reply."""
-
-    def __init__(self, context: Any, found: dict[str, str]) -> None:
-        self._context = context
-        self._found = found
-
-    async def __aenter__(self) -> Any:
-        response = await self._context.__aenter__()
-        self._found.update(response.headers)
-        return response
-
-    async def __aexit__(self, *error: object) -> None:
-        await self._context.__aexit__(*error)
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def signed_body(
     }
     order = OrderDataV2(side=OfficialSide.BUY, signatureType=SignatureTypeV2(kind), **values)
     signed = order_to_json_v2(builder.build_signed_order(order), desk.key.key, "GTC")
-    return json.loads(json.dumps(signed))
+    return dict(json.loads(json.dumps(signed)))
 
 
 def open_wallets(desk: HttpDesk) -> None:
@@ -238,7 +238,7 @@ def signed_by_another_key(desk: HttpDesk, kind: int) -> dict[str, Any]:
     builder.signer.address = lambda: signer
     fields = {name: body["order"][name] for name in ("maker", "tokenId", "makerAmount", "takerAmount", "timestamp")}
     data = OrderDataV2(side=OfficialSide.BUY, signatureType=SignatureTypeV2(kind), signer=signer, **fields)
-    return json.loads(json.dumps(order_to_json_v2(builder.build_signed_order(data), desk.key.key, "GTC")))
+    return dict(json.loads(json.dumps(order_to_json_v2(builder.build_signed_order(data), desk.key.key, "GTC"))))
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ async def test_request_proof() -> None:
     async with http_desk() as desk:
         assert (await desk.call("GET", "/data/orders"))[0] == 200
         good = desk.key
-        other = {
+        other: dict[str, Any] = {
             "secret": "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
             "passphrase": flipped(good.passphrase, 0)[2:],
             "key": "00000000-0000-4000-8000-000000000000",

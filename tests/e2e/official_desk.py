@@ -4,6 +4,7 @@ import contextlib
 import random
 from collections.abc import Iterator
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from py_clob_client_v2 import ClobClient, OrderArgs
@@ -25,7 +26,7 @@ CONDITION = "0x" + "ab" * 32
 def five_minute_market(now_s: int, **changes: object) -> MarketSpec:
     """Return the market that is open now, with changes."""
     start = now_s - now_s % 300
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "condition_id": CONDITION,
         "slug": f"btc-updown-5m-{start}",
         "question": "Bitcoin Up or Down",

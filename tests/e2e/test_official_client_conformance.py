@@ -57,12 +57,12 @@ class Stand:
 
     def resting(self) -> str:
         """Rest an order and return its id."""
-        return self.client.post_order(self.order())["orderID"]
+        return str(self.client.post_order(self.order())["orderID"])
 
     def filled(self) -> str:
         """Buy at once and return the trade's id."""
         args = MarketOrderArgs(token_id=UP, amount=5.2, side="BUY", price=0.52)
-        return self.client.create_and_post_market_order(args, order_type=Kind.FOK)["tradeIDs"][0]
+        return str(self.client.create_and_post_market_order(args, order_type=Kind.FOK)["tradeIDs"][0])
 
 
 Case = Callable[[Stand], None]
@@ -730,30 +730,30 @@ def stand(venue: SimpleNamespace) -> Stand:
     return Stand(venue, watched(client))
 
 
-def of_kind(kind: type) -> list[str]:
-    return [name for name, case in METHODS.items() if isinstance(case, kind)]
+SERVED = {name: case for name, case in METHODS.items() if isinstance(case, Served)}
+NOT_SERVED = {name: case for name, case in METHODS.items() if isinstance(case, NotServed)}
 
 
 def test_the_table_names_every_public_method() -> None:
     assert sorted(METHODS) == public_methods()
-    assert all(case.reason for case in METHODS.values() if isinstance(case, NotServed))
+    assert all(case.reason for case in NOT_SERVED.values())
 
 
-@pytest.mark.parametrize("name", of_kind(Served))
+@pytest.mark.parametrize("name", SERVED)
 def test_happy(name: str, stand: Stand) -> None:
-    METHODS[name].happy(stand)
+    SERVED[name].happy(stand)
     assert name in CALLED
 
 
-@pytest.mark.parametrize("name", of_kind(Served))
+@pytest.mark.parametrize("name", SERVED)
 def test_refused(name: str, stand: Stand) -> None:
-    METHODS[name].refused(stand)
+    SERVED[name].refused(stand)
     assert name in CALLED
 
 
-@pytest.mark.parametrize("name", of_kind(NotServed))
+@pytest.mark.parametrize("name", NOT_SERVED)
 def test_what_is_not_served_is_no_route(name: str, stand: Stand) -> None:
     with pytest.raises(PolyApiException) as error:
-        METHODS[name].call(stand)
+        NOT_SERVED[name].call(stand)
     assert error.value.status_code == 404
     assert name in CALLED

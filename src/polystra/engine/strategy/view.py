@@ -14,7 +14,7 @@ from polystra.domain.market import Market
 from polystra.domain.units import NS_PER_S, MicroDollars, Nanos, PriceE8
 from polystra.engine.strategy.fair_value import checked_lookback, probability_up
 from polystra.engine.strategy.momentum import momentum
-from polystra.engine.strategy.prices import PriceWindow
+from polystra.engine.strategy.prices import PriceWindow, RunningAverage
 from polystra.engine.strategy.signal import Signal
 
 FULL_CONFIDENCE_SAMPLES: Final = 180
@@ -79,11 +79,8 @@ def observe(
     if sigma is not None:
         sigma *= volatility_scale
     now_s = now_ns / NS_PER_S
-    closing = opening = None
-    if now_s > market.closes_at_s - lookback:
-        closing = window.running_average(market.closes_at_s, lookback)
-    if known is None and now_s > market.opens_at_s - lookback:
-        opening = window.running_average(market.opens_at_s, lookback)
+    closing = _average_until(window, market.closes_at_s, lookback, now_s)
+    opening = _average_until(window, market.opens_at_s, lookback, now_s) if known is None else None
     fair = None
     if price is not None and sigma is not None:
         fair = probability_up(
@@ -115,6 +112,11 @@ def observe(
         bankroll=bankroll,
         exposure_left=exposure_left,
     )
+
+
+def _average_until(window: PriceWindow, end_s: int, lookback: int, now_s: float) -> RunningAverage | None:
+    """The average so far of the period that ends at `end_s`, None before it has begun."""
+    return window.running_average(end_s, lookback) if now_s > end_s - lookback else None
 
 
 def _confidence(window: PriceWindow, age_s: float | None) -> float:

@@ -1,4 +1,4 @@
-"""The venue over HTTP: the trading port, put together from its three parts.
+"""The venue over HTTP: the trading port, put together from its parts.
 
 What lives here: construction, authentication headers, delegation. What must not: the meaning
 of messages (`decode_*`, `errors`) or the rules of sending (`transport`, `orders`).
@@ -13,6 +13,7 @@ from random import Random
 from polystra.adapters.polymarket.account import AccountQueries
 from polystra.adapters.polymarket.decode_account import Identity
 from polystra.adapters.polymarket.market_data import MarketQueries
+from polystra.adapters.polymarket.notifications import NotificationQueries, VenueNotification
 from polystra.adapters.polymarket.orders import OrderCommands
 from polystra.adapters.polymarket.signing import L2Credentials, l2_headers
 from polystra.adapters.polymarket.transport import HttpTransport, SessionFactory, default_session
@@ -73,6 +74,7 @@ class PolymarketVenue:
             signature_type=account.signature_type,
         )
         self._markets = MarketQueries(self._transport, clock=clock)
+        self._notices = NotificationQueries(self._transport, self._headers, signature_type=account.signature_type)
 
     def set_clock_offset(self, offset_ns: int) -> None:
         """Set what is added to our clock for the venue's proofs (venue time minus ours, nanoseconds)."""
@@ -117,6 +119,14 @@ class PolymarketVenue:
     async def server_time_ns(self) -> Nanos:
         """The venue's clock (whole seconds)."""
         return await self._markets.server_time_ns()
+
+    async def notifications(self) -> tuple[VenueNotification, ...]:
+        """The venue's notices to the account that have not been dismissed."""
+        return await self._notices.notifications()
+
+    async def dismiss(self, ids: Iterable[int]) -> None:
+        """Dismiss notices by id."""
+        await self._notices.dismiss(ids)
 
     async def close(self) -> None:
         """Release the connections."""

@@ -12,6 +12,7 @@ from random import Random
 
 from polystra.adapters.polymarket.account import AccountQueries
 from polystra.adapters.polymarket.decode_account import Identity
+from polystra.adapters.polymarket.heartbeats import Heartbeat
 from polystra.adapters.polymarket.market_data import MarketQueries
 from polystra.adapters.polymarket.notifications import NotificationQueries, VenueNotification
 from polystra.adapters.polymarket.orders import OrderCommands
@@ -74,6 +75,8 @@ class PolymarketVenue:
             signature_type=account.signature_type,
         )
         self._markets = MarketQueries(self._transport, clock=clock)
+        self.heartbeat = Heartbeat(self._transport, self._headers)
+        """The key's dead man's switch; it does nothing until somebody beats."""
         self._notices = NotificationQueries(self._transport, self._headers, signature_type=account.signature_type)
 
     def set_clock_offset(self, offset_ns: int) -> None:

@@ -32,7 +32,7 @@ from polystra.adapters.polymarket.credentials import derive_credentials
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
 from polystra.adapters.polymarket.transport import default_session
 from polystra.app.logs import configure_logs
-from polystra.app.settings import SECRETS, Settings
+from polystra.app.settings import SECRETS, VENUE_RTDS_URL, Settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import books_held, clear_world, exchange_books_path
 from polystra.domain.errors import ConfigError
@@ -313,6 +313,7 @@ def _endpoints(urls: ExchangeUrls) -> Endpoints:
         market_ws_url=urls.market_ws_url,
         user_ws_url=urls.user_ws_url,
         price_ws_url=urls.price_ws_url,
+        rtds_url=urls.rtds_url,
         spot_ws_url=urls.spot_ws_url,
     )
 
@@ -327,6 +328,7 @@ def _configured_endpoints(settings: Settings) -> Endpoints:
         market_ws_url=settings.url("market_ws_url") or f"{ws}/ws/market",
         user_ws_url=settings.url("user_ws_url") or f"{ws}/ws/user",
         price_ws_url=settings.url("price_ws_url") or f"{ws}/prices/ws",
+        rtds_url=VENUE_RTDS_URL if settings.mode.value == "live" else f"{ws}/rtds",
         spot_ws_url=settings.url("spot_ws_url") or f"{ws}/spot/ws",
     )
 

@@ -74,6 +74,9 @@ VENUE_URLS: Final[Mapping[str, str]] = {
 }
 """What an empty URL means in live mode (Polymarket CLOB docs, endpoints; Binance spot streams)."""
 
+VENUE_RTDS_URL: Final = "wss://ws-live-data.polymarket.com"
+"""The older price socket, asked only while the current one stays away (being retired; Polymarket docs)."""
+
 _WHERE = "Where and who"
 _WHAT = "What to trade"
 _POSITIONS = "Positions"

@@ -15,8 +15,10 @@ from typing import Any, Final
 import aiohttp
 
 from polystra.adapters.polymarket.discovery import GammaDiscovery
+from polystra.adapters.polymarket.price_fallback import FallbackPriceStream
 from polystra.adapters.polymarket.price_stream import PriceStream
 from polystra.adapters.polymarket.rest import PolymarketVenue, VenueAccount
+from polystra.adapters.polymarket.rtds_stream import RtdsStream
 from polystra.adapters.polymarket.signing import L2Credentials, OrderSigner, OrderTermsSigner, SigningKey
 from polystra.adapters.polymarket.streams import MarketStream, UserStream
 from polystra.adapters.polymarket.transport import SessionFactory, default_session
@@ -48,6 +50,7 @@ class Endpoints:
     market_ws_url: str
     user_ws_url: str
     price_ws_url: str
+    rtds_url: str
     spot_ws_url: str
 
 
@@ -229,8 +232,12 @@ def _parts(run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDi
             "user": UserStream(
                 url=urls.user_ws_url, credentials=wallet.credentials, identity=identity, clock=clock, rng=chance
             ),
-            "price": PriceStream(
-                url=urls.price_ws_url, credentials=wallet.credentials, symbols=run.symbols, clock=clock, rng=chance
+            "price": FallbackPriceStream(
+                primary=PriceStream(
+                    url=urls.price_ws_url, credentials=wallet.credentials, symbols=run.symbols, clock=clock, rng=chance
+                ),
+                fallback=RtdsStream(url=urls.rtds_url, symbols=run.symbols, clock=clock, rng=chance),
+                clock=clock,
             ),
             "spot": SpotStream(url=urls.spot_ws_url, symbols=run.symbols, clock=clock, rng=chance),
         },

@@ -22,7 +22,7 @@ def run_with(**values: str) -> Run:
         settings=load_settings(values, None),
         symbols=("BTC", "ETH"),
         endpoints=Endpoints(
-            clob_url="", gamma_url="", market_ws_url="", user_ws_url="", price_ws_url="", spot_ws_url=""
+            clob_url="", gamma_url="", market_ws_url="", user_ws_url="", price_ws_url="", rtds_url="", spot_ws_url=""
         ),
         wallet=wallet(),
         clock=SystemClock(),

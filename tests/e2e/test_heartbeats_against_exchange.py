@@ -37,6 +37,10 @@ def test_a_second_process_takes_the_chain_over() -> None:
         await other.heartbeat.beat()
         await other.heartbeat.beat()
         await on.venue.heartbeat.beat()
+        order = on.sign(Side.BUY, 10_000, 20 * MICRO, post_only=True)
+        await on.venue.submit([order])
+        await on.clock.sleep(5)
+        assert await _is_open(on, order.order_id)
         await other.close()
 
     play(scene)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, Nanos
+from polystra.domain.units import NS_PER_S, MicroDollars, Nanos
 from polystra.engine.strategy.config import StrategyConfig
 
 
@@ -64,6 +64,3 @@ class EngineConfig:
     absence_horizon_s: int = 60
     markets_limit: int = 0
     """End after this many markets have settled; 0: run for ever."""
-    entry_worst_ticks: int = 2
-    minimum_notional: MicroDollars = 1_000_000
-    tick_default: MicroPrice = 10_000

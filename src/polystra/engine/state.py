@@ -21,7 +21,7 @@ from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
 from polystra.domain.ledger import Ledger, Posting
 from polystra.domain.market import SIZE_STEP, Market
-from polystra.domain.orders import Order, OrderEvent, OrderStatus, Purpose, Side, SignedOrder, apply
+from polystra.domain.orders import Order, OrderEvent, Purpose, Side, SignedOrder, apply
 from polystra.domain.positions import Position
 from polystra.domain.units import MicroPrice, MicroShares, Nanos, PriceE8
 from polystra.engine.config import EngineConfig, ExitMode
@@ -287,8 +287,3 @@ class EngineState:
         before = track.order
         track.order = apply(before, event, now_ns=turn.now_ns, filled=filled, detail=detail)
         return (before.status, before.filled) != (track.order.status, track.order.filled)
-
-
-def is_dead(status: OrderStatus) -> bool:
-    """True for the states in which an order never reached the book or has left it."""
-    return status in (OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED, OrderStatus.DENIED)

@@ -110,6 +110,8 @@ class TradingControl:
     async def _judge(self, request: web.Request) -> web.StreamResponse:
         try:
             wanted = msgspec.json.decode(await request.read(), type=VerdictRequest)
+            if self._world.by_slug(wanted.slug) is None:
+                raise ConfigError(f"market {wanted.slug[:80]} is not listed; name one by its slug")
             if wanted.late_s < 0:
                 raise ConfigError(f"late_s is {wanted.late_s}, expected zero or more")
             if wanted.late_s:

@@ -13,7 +13,7 @@ Contract:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from polystra.domain.facts import Fact, PositionRecorded
@@ -58,7 +58,6 @@ class StoredState:
     next_decision_id: int = 1
     settled_markets: int = 0
     last_fill_ns: Nanos = 0
-    entries_stopped: str = field(default="")
 
 
 class Store(Protocol):

@@ -54,6 +54,15 @@ def test_shutdown_is_noticed() -> None:
     async def scene(stage: Running) -> None:
         await stage.post(f"{stage.urls.control_url}/shutdown", {})
         await stage.exchange.wait_for_shutdown()
+        assert stage.exchange.control.shutdown_requested.is_set()
+
+    play(scene)
+
+
+def test_a_verdict_for_an_unknown_market_is_refused() -> None:
+    async def scene(stage: Running) -> None:
+        body = await stage.post(f"{stage.urls.control_url}/verdict", {"slug": "no-such-market"}, status=400)
+        assert body == {"error": "market no-such-market is not listed; name one by its slug"}
 
     play(scene)
 

@@ -15,6 +15,7 @@ from polystra.adapters.store.encode import Values, encode, order_number
 from polystra.domain.errors import InvariantViolation, StoreConflict, StoreError
 from polystra.domain.facts import (
     DecisionRecorded,
+    DoubtRecorded,
     Fact,
     FillRecorded,
     IntentDenied,
@@ -24,6 +25,7 @@ from polystra.domain.facts import (
     PositionRecorded,
     PostingRecorded,
     SettlementRecorded,
+    SwitchChanged,
 )
 from polystra.domain.fills import Fill
 from polystra.domain.ledger import Posting
@@ -47,6 +49,8 @@ class _Data:
     postings: dict[str, Posting] = field(default_factory=dict)
     positions: dict[str, PositionRecorded] = field(default_factory=dict)
     decisions: dict[int, DecisionRecorded] = field(default_factory=dict)
+    switches: dict[tuple[str, str], SwitchChanged] = field(default_factory=dict)
+    doubts: dict[str, DoubtRecorded] = field(default_factory=dict)
 
     def copy(self) -> _Data:
         return _Data(*(dict(getattr(self, column.name)) for column in fields(self)))
@@ -122,6 +126,12 @@ class MemoryStore:
             next_decision_id=max([*data.decisions, *decided], default=0) + 1,
             settled_markets=len(data.settled),
             last_fill_ns=max((fill.matched_at_ns for fill in data.fills.values()), default=0),
+            switches=tuple(each for _, each in sorted(data.switches.items()) if each.on),
+            doubts=tuple(
+                each
+                for each in sorted(data.doubts.values(), key=lambda d: (d.since_ns, d.client_order_id))
+                if each.next_lookup_ns
+            ),
         )
 
     async def close(self) -> None:
@@ -201,6 +211,10 @@ def _project(fact: Fact, data: _Data) -> None:
             data.settled[fact.condition_id] = fact
         case DecisionRecorded():
             data.decisions[fact.decision_id] = fact
+        case SwitchChanged():
+            data.switches[fact.name, fact.subject] = fact
+        case DoubtRecorded():
+            data.doubts[fact.client_order_id] = fact
         case _:
             pass
 

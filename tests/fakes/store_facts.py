@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from polystra.domain.events import SwitchName
 from polystra.domain.facts import (
     BalanceObserved,
     DecisionRecorded,
+    DoubtRecorded,
     Fact,
     FillRecorded,
     IntentDenied,
@@ -20,6 +22,8 @@ from polystra.domain.facts import (
     PostingRecorded,
     ReconcileCompleted,
     SettlementRecorded,
+    SwitchChanged,
+    VenueModeChanged,
 )
 from polystra.domain.fills import Fill, FillStatus, Liquidity
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId, TradeId
@@ -28,6 +32,7 @@ from polystra.domain.market import FeeSchedule, Market, Outcome, ResolutionKind,
 from polystra.domain.orders import Order, OrderEvent, OrderStatus, OrderTerms, Purpose, Side, SignedOrder, TimeInForce
 from polystra.domain.positions import PositionStatus
 from polystra.domain.units import NS_PER_S
+from polystra.domain.venue import VenueMode
 
 T0 = 1_790_000_100 * NS_PER_S
 
@@ -267,6 +272,27 @@ def rare_facts() -> list[Fact]:
     return [
         BalanceObserved(cash=1, ledger_cash=2, at_ns=T0, source="snapshot"),
         ReconcileCompleted(at_ns=T0, open_orders=1, fills_applied=0, differences=("é", "b"), trigger="start"),
+        SwitchChanged(
+            name=SwitchName.BLACKLIST,
+            subject="BTC",
+            on=True,
+            reason="stopped out",
+            source="engine",
+            until_ns=T0 + 5,
+            at_ns=T0,
+        ),
+        VenueModeChanged(
+            mode=VenueMode.POST_ONLY, previous=VenueMode.NORMAL, reason="HTTP 503", until_ns=T0 + 9, at_ns=T0
+        ),
+        DoubtRecorded(
+            client_order_id=ClientOrderId("o000001"),
+            since_ns=T0,
+            lookups=2,
+            absences=1,
+            next_lookup_ns=T0 + 4,
+            outcome="absent",
+            at_ns=T0,
+        ),
         Notice(kind=NoticeKind.STREAM_LOST, subject="user", message="closed \x00 by \ud800 peer", at_ns=T0),
     ]
 

@@ -12,48 +12,22 @@ import re
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Any, Final, Self
 
-from pydantic import BeforeValidator, SecretStr, ValidationError, model_validator
+from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from polystra.app.setting_files import read_env_file, resolve_secret_files
 from polystra.app.setting_values import (
     ADDRESS,
     SECRET_RUN,
-    Address,
-    ChainId,
-    Count,
-    DatabaseUrl,
-    Dollars,
-    FineSeconds,
-    Flag,
-    Folder,
-    Fraction,
-    HttpUrl,
     Mode,
     Note,
-    Percent,
-    PositiveDollars,
-    PositiveFraction,
-    PositiveSeconds,
-    PrivateKey,
-    Seconds,
-    ShareOfPrice,
-    SignatureType,
-    StopPercent,
-    Symbols,
     Window,
-    Windows,
-    WsUrl,
     note_of,
-    parse_mode,
-    parse_upper_word,
-    parse_word,
-    setting,
 )
+from polystra.app.settings_risk import RiskSettings
 from polystra.domain.errors import ConfigError
-from polystra.domain.events import StopMode
 
 SECRETS: Final = ("POLY_PRIVATE_KEY", "POLY_API_KEY", "POLY_API_SECRET", "POLY_API_PASSPHRASE")
 """Settings whose value may stand in a file of its own, named by NAME_FILE."""
@@ -77,152 +51,12 @@ VENUE_URLS: Final[Mapping[str, str]] = {
 VENUE_RTDS_URL: Final = "wss://ws-live-data.polymarket.com"
 """The older price socket, asked only while the current one stays away (being retired; Polymarket docs)."""
 
-_WHERE = "Where and who"
-_WHAT = "What to trade"
-_POSITIONS = "Positions"
-_RISK = "Risk and shutdown"
 
-_YES_NO = "YES or NO"
-_HTTP = "an http or https URL without credentials, or empty"
-_WS = "a ws or wss URL without credentials, or empty"
-_DOLLARS = "a number of dollars from 0 to 10000000, at most six decimals"
-_MORE_DOLLARS = "a number of dollars above 0 and up to 10000000, at most six decimals"
-_PERCENT = "a number of percent above 0 and up to 10000, at most six decimals"
-_SECONDS = "a whole number of seconds from 0 to 86400"
-_MORE_SECONDS = "a whole number of seconds from 1 to 86400"
-_FINE_SECONDS = "a number of seconds above 0 and up to 3600"
-_COUNT = "a whole number from 1 to 1000000"
-_SECRET = "one line of text, or empty"  # noqa: S105 -- a rule, not a secret
-
-
-class Settings(BaseSettings):
+class Settings(RiskSettings):
     """All settings, typed and checked; frozen. Made by `load_settings`; reads nothing by itself."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", alias_generator=str.upper, hide_input_in_errors=True, case_sensitive=True
-    )
-
-    mode: Annotated[Mode, BeforeValidator(parse_mode)] = setting(
-        "sim", _WHERE, "sim trades against the built-in exchange, live against the venue with real money", "sim or live"
-    )
-    live_armed: Address = setting(
-        "", _WHERE, "the account's address, typed out, without which MODE=live does not start", "an address, or empty"
-    )
-    poly_private_key: PrivateKey = setting(
-        "", _WHERE, "the signer's key; live only", "a private key of 64 hex digits, with or without 0x, or empty"
-    )
-    poly_api_key: SecretStr = setting("", _WHERE, "credentials of the API; empty: derived from the key", _SECRET)
-    poly_api_secret: SecretStr = setting("", _WHERE, "goes with POLY_API_KEY", _SECRET)
-    poly_api_passphrase: SecretStr = setting("", _WHERE, "goes with POLY_API_KEY", _SECRET)
-    poly_funder_address: Address = setting(
-        "",
-        _WHERE,
-        "the wallet that holds the funds (deposit wallet, proxy, Safe); empty: the signer's own address",
-        "an address of 0x and 40 hex digits, or empty",
-    )
-    poly_signature_type: SignatureType = setting(
-        "",
-        _WHERE,
-        "0 EOA, 1 proxy, 2 Safe, 3 deposit wallet; empty: 3 if a funder is set, else 0",
-        "0, 1, 2 or 3, or empty",
-    )
-    poly_chain_id: ChainId = setting(
-        "137", _WHERE, "the chain of the contracts; 137 is Polygon", "a whole number from 1"
-    )
-    clob_url: HttpUrl = setting("", _WHERE, "orders; empty: the venue's in live, the built-in exchange's in sim", _HTTP)
-    gamma_url: HttpUrl = setting("", _WHERE, "markets; empty as CLOB_URL", _HTTP)
-    market_ws_url: WsUrl = setting("", _WHERE, "books; empty as CLOB_URL", _WS)
-    user_ws_url: WsUrl = setting("", _WHERE, "own orders and fills; empty as CLOB_URL", _WS)
-    price_ws_url: WsUrl = setting("", _WHERE, "the feed that markets settle on; empty as CLOB_URL", _WS)
-    spot_ws_url: WsUrl = setting("", _WHERE, "the spot prices that lead it; empty: Binance's in live", _WS)
-    database_url: DatabaseUrl = setting(
-        "sqlite:///{data_dir}/polystra-{mode}.db",
-        _WHERE,
-        "SQLite, or postgresql://user:password@host/name; {data_dir} and {mode} stand for those settings",
-        "a URL that begins with sqlite:/// or postgresql://",
-    )
-    data_dir: Folder = setting("data", _WHERE, "the folder for the database and the lock", "a path")
-    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(parse_upper_word)] = setting(
-        "INFO", _WHERE, "DEBUG shows the traffic too", "DEBUG, INFO, WARNING or ERROR"
-    )
-    log_format: Annotated[Literal["auto", "console", "json"], BeforeValidator(parse_word)] = setting(
-        "auto", _WHERE, "auto is console on a terminal and json elsewhere", "auto, console or json"
-    )
-
-    symbols: Symbols = setting(
-        "BTC,ETH,SOL,XRP", _WHAT, "coins, separated by commas", "some of BTC,ETH,SOL,XRP,DOGE,BNB,HYPE,ZEC, each once"
-    )
-    windows: Windows = setting("15m", _WHAT, "lengths of the markets, separated by commas", "5m, 15m or 5m,15m")
-    entry_style: Annotated[Literal["limit", "market"], BeforeValidator(parse_word)] = setting(
-        "limit", _WHAT, "limit pays at most the edge price, market takes what is there", "limit or market"
-    )
-    min_edge_percent: Percent = setting(
-        "3.0", _WHAT, "percent of the price paid, after fees and expected slippage", _PERCENT
-    )
-    min_confidence_score: Fraction = setting("0.6", _WHAT, "from 0 to 1", "a number from 0 to 1")
-    fusion: Annotated[Literal["bayesian", "additive"], BeforeValidator(parse_word)] = setting(
-        "bayesian", _WHAT, "which way of joining the signals decides; both are stored", "bayesian or additive"
-    )
-    use_kelly_sizing: Flag = setting("YES", _WHAT, "size by edge; NO: always TRADE_SIZE_DOLLARS", _YES_NO)
-    kelly_fraction: PositiveFraction = setting(
-        "0.25", _WHAT, "the part of the Kelly size to use", "a number above 0 and up to 1"
-    )
-    trade_size_dollars: PositiveDollars = setting("5", _WHAT, "dollars per entry without Kelly", _MORE_DOLLARS)
-    max_trade_size: PositiveDollars = setting("25", _WHAT, "dollars, the most for one entry", _MORE_DOLLARS)
-    capital_total: Dollars = setting("0", _WHAT, "dollars that this daemon may use; 0: the account's balance", _DOLLARS)
-    check_liquidity: Flag = setting("YES", _WHAT, "enter only where the book holds the size", _YES_NO)
-    max_spread: ShareOfPrice = setting(
-        "0.05", _WHAT, "dollars per share between best bid and ask, the most to enter at", "a number between 0 and 1"
-    )
-
-    enable_exit_plan: Flag = setting("YES", _POSITIONS, "place and keep the exits below", _YES_NO)
-    exit_mode: Annotated[Literal["limit_orders", "monitor"], BeforeValidator(parse_word)] = setting(
-        "limit_orders",
-        _POSITIONS,
-        "limit_orders rests the take-profit on the book and arms the stop in the daemon, monitor arms both",
-        "limit_orders or monitor",
-    )
-    enable_take_profit: Flag = setting("YES", _POSITIONS, "sell at a gain", _YES_NO)
-    take_profit_percent: Percent = setting(
-        "80", _POSITIONS, "percent of the price paid; a target above 1 - tick means hold to resolution", _PERCENT
-    )
-    enable_stop_loss: Flag = setting("YES", _POSITIONS, "sell at a loss", _YES_NO)
-    stop_loss_percent: StopPercent = setting(
-        "50",
-        _POSITIONS,
-        "percent below the price paid, judged on the best bid",
-        "a number of percent above 0 and below 100",
-    )
-    close_guard_seconds: Seconds = setting(
-        "20", _POSITIONS, "seconds before the window ends in which positions are held to resolution", _SECONDS
-    )
-    cancel_unfilled_orders: Flag = setting("YES", _POSITIONS, "cancel entries that do not fill", _YES_NO)
-    unfilled_timeout_seconds: PositiveSeconds = setting(
-        "300", _POSITIONS, "seconds; never more than a third of the window left at entry", _MORE_SECONDS
-    )
-    order_check_interval_seconds: PositiveSeconds = setting(
-        "30", _POSITIONS, "seconds between the slow checks behind the streams", _MORE_SECONDS
-    )
-    cancel_timeout_seconds: PositiveSeconds = setting(
-        "5", _POSITIONS, "seconds after which an unanswered cancel is looked up", _MORE_SECONDS
-    )
-
-    max_exposure_dollars: PositiveDollars = setting(
-        "100", _RISK, "dollars at risk in all, orders in flight counted", _MORE_DOLLARS
-    )
-    max_exposure_per_market: PositiveDollars = setting("25", _RISK, "dollars at risk in one market", _MORE_DOLLARS)
-    max_open_positions: Count = setting("8", _RISK, "positions at a time", _COUNT)
-    live_max_dollars: PositiveDollars = setting(
-        "50", _RISK, "dollars, the hard cap on what live mode may have at risk until you raise it", _MORE_DOLLARS
-    )
-    on_shutdown: Annotated[StopMode, BeforeValidator(parse_word)] = setting(
-        "keep_exits", _RISK, "entries are cancelled; keep_exits leaves the exits that rest", "keep_exits or cancel_all"
-    )
-    stale_book_seconds: FineSeconds = setting(
-        "5", _RISK, "seconds after which a silent book blocks entries", _FINE_SECONDS
-    )
-    max_clock_drift_seconds: FineSeconds = setting(
-        "2", _RISK, "seconds between our clock and the venue's that block entries", _FINE_SECONDS
     )
 
     @classmethod

@@ -25,19 +25,15 @@ from polystra.adapters.polymarket.transport import SessionFactory, default_sessi
 from polystra.adapters.spot.binance import SpotStream
 from polystra.adapters.store.migrations import upgrade
 from polystra.adapters.store.writer import SqlStore
+from polystra.app.engine_settings import engine_config, position_rules
 from polystra.app.settings import Settings, check_armed
 from polystra.domain.errors import ConfigError
-from polystra.domain.units import MICRO, NS_PER_S, parse_micros
-from polystra.engine.config import EngineConfig, ExitConfig, ExitMode, RiskConfig
-from polystra.engine.strategy.config import EntryStyle, StrategyConfig
-from polystra.engine.strategy.fusion import Fusion
-from polystra.engine.strategy.sizing import SizingRules
+from polystra.domain.units import MICRO, NS_PER_S
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
 from polystra.runtime.log import Log
 
-WINDOW_SECONDS: Final = {"5m": 300, "15m": 900}
 _NO_DEADLINE: Final = aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None)
 
 
@@ -90,73 +86,6 @@ def endless_session() -> aiohttp.ClientSession:
     """An HTTP session for virtual time: its pool and names never expire by real time."""
     connector = aiohttp.TCPConnector(limit=32, ttl_dns_cache=None, keepalive_timeout=1e9)
     return aiohttp.ClientSession(timeout=_NO_DEADLINE, connector=connector)
-
-
-def strategy_config(settings: Settings) -> StrategyConfig:
-    """The strategy's settings in its own units."""
-    return StrategyConfig(
-        min_edge_ppm=parse_micros(settings.min_edge_percent, field="MIN_EDGE_PERCENT") // 100,
-        min_confidence=float(settings.min_confidence_score),
-        fusion=Fusion(settings.fusion),
-        sizing=SizingRules(
-            use_kelly=settings.use_kelly_sizing,
-            kelly_fraction=float(settings.kelly_fraction),
-            trade_size=parse_micros(settings.trade_size_dollars, field="TRADE_SIZE_DOLLARS"),
-            max_trade_size=parse_micros(settings.max_trade_size, field="MAX_TRADE_SIZE"),
-        ),
-        max_spread=parse_micros(settings.max_spread, field="MAX_SPREAD"),
-        check_liquidity=settings.check_liquidity,
-        entry_style=EntryStyle(settings.entry_style),
-        close_guard_s=float(settings.close_guard_seconds),
-    )
-
-
-def engine_config(run: Run) -> EngineConfig:
-    """The engine's settings in its own units."""
-    settings = run.settings
-    exposure = settings.max_exposure_dollars
-    if settings.mode.value == "live":
-        exposure = min(exposure, settings.live_max_dollars)
-    return EngineConfig(
-        symbols=run.symbols,
-        windows_s=tuple(WINDOW_SECONDS[window] for window in settings.windows),
-        strategy=strategy_config(settings),
-        exits=ExitConfig(
-            enabled=settings.enable_exit_plan,
-            mode=ExitMode(settings.exit_mode),
-            take_profit=settings.enable_take_profit,
-            take_profit_ppm=parse_micros(settings.take_profit_percent, field="TAKE_PROFIT_PERCENT") // 100,
-            stop_loss=settings.enable_stop_loss,
-            stop_loss_ppm=parse_micros(settings.stop_loss_percent, field="STOP_LOSS_PERCENT") // 100,
-        ),
-        risk=RiskConfig(
-            max_exposure=parse_micros(exposure, field="MAX_EXPOSURE_DOLLARS"),
-            max_exposure_per_market=parse_micros(settings.max_exposure_per_market, field="MAX_EXPOSURE_PER_MARKET"),
-            max_open_positions=settings.max_open_positions,
-            capital=parse_micros(settings.capital_total, field="CAPITAL_TOTAL"),
-            stale_book_ns=int(settings.stale_book_seconds * NS_PER_S),
-        ),
-        salt_seed=hashlib.sha256(run.chance.randbytes(32)).digest(),
-        check_every_s=settings.order_check_interval_seconds,
-        cancel_timeout_s=settings.cancel_timeout_seconds,
-        unfilled_cancel=settings.cancel_unfilled_orders,
-        unfilled_timeout_s=settings.unfilled_timeout_seconds,
-        markets_limit=run.markets_limit,
-    )
-
-
-def position_rules(settings: Settings) -> tuple[str, str]:
-    """The position rules that are on and those that are off, in words, for the start-up line."""
-    rules = {
-        f"take-profit {settings.take_profit_percent}%": settings.enable_exit_plan and settings.enable_take_profit,
-        f"stop-loss {settings.stop_loss_percent}%": settings.enable_exit_plan and settings.enable_stop_loss,
-        f"unfilled time-out {settings.unfilled_timeout_seconds}s": settings.cancel_unfilled_orders,
-        f"exits as {settings.exit_mode}": settings.enable_exit_plan,
-        f"hold to resolution in the last {settings.close_guard_seconds}s": True,
-    }
-    on = ", ".join(name for name, active in rules.items() if active)
-    off = ", ".join(name for name, active in rules.items() if not active)
-    return on, off or "none"
 
 
 async def open_store(settings: Settings, account: str, log: Log) -> SqlStore:
@@ -221,7 +150,12 @@ def _parts(run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDi
         signature_type=wallet.signature_type,
     ).identity()
     return Parts(
-        config=engine_config(run),
+        config=engine_config(
+            run.settings,
+            symbols=run.symbols,
+            salt_seed=hashlib.sha256(chance.randbytes(32)).digest(),
+            markets_limit=run.markets_limit,
+        ),
         store=store,
         signer=OrderTermsSigner(signer),
         clock=clock,

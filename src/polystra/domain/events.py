@@ -13,10 +13,11 @@ from typing import TypeAlias
 
 from polystra.domain.book import Level
 from polystra.domain.fills import FillReport
-from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, TokenId
-from polystra.domain.market import Market
+from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
+from polystra.domain.market import Market, Outcome
 from polystra.domain.orders import Side, SignedOrder
 from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos, PriceE8
+from polystra.domain.venue import VenueMode
 
 # --- market data ---------------------------------------------------------------------
 
@@ -159,6 +160,25 @@ class SubmitAccepted:
     taking: int = 0
 
 
+class RefusalClass(StrEnum):
+    """What a definite no asks of us."""
+
+    REFUSED = "REFUSED"
+    """This order is wrong: it is not sent again."""
+    KILLED = "KILLED"
+    """A FOK or FAK found nothing: the normal end of such an order."""
+    RETRY = "RETRY"
+    """Not now (limits, a busy engine): the same bytes may be sent again later."""
+    REPLAN = "REPLAN"
+    """Right idea, wrong figures (grid, balance, a crossed book): a new order may be made from fresh facts."""
+    MODE = "MODE"
+    """The venue's state does not allow it; `mode` says which."""
+    AUTH = "AUTH"
+    """The credentials or the clock are not accepted."""
+    STOP = "STOP"
+    """A person must act: wallet, ban, region, allowance."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitRefused:
     """A definite no. `killed` marks FOK/FAK that found nothing: a normal end."""
@@ -166,6 +186,11 @@ class SubmitRefused:
     order_id: OrderId
     message: str
     code: str = ""
+    kind: RefusalClass = RefusalClass.REFUSED
+    mode: VenueMode | None = None
+    """The state of the venue that the refusal shows."""
+    retry_after_s: int = 0
+    """The pause that the venue asked for, 0 when it named none."""
     killed: bool = False
     stop_trading: bool = False
     """True when a person must act (credentials, banned or blocked account)."""
@@ -211,10 +236,12 @@ class CancelRefused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelUnknown:
-    """The cancel may or may not have been carried out."""
+    """The cancel may or may not have been carried out; with a `mode` it was not."""
 
     order_id: OrderId
     message: str
+    mode: VenueMode | None = None
+    retry_after_s: int = 0
 
 
 CancelOutcome: TypeAlias = CancelAccepted | CancelRefused | CancelUnknown
@@ -311,6 +338,64 @@ class StopRequested:
     reason: str
 
 
+# --- wishes of a person, a tool or an outside signal ----------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryRequested:
+    """Open (or add to) a position in one outcome, past the strategy but not past the risk limits.
+
+    `budget` above 0 buys for so many dollars at `price` or better; else `quantity` shares rest at `price`.
+    """
+
+    request_id: str
+    condition_id: ConditionId
+    outcome: Outcome
+    price: MicroPrice
+    quantity: MicroShares = 0
+    budget: MicroDollars = 0
+    source: str = "operator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRequested:
+    """Sell what a position holds. What is sold follows from the side held, never from this word."""
+
+    request_id: str
+    position_id: PositionId
+    source: str = "operator"
+
+
+class SwitchName(StrEnum):
+    """Values that stop or limit entries until somebody or something clears them; they survive a restart."""
+
+    KILL = "kill"
+    """No entry leaves, resting entries are cancelled."""
+    STOP_ENTRY = "stop_entry"
+    """No entry leaves."""
+    PAUSE = "pause"
+    """No entry leaves until a time."""
+    DAILY_LOSS = "daily_loss"
+    DRAWDOWN = "drawdown"
+    CONSECUTIVE_LOSSES = "consecutive_losses"
+    REJECTIONS = "rejections"
+    BLACKLIST = "blacklist"
+    """`subject` is a symbol."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchRequested:
+    """Set or clear a switch from outside (file, command, API)."""
+
+    name: SwitchName
+    on: bool
+    reason: str
+    source: str
+    subject: str = ""
+    until_ns: Nanos = 0
+    """0: until cleared."""
+
+
 WorldEvent: TypeAlias = (
     BookSnapshot
     | BookChanged
@@ -336,4 +421,7 @@ WorldEvent: TypeAlias = (
     | StreamLost
     | TimerFired
     | StopRequested
+    | EntryRequested
+    | ExitRequested
+    | SwitchRequested
 )

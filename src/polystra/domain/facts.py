@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
+from polystra.domain.events import SwitchName
 from polystra.domain.fills import Fill
-from polystra.domain.ids import ConditionId, PositionId, TokenId
+from polystra.domain.ids import ClientOrderId, ConditionId, PositionId, TokenId
 from polystra.domain.ledger import Posting
 from polystra.domain.market import Market, Outcome
 from polystra.domain.orders import Order, OrderEvent, OrderTerms, SignedOrder
 from polystra.domain.positions import PositionStatus
 from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos, PriceE8
+from polystra.domain.venue import VenueMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +124,11 @@ class PositionRecorded:
     opened_at_ns: Nanos
     at_ns: Nanos
     exit_reason: str = ""
+    exit_mode: str = ""
+    high_water: MicroPrice = 0
+    """The highest best bid seen while shares were held: what a trailing stop hangs from."""
+    exits: str = ""
+    """The rest of the exits' memory as a JSON object, for a restart and for people."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +166,45 @@ class ReconcileCompleted:
     fills_applied: int
     differences: tuple[str, ...]
     trigger: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchChanged:
+    """A switch was set or cleared. (name, subject) has one value: the last."""
+
+    name: SwitchName
+    subject: str
+    on: bool
+    reason: str
+    source: str
+    until_ns: Nanos
+    """0: until cleared."""
+    at_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VenueModeChanged:
+    """The venue was seen in another mode; `until_ns` is when it is expected to end, 0 when nobody knows."""
+
+    mode: VenueMode
+    previous: VenueMode
+    reason: str
+    until_ns: Nanos
+    at_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtRecorded:
+    """Where the search for an order in doubt stands: the schedule goes on from here after a restart."""
+
+    client_order_id: ClientOrderId
+    since_ns: Nanos
+    lookups: int
+    absences: int
+    next_lookup_ns: Nanos
+    """0: the doubt is over."""
+    outcome: str
+    at_ns: Nanos
 
 
 class NoticeKind(StrEnum):
@@ -203,5 +249,8 @@ Fact: TypeAlias = (
     | SettlementRecorded
     | BalanceObserved
     | ReconcileCompleted
+    | SwitchChanged
+    | VenueModeChanged
+    | DoubtRecorded
     | Notice
 )

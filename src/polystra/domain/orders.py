@@ -200,6 +200,10 @@ class OrderTerms:
     negative_risk: bool = False
     version: str = "v1"
     reason: str = ""
+    rule: str = ""
+    """Which rule asked for it, in one word: "entry", "scale-in", "take-profit", "trailing-stop", ..."""
+    planned_price: MicroPrice | None = None
+    """The price that the plan reckoned with, to be compared with the price filled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

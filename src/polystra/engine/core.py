@@ -17,7 +17,7 @@ from typing import Final
 
 from polystra.domain import events as ev
 from polystra.domain.errors import InvariantViolation
-from polystra.domain.facts import NoticeKind, PositionRecorded
+from polystra.domain.facts import DoubtRecorded, NoticeKind, PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill, FillReport, FillStatus
 from polystra.domain.ids import ConditionId, PositionId
 from polystra.domain.ledger import Posting
@@ -81,12 +81,16 @@ class Engine:
         next_order_number: int,
         next_decision_id: int,
         last_fill_ns: Nanos,
+        switches: Iterable[SwitchChanged] = (),
+        doubts: Iterable[DoubtRecorded] = (),
     ) -> None:
         """Take the state of the last run; called once, before the first step."""
         state = self._state
         state.next_order_number = next_order_number
         state.next_decision_id = next_decision_id
         state.last_fill_ns = last_fill_ns
+        state.switches = {(switch.name, switch.subject): switch for switch in switches}
+        state.doubts = {doubt.client_order_id: doubt for doubt in doubts}
         for market, price_to_beat in markets:
             state.markets[market.condition_id] = self._market_data.new_market(market, price_to_beat)
             state.accepted_markets += 1

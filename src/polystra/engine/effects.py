@@ -29,6 +29,10 @@ class SubmitOrder:
 
     signed: SignedOrder
     purpose: Purpose
+    deadline_ns: Nanos = 0
+    """After this time it must not be sent (again): the idea behind it is stale. 0: no deadline."""
+    rank: int = 0
+    """Of two entries the one with the higher rank leaves first (its edge in millionths)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from typing import Final
 
 from polystra.domain.book import OrderBook
 from polystra.domain.errors import InvariantViolation
-from polystra.domain.events import MarketResolved, StopMode, StreamName
-from polystra.domain.facts import Fact, Notice, NoticeKind
+from polystra.domain.events import MarketResolved, StopMode, StreamName, SwitchName
+from polystra.domain.facts import DoubtRecorded, Fact, Notice, NoticeKind, SwitchChanged
 from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
 from polystra.domain.ledger import Ledger, Posting
@@ -24,6 +24,7 @@ from polystra.domain.market import SIZE_STEP, Market
 from polystra.domain.orders import Order, OrderEvent, Purpose, Side, SignedOrder, apply
 from polystra.domain.positions import Position
 from polystra.domain.units import MicroPrice, MicroShares, Nanos, PriceE8
+from polystra.domain.venue import VenueMode
 from polystra.engine.config import EngineConfig, ExitMode
 from polystra.engine.effects import Effect, SetTimer
 from polystra.engine.strategy.prices import PriceWindow
@@ -199,6 +200,13 @@ class EngineState:
     cash_difference: tuple[int, int] | None = None
     share_differences: dict[TokenId, int] = field(default_factory=dict)
     redeeming: dict[TokenId, Nanos] = field(default_factory=dict)
+    venue_mode: VenueMode = VenueMode.NORMAL
+    venue_mode_until_ns: Nanos = 0
+    """When the mode is expected to end; 0: nobody knows."""
+    switches: dict[tuple[SwitchName, str], SwitchChanged] = field(default_factory=dict)
+    """Switches that are on, by (name, subject)."""
+    doubts: dict[ClientOrderId, DoubtRecorded] = field(default_factory=dict)
+    """Where the search for each order in doubt stands."""
     stopping: StopMode | None = None
     stop_reason: str = ""
     stop_deadline_ns: Nanos = 0

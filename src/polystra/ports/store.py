@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from polystra.domain.facts import Fact, PositionRecorded
+from polystra.domain.facts import DoubtRecorded, Fact, PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill
 from polystra.domain.ledger import Posting
 from polystra.domain.market import Market
@@ -47,6 +47,7 @@ class StoredState:
 
     `orders` holds every live order and every order of an unresolved market; `fills` likewise
     plus every fill whose settlement is not final. `last_fill_ns` is the newest match time.
+    `switches` are those that are on, `doubts` those that are not over.
     """
 
     markets: tuple[StoredMarket, ...] = ()
@@ -58,6 +59,8 @@ class StoredState:
     next_decision_id: int = 1
     settled_markets: int = 0
     last_fill_ns: Nanos = 0
+    switches: tuple[SwitchChanged, ...] = ()
+    doubts: tuple[DoubtRecorded, ...] = ()
 
 
 class Store(Protocol):

@@ -160,4 +160,6 @@ def restore(engine: Engine, stored: StoredState) -> None:
         next_order_number=stored.next_order_number,
         next_decision_id=stored.next_decision_id,
         last_fill_ns=stored.last_fill_ns,
+        switches=stored.switches,
+        doubts=stored.doubts,
     )

@@ -100,6 +100,26 @@ class FactLog:
                     ledger=format_micros(fact.ledger_cash),
                     trigger=fact.source,
                 )
+            case ft.SwitchChanged():
+                self._log.warning(
+                    LogEvent.SWITCH_SET if fact.on else LogEvent.SWITCH_CLEARED,
+                    switch=fact.name,
+                    subject_id=fact.subject or None,
+                    reason=fact.reason,
+                    source=fact.source,
+                )
+            case ft.VenueModeChanged():
+                self._log.warning(
+                    LogEvent.VENUE_MODE_CHANGED, mode=fact.mode, previous=fact.previous, reason=fact.reason
+                )
+            case ft.DoubtRecorded():
+                self._log.debug(
+                    LogEvent.ORDER_LOOKUP_SCHEDULED,
+                    order=fact.client_order_id,
+                    lookups=fact.lookups,
+                    absences=fact.absences,
+                    outcome=fact.outcome,
+                )
             case ft.IntentDenied():
                 self._log.warning(
                     LogEvent.INTENT_DENIED, order=fact.terms.client_order_id, reason=fact.reason, side=fact.terms.side

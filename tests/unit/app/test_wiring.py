@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from random import Random
-
 import pytest
-import structlog
 
-from polystra.adapters.clock import SystemClock
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
+from polystra.app.engine_settings import engine_config, position_rules, strategy_config
 from polystra.app.settings import load_settings
-from polystra.app.wiring import Endpoints, Run, Wallet, engine_config, position_rules, strategy_config
+from polystra.app.wiring import Wallet
 from polystra.domain.units import MICRO, NS_PER_S
-from polystra.engine.config import ExitMode
+from polystra.engine.config import EngineConfig, ExitMode
 
 FUNDER = "0x" + "cd" * 20
 
 
-def run_with(**values: str) -> Run:
-    return Run(
-        settings=load_settings(values, None),
-        symbols=("BTC", "ETH"),
-        endpoints=Endpoints(
-            clob_url="", gamma_url="", market_ws_url="", user_ws_url="", price_ws_url="", rtds_url="", spot_ws_url=""
-        ),
-        wallet=wallet(),
-        clock=SystemClock(),
-        log=structlog.get_logger(),
-        chance=Random(1),
-    )
+def config_with(**values: str) -> EngineConfig:
+    return engine_config(load_settings(values, None), symbols=("BTC", "ETH"), salt_seed=b"salt")
 
 
 def wallet(funder: str | None = None) -> Wallet:
@@ -53,15 +40,13 @@ def test_a_wallet_does_not_show_its_secrets():
 
 
 def test_amounts_arrive_in_micro_units():
-    config = engine_config(
-        run_with(
-            MAX_EXPOSURE_DOLLARS="120.5",
-            MAX_EXPOSURE_PER_MARKET="20.25",
-            CAPITAL_TOTAL="300",
-            MAX_OPEN_POSITIONS="3",
-            STALE_BOOK_SECONDS="2.5",
-            WINDOWS="5m,15m",
-        )
+    config = config_with(
+        MAX_EXPOSURE_DOLLARS="120.5",
+        MAX_EXPOSURE_PER_MARKET="20.25",
+        CAPITAL_TOTAL="300",
+        MAX_OPEN_POSITIONS="3",
+        STALE_BOOK_SECONDS="2.5",
+        WINDOWS="5m,15m",
     )
     assert config.symbols == ("BTC", "ETH")
     assert config.windows_s == (300, 900)
@@ -75,9 +60,9 @@ def test_amounts_arrive_in_micro_units():
 def test_live_mode_has_its_own_cap():
     key = SigningKey("11" * 32)
     live = {"MODE": "live", "POLY_PRIVATE_KEY": "11" * 32, "LIVE_ARMED": key.address, "MAX_EXPOSURE_DOLLARS": "100"}
-    assert engine_config(run_with(**live, LIVE_MAX_DOLLARS="40")).risk.max_exposure == 40 * MICRO
-    assert engine_config(run_with(**live, LIVE_MAX_DOLLARS="4000")).risk.max_exposure == 100 * MICRO
-    assert engine_config(run_with(LIVE_MAX_DOLLARS="40", MAX_EXPOSURE_DOLLARS="100")).risk.max_exposure == 100 * MICRO
+    assert config_with(**live, LIVE_MAX_DOLLARS="40").risk.max_exposure == 40 * MICRO
+    assert config_with(**live, LIVE_MAX_DOLLARS="4000").risk.max_exposure == 100 * MICRO
+    assert config_with(LIVE_MAX_DOLLARS="40", MAX_EXPOSURE_DOLLARS="100").risk.max_exposure == 100 * MICRO
 
 
 @pytest.mark.parametrize(("percent", "ppm"), [("3.0", 30_000), ("0.5", 5_000), ("12.34", 123_400)])
@@ -86,17 +71,11 @@ def test_an_edge_in_percent_arrives_in_millionths(percent: str, ppm: int):
 
 
 def test_exits_arrive():
-    exits = engine_config(
-        run_with(EXIT_MODE="monitor", TAKE_PROFIT_PERCENT="40", STOP_LOSS_PERCENT="25.5", ENABLE_STOP_LOSS="NO")
+    exits = config_with(
+        EXIT_MODE="monitor", TAKE_PROFIT_PERCENT="40", STOP_LOSS_PERCENT="25.5", ENABLE_STOP_LOSS="NO"
     ).exits
     assert (exits.mode, exits.take_profit_ppm, exits.stop_loss_ppm) == (ExitMode.MONITOR, 400_000, 255_000)
     assert (exits.enabled, exits.take_profit, exits.stop_loss) == (True, True, False)
-
-
-def test_the_salt_is_the_chances_and_not_the_same_twice():
-    run = run_with()
-    assert engine_config(run_with()).salt_seed == engine_config(run_with()).salt_seed
-    assert engine_config(run).salt_seed != engine_config(run).salt_seed
 
 
 def test_rules_that_are_on_and_off_are_named():

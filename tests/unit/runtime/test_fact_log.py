@@ -6,9 +6,12 @@ from typing import get_args
 import pytest
 
 from polystra.domain import facts as ft
+from polystra.domain.events import SwitchName
 from polystra.domain.fills import FillStatus
+from polystra.domain.ids import ClientOrderId
 from polystra.domain.orders import OrderStatus
 from polystra.domain.positions import PositionStatus
+from polystra.domain.venue import VenueMode
 from polystra.ports.logbook import LogEvent
 from polystra.runtime import fact_log
 from polystra.runtime.fact_log import FactLog
@@ -33,7 +36,28 @@ def story() -> list[ft.Fact]:
         5
     )
     made.snapshot(complete=False)
-    return made.facts
+    return [*made.facts, *rare_facts()]
+
+
+def rare_facts() -> list[ft.Fact]:
+    """Facts that a calm day does not bring."""
+    return [
+        ft.SwitchChanged(
+            name=SwitchName.KILL, subject="", on=True, reason="asked for", source="file", until_ns=0, at_ns=1
+        ),
+        ft.VenueModeChanged(
+            mode=VenueMode.RESTARTING, previous=VenueMode.NORMAL, reason="HTTP 425", until_ns=0, at_ns=1
+        ),
+        ft.DoubtRecorded(
+            client_order_id=ClientOrderId("o1"),
+            since_ns=1,
+            lookups=1,
+            absences=1,
+            next_lookup_ns=2,
+            outcome="absent",
+            at_ns=1,
+        ),
+    ]
 
 
 KINDS = get_args(ft.Fact)

@@ -9,7 +9,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from polystra.domain.facts import PositionRecorded
+from polystra.domain.events import SwitchName
+from polystra.domain.facts import DoubtRecorded, PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill, FillStatus, Liquidity
 from polystra.domain.ids import ClientOrderId
 from polystra.domain.ledger import Posting, PostingKind
@@ -59,6 +60,8 @@ def order_of(row: Row[Any]) -> Order:
         negative_risk=row.negative_risk,
         version=row.version,
         reason=row.reason,
+        rule=row.rule,
+        planned_price=row.planned_price,
     )
     return Order(
         terms=terms,
@@ -153,4 +156,33 @@ def position_of(row: Row[Any]) -> PositionRecorded:
         opened_at_ns=row.opened_at_ns,
         at_ns=row.at_ns,
         exit_reason=row.exit_reason,
+        exit_mode=row.exit_mode,
+        high_water=row.high_water,
+        exits=row.exits,
+    )
+
+
+def switch_of(row: Row[Any]) -> SwitchChanged:
+    """A row of `switches` as the fact that wrote it; not for the venue's mode, which stands there too."""
+    return SwitchChanged(
+        name=SwitchName(row.name),
+        subject=row.subject,
+        on=row.is_on,
+        reason=row.reason,
+        source=row.source,
+        until_ns=row.until_ns,
+        at_ns=row.at_ns,
+    )
+
+
+def doubt_of(row: Row[Any]) -> DoubtRecorded:
+    """A row of `doubts` as the fact that wrote it."""
+    return DoubtRecorded(
+        client_order_id=ClientOrderId(row.client_order_id),
+        since_ns=row.since_ns,
+        lookups=row.lookups,
+        absences=row.absences,
+        next_lookup_ns=row.next_lookup_ns,
+        outcome=row.outcome,
+        at_ns=row.at_ns,
     )

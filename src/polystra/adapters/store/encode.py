@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from polystra.domain.facts import (
     BalanceObserved,
     DecisionRecorded,
+    DoubtRecorded,
     Fact,
     FillRecorded,
     IntentDenied,
@@ -27,11 +28,14 @@ from polystra.domain.facts import (
     PostingRecorded,
     ReconcileCompleted,
     SettlementRecorded,
+    SwitchChanged,
+    VenueModeChanged,
 )
 from polystra.domain.fills import Fill
 from polystra.domain.ledger import Posting
 from polystra.domain.orders import Order, OrderEvent, OrderStatus
 from polystra.domain.units import NS_PER_S, Nanos
+from polystra.domain.venue import VenueMode
 
 Values: TypeAlias = dict[str, object]
 Batch: TypeAlias = dict[str, list[Values]]
@@ -76,7 +80,15 @@ def _encode_one(fact: Fact, batch: Batch) -> None:
 
 
 def _encode_rare(
-    fact: IntentDenied | SettlementRecorded | BalanceObserved | ReconcileCompleted | Notice, batch: Batch
+    fact: IntentDenied
+    | SettlementRecorded
+    | BalanceObserved
+    | ReconcileCompleted
+    | SwitchChanged
+    | VenueModeChanged
+    | DoubtRecorded
+    | Notice,
+    batch: Batch,
 ) -> None:
     match fact:
         case IntentDenied():
@@ -95,6 +107,10 @@ def _encode_rare(
             _add(batch, "balances", _balance_row(fact))
         case ReconcileCompleted():
             _add(batch, "reconciliations", _reconciliation_row(fact))
+        case SwitchChanged() | VenueModeChanged():
+            _add(batch, "switches", _switch_row(fact))
+        case DoubtRecorded():
+            _add(batch, "doubts", _doubt_row(fact))
         case Notice():
             _add(batch, "notices", _notice_row(fact))
 
@@ -147,6 +163,8 @@ def _order_row(order: Order) -> Values:
         "created_at_ns": order.created_at_ns,
         "updated_at_ns": order.updated_at_ns,
         "detail": _clean(order.detail),
+        "rule": _clean(terms.rule),
+        "planned_price": terms.planned_price,
     }
 
 
@@ -244,6 +262,9 @@ def _position_row(fact: PositionRecorded) -> Values:
         "opened_at_ns": fact.opened_at_ns,
         "at_ns": fact.at_ns,
         "exit_reason": _clean(fact.exit_reason),
+        "exit_mode": fact.exit_mode,
+        "high_water": fact.high_water,
+        "exits": fact.exits,
     }
 
 
@@ -332,3 +353,41 @@ def _notice_row(fact: Notice) -> Values:
     return _with_digest(
         {"kind": fact.kind.value, "subject": _clean(fact.subject), "message": _clean(fact.message), "at_ns": fact.at_ns}
     )
+
+
+VENUE_MODE = "venue_mode"
+"""The name under which the venue's mode stands among the switches; it is on when the mode is not NORMAL."""
+
+
+def _switch_row(fact: SwitchChanged | VenueModeChanged) -> Values:
+    if isinstance(fact, VenueModeChanged):
+        return {
+            "name": VENUE_MODE,
+            "subject": "",
+            "is_on": fact.mode is not VenueMode.NORMAL,
+            "reason": _clean(f"{fact.mode}: {fact.reason}"),
+            "source": "venue",
+            "until_ns": fact.until_ns,
+            "at_ns": fact.at_ns,
+        }
+    return {
+        "name": fact.name.value,
+        "subject": fact.subject,
+        "is_on": fact.on,
+        "reason": _clean(fact.reason),
+        "source": _clean(fact.source),
+        "until_ns": fact.until_ns,
+        "at_ns": fact.at_ns,
+    }
+
+
+def _doubt_row(fact: DoubtRecorded) -> Values:
+    return {
+        "client_order_id": fact.client_order_id,
+        "since_ns": fact.since_ns,
+        "lookups": fact.lookups,
+        "absences": fact.absences,
+        "next_lookup_ns": fact.next_lookup_ns,
+        "outcome": _clean(fact.outcome),
+        "at_ns": fact.at_ns,
+    }

@@ -13,8 +13,18 @@ from typing import Final
 from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, or_, select, union
 
 from polystra.adapters.store import tables
-from polystra.adapters.store.decode import fill_of, market_of, order_of, position_of, posting_of, signed_of
-from polystra.domain.facts import PositionRecorded
+from polystra.adapters.store.decode import (
+    doubt_of,
+    fill_of,
+    market_of,
+    order_of,
+    position_of,
+    posting_of,
+    signed_of,
+    switch_of,
+)
+from polystra.adapters.store.encode import VENUE_MODE
+from polystra.domain.facts import PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill
 from polystra.domain.orders import LIVE_STATUSES
 from polystra.ports.store import StoredMarket, StoredOrder, StoredState
@@ -40,7 +50,27 @@ def load_state(connection: Connection) -> StoredState:
         + 1,
         settled_markets=connection.scalar(select(func.count()).select_from(tables.settlements)) or 0,
         last_fill_ns=_newest(connection, tables.fills.c.matched_at_ns),
+        switches=_switches(connection),
+        doubts=tuple(
+            doubt_of(row)
+            for row in connection.execute(
+                select(tables.doubts)
+                .where(tables.doubts.c.next_lookup_ns > 0)
+                .order_by(tables.doubts.c.since_ns, tables.doubts.c.client_order_id)
+            )
+        ),
     )
+
+
+def _switches(connection: Connection) -> tuple[SwitchChanged, ...]:
+    """Switches that are on. The venue's mode is not taken over: the venue shows it anew."""
+    switches = tables.switches
+    query = (
+        select(switches)
+        .where(switches.c.is_on, switches.c.name != VENUE_MODE)
+        .order_by(switches.c.name, switches.c.subject)
+    )
+    return tuple(switch_of(row) for row in connection.execute(query))
 
 
 def _newest(connection: Connection, column: ColumnElement[int] | ColumnElement[int | None]) -> int:

@@ -93,6 +93,8 @@ _RULES: Final = (
     _Rule(tables.balances, ("digest",)),
     _Rule(tables.reconciliations, ("digest",)),
     _Rule(tables.notices, ("digest",)),
+    _Rule(tables.switches, ("name", "subject"), (), _all_but(tables.switches, "name", "subject")),
+    _Rule(tables.doubts, ("client_order_id",), (), _all_but(tables.doubts, "client_order_id")),
 )
 """In the order of writing: rows that others refer to come first."""
 

@@ -180,6 +180,8 @@ orders: Final = Table(
     _big("created_at_ns"),
     _big("updated_at_ns"),
     _text("detail"),
+    Column("rule", Text, nullable=False, server_default=text("''")),
+    _big("planned_price", nullable=True),
     _check(_one_of("purpose", Purpose), "purpose"),
     _check(_one_of("side", Side), "side"),
     _check(_one_of("time_in_force", TimeInForce), "time_in_force"),
@@ -329,6 +331,9 @@ positions: Final = Table(
     _big("opened_at_ns"),
     _big("at_ns"),
     _text("exit_reason"),
+    Column("exit_mode", Text, nullable=False, server_default=text("''")),
+    Column("high_water", BigInteger, nullable=False, server_default="0"),
+    Column("exits", Text, nullable=False, server_default=text("''")),
     _check(_one_of("outcome", Outcome), "outcome"),
     _check(_one_of("status", PositionStatus), "status"),
     _check("average_price >= 0", "average_price"),
@@ -392,3 +397,57 @@ notices: Final = Table(
     Index(None, "kind", "at_ns"),
     sqlite_autoincrement=True,
 )
+
+switches: Final = Table(
+    "switches",
+    metadata,
+    _text("name"),
+    _text("subject"),
+    Column("is_on", Boolean, nullable=False),
+    _text("reason"),
+    _text("source"),
+    _big("until_ns"),
+    _big("at_ns"),
+    PrimaryKeyConstraint("name", "subject"),
+)
+"""What stops or limits entries, by its last value; `venue_mode` is among them for `polystra status`."""
+
+doubts: Final = Table(
+    "doubts",
+    metadata,
+    Column("client_order_id", Text, primary_key=True),
+    _big("since_ns"),
+    Column("lookups", Integer, nullable=False),
+    Column("absences", Integer, nullable=False),
+    _big("next_lookup_ns"),
+    _text("outcome"),
+    _big("at_ns"),
+)
+
+api_calls: Final = Table(
+    "api_calls",
+    metadata,
+    _sequence(),
+    _big("at_ns"),
+    _text("method"),
+    _text("path"),
+    _big("latency_ns"),
+    Column("status", Integer, nullable=True),
+    _text("request"),
+    _text("reply"),
+    _text("outcome"),
+    Index(None, "at_ns"),
+    sqlite_autoincrement=True,
+)
+"""Every request that may change state at the venue, with its answer; secrets and signatures removed."""
+
+api_call_orders: Final = Table(
+    "api_call_orders",
+    metadata,
+    Column("call_sequence", BigInteger, nullable=False),
+    _text("order_id"),
+    _text("outcome"),
+    PrimaryKeyConstraint("call_sequence", "order_id"),
+    Index(None, "order_id"),
+)
+"""Which orders a request was about, and what came of each."""

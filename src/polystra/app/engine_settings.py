@@ -1,0 +1,86 @@
+"""The engine's configuration from the user's settings: names and units change here, nothing else.
+
+What lives here: dollars, percent and seconds into micro-units, millionths and nanoseconds, and the
+sentence that lists the position rules. What must not: concrete adapters (`wiring`), defaults.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from polystra.app.settings import Settings
+from polystra.domain.units import NS_PER_S, parse_micros
+from polystra.engine.config import EngineConfig, ExitConfig, ExitMode, RiskConfig
+from polystra.engine.strategy.config import EntryStyle, StrategyConfig
+from polystra.engine.strategy.fusion import Fusion
+from polystra.engine.strategy.sizing import SizingRules
+
+WINDOW_SECONDS: Final = {"5m": 300, "15m": 900}
+
+
+def strategy_config(settings: Settings) -> StrategyConfig:
+    """The strategy's settings in its own units."""
+    return StrategyConfig(
+        min_edge_ppm=parse_micros(settings.min_edge_percent, field="MIN_EDGE_PERCENT") // 100,
+        min_confidence=float(settings.min_confidence_score),
+        fusion=Fusion(settings.fusion),
+        sizing=SizingRules(
+            use_kelly=settings.use_kelly_sizing,
+            kelly_fraction=float(settings.kelly_fraction),
+            trade_size=parse_micros(settings.trade_size_dollars, field="TRADE_SIZE_DOLLARS"),
+            max_trade_size=parse_micros(settings.max_trade_size, field="MAX_TRADE_SIZE"),
+        ),
+        max_spread=parse_micros(settings.max_spread, field="MAX_SPREAD"),
+        check_liquidity=settings.check_liquidity,
+        entry_style=EntryStyle(settings.entry_style),
+        close_guard_s=float(settings.close_guard_seconds),
+    )
+
+
+def engine_config(
+    settings: Settings, *, symbols: tuple[str, ...], salt_seed: bytes, markets_limit: int = 0
+) -> EngineConfig:
+    """The engine's settings in its own units."""
+    exposure = settings.max_exposure_dollars
+    if settings.mode.value == "live":
+        exposure = min(exposure, settings.live_max_dollars)
+    return EngineConfig(
+        symbols=symbols,
+        windows_s=tuple(WINDOW_SECONDS[window] for window in settings.windows),
+        strategy=strategy_config(settings),
+        exits=ExitConfig(
+            enabled=settings.enable_exit_plan,
+            mode=ExitMode(settings.exit_mode),
+            take_profit=settings.enable_take_profit,
+            take_profit_ppm=parse_micros(settings.take_profit_percent, field="TAKE_PROFIT_PERCENT") // 100,
+            stop_loss=settings.enable_stop_loss,
+            stop_loss_ppm=parse_micros(settings.stop_loss_percent, field="STOP_LOSS_PERCENT") // 100,
+        ),
+        risk=RiskConfig(
+            max_exposure=parse_micros(exposure, field="MAX_EXPOSURE_DOLLARS"),
+            max_exposure_per_market=parse_micros(settings.max_exposure_per_market, field="MAX_EXPOSURE_PER_MARKET"),
+            max_open_positions=settings.max_open_positions,
+            capital=parse_micros(settings.capital_total, field="CAPITAL_TOTAL"),
+            stale_book_ns=int(settings.stale_book_seconds * NS_PER_S),
+        ),
+        salt_seed=salt_seed,
+        check_every_s=settings.order_check_interval_seconds,
+        cancel_timeout_s=settings.cancel_timeout_seconds,
+        unfilled_cancel=settings.cancel_unfilled_orders,
+        unfilled_timeout_s=settings.unfilled_timeout_seconds,
+        markets_limit=markets_limit,
+    )
+
+
+def position_rules(settings: Settings) -> tuple[str, str]:
+    """The position rules that are on and those that are off, in words, for the start-up line."""
+    rules = {
+        f"take-profit {settings.take_profit_percent}%": settings.enable_exit_plan and settings.enable_take_profit,
+        f"stop-loss {settings.stop_loss_percent}%": settings.enable_exit_plan and settings.enable_stop_loss,
+        f"unfilled time-out {settings.unfilled_timeout_seconds}s": settings.cancel_unfilled_orders,
+        f"exits as {settings.exit_mode}": settings.enable_exit_plan,
+        f"hold to resolution in the last {settings.close_guard_seconds}s": True,
+    }
+    on = ", ".join(name for name, active in rules.items() if active)
+    off = ", ".join(name for name, active in rules.items() if not active)
+    return on, off or "none"

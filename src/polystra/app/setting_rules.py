@@ -1,0 +1,23 @@
+"""The words in which a setting's rule is told, and the names of the sections.
+
+What lives here: texts that several settings share. What must not: settings, checks.
+"""
+
+from __future__ import annotations
+
+WHERE = "Where and who"
+WHAT = "What to trade"
+POSITIONS = "Positions"
+RISK = "Risk and shutdown"
+
+YES_NO = "YES or NO"
+HTTP = "an http or https URL without credentials, or empty"
+WS = "a ws or wss URL without credentials, or empty"
+DOLLARS = "a number of dollars from 0 to 10000000, at most six decimals"
+MORE_DOLLARS = "a number of dollars above 0 and up to 10000000, at most six decimals"
+PERCENT = "a number of percent above 0 and up to 10000, at most six decimals"
+SECONDS = "a whole number of seconds from 0 to 86400"
+MORE_SECONDS = "a whole number of seconds from 1 to 86400"
+FINE_SECONDS = "a number of seconds above 0 and up to 3600"
+COUNT = "a whole number from 1 to 1000000"
+SECRET = "one line of text, or empty"  # noqa: S105 -- a rule, not a secret

@@ -1,0 +1,58 @@
+"""Settings: what happens to a position and to the orders around it.
+
+What lives here: the fields of that section. What must not: checks between settings (`settings`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator
+
+from polystra.app.setting_rules import MORE_SECONDS, PERCENT, POSITIONS, SECONDS, YES_NO
+from polystra.app.setting_values import (
+    Flag,
+    Percent,
+    PositiveSeconds,
+    Seconds,
+    StopPercent,
+    parse_word,
+    setting,
+)
+from polystra.app.settings_trading import TradingSettings
+
+
+class PositionSettings(TradingSettings):
+    """Exits and unfilled orders; each rule is on or off by itself."""
+
+    enable_exit_plan: Flag = setting("YES", POSITIONS, "place and keep the exits below", YES_NO)
+    exit_mode: Annotated[Literal["limit_orders", "monitor"], BeforeValidator(parse_word)] = setting(
+        "limit_orders",
+        POSITIONS,
+        "limit_orders rests the take-profit on the book and arms the stop in the daemon, monitor arms both",
+        "limit_orders or monitor",
+    )
+    enable_take_profit: Flag = setting("YES", POSITIONS, "sell at a gain", YES_NO)
+    take_profit_percent: Percent = setting(
+        "80", POSITIONS, "percent of the price paid; a target above 1 - tick means hold to resolution", PERCENT
+    )
+    enable_stop_loss: Flag = setting("YES", POSITIONS, "sell at a loss", YES_NO)
+    stop_loss_percent: StopPercent = setting(
+        "50",
+        POSITIONS,
+        "percent below the price paid, judged on the best bid",
+        "a number of percent above 0 and below 100",
+    )
+    close_guard_seconds: Seconds = setting(
+        "20", POSITIONS, "seconds before the window ends in which positions are held to resolution", SECONDS
+    )
+    cancel_unfilled_orders: Flag = setting("YES", POSITIONS, "cancel entries that do not fill", YES_NO)
+    unfilled_timeout_seconds: PositiveSeconds = setting(
+        "300", POSITIONS, "seconds; never more than a third of the window left at entry", MORE_SECONDS
+    )
+    order_check_interval_seconds: PositiveSeconds = setting(
+        "30", POSITIONS, "seconds between the slow checks behind the streams", MORE_SECONDS
+    )
+    cancel_timeout_seconds: PositiveSeconds = setting(
+        "5", POSITIONS, "seconds after which an unanswered cancel is looked up", MORE_SECONDS
+    )

@@ -1,0 +1,43 @@
+"""Settings: limits, data that is too old, and what a stop leaves behind.
+
+What lives here: the fields of that section. What must not: checks between settings (`settings`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator
+
+from polystra.app.setting_rules import COUNT, FINE_SECONDS, MORE_DOLLARS, RISK
+from polystra.app.setting_values import (
+    Count,
+    FineSeconds,
+    PositiveDollars,
+    parse_word,
+    setting,
+)
+from polystra.app.settings_positions import PositionSettings
+from polystra.domain.events import StopMode
+
+
+class RiskSettings(PositionSettings):
+    """Limits on entries, and the end of a run."""
+
+    max_exposure_dollars: PositiveDollars = setting(
+        "100", RISK, "dollars at risk in all, orders in flight counted", MORE_DOLLARS
+    )
+    max_exposure_per_market: PositiveDollars = setting("25", RISK, "dollars at risk in one market", MORE_DOLLARS)
+    max_open_positions: Count = setting("8", RISK, "positions at a time", COUNT)
+    live_max_dollars: PositiveDollars = setting(
+        "50", RISK, "dollars, the hard cap on what live mode may have at risk until you raise it", MORE_DOLLARS
+    )
+    on_shutdown: Annotated[StopMode, BeforeValidator(parse_word)] = setting(
+        "keep_exits", RISK, "entries are cancelled; keep_exits leaves the exits that rest", "keep_exits or cancel_all"
+    )
+    stale_book_seconds: FineSeconds = setting(
+        "5", RISK, "seconds after which a silent book blocks entries", FINE_SECONDS
+    )
+    max_clock_drift_seconds: FineSeconds = setting(
+        "2", RISK, "seconds between our clock and the venue's that block entries", FINE_SECONDS
+    )

@@ -11,6 +11,7 @@ from polystra.domain.events import (
     BookSnapshot,
     CancelAccepted,
     CancelOutcome,
+    ClockDriftMeasured,
     MarketResolved,
     OrderLookedUp,
     SubmitAccepted,
@@ -42,6 +43,7 @@ class ScriptedVenue:
         self.balances: dict[TokenId, MicroShares] = {}
         self.verdicts: dict[ConditionId, MarketResolved] = {}
         self.unreachable = False
+        self.drift = ClockDriftMeasured(offset_ns=0, uncertainty_ns=0)
 
     async def submit(self, orders: Sequence[SignedOrder]) -> Sequence[SubmitOutcome]:
         self.calls.append("submit")
@@ -103,6 +105,10 @@ class ScriptedVenue:
 
     async def server_time_ns(self) -> Nanos:
         return self._clock.now_ns()
+
+    async def measure_clock(self) -> ClockDriftMeasured:
+        self._question("clock")
+        return self.drift
 
     async def close(self) -> None:
         self.calls.append("close")

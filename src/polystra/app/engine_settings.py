@@ -62,6 +62,7 @@ def engine_config(
             max_open_positions=settings.max_open_positions,
             capital=parse_micros(settings.capital_total, field="CAPITAL_TOTAL"),
             stale_book_ns=int(settings.stale_book_seconds * NS_PER_S),
+            max_clock_drift_ns=int(settings.max_clock_drift_seconds * NS_PER_S),
         ),
         salt_seed=salt_seed,
         check_every_s=settings.order_check_interval_seconds,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
@@ -27,13 +27,16 @@ from polystra.adapters.store.migrations import upgrade
 from polystra.adapters.store.writer import SqlStore
 from polystra.app.engine_settings import engine_config, position_rules
 from polystra.app.settings import Settings, check_armed
-from polystra.domain.errors import ConfigError
-from polystra.domain.units import MICRO, NS_PER_S
+from polystra.domain.errors import ConfigError, VenueError
+from polystra.domain.events import ClockDriftMeasured
+from polystra.domain.units import NS_PER_S
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
 from polystra.runtime.log import Log
 
+CLOCK_DEADLINE_S: Final = 60
+_CLOCK_PAUSE_S: Final = 2.0
 _NO_DEADLINE: Final = aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None)
 
 
@@ -112,8 +115,8 @@ async def run_daemon(run: Run) -> RunSummary:
     on, off = position_rules(run.settings)
     run.log.info(LogEvent.RULES_LISTED, on=on, off=off)
     try:
-        await _check_drift(run, venue)
-        daemon = Daemon(_parts(run, store, venue, discovery))
+        drift = await _first_drift(run, venue)
+        daemon = Daemon(replace(_parts(run, store, venue, discovery), opening=(drift,)))
         return await daemon.run()
     finally:
         await venue.close()
@@ -182,15 +185,21 @@ def _parts(run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDi
     )
 
 
-async def _check_drift(run: Run, venue: PolymarketVenue) -> None:
-    """Refuse to trade by a clock that the venue does not share (its time has whole seconds)."""
-    before_ns = run.clock.now_ns()
-    server_ns = await venue.server_time_ns()
-    after_ns = run.clock.now_ns()
-    slack_ns = NS_PER_S + (after_ns - before_ns)
-    drift_ns = max(0, server_ns - after_ns - slack_ns, before_ns - server_ns - slack_ns)
-    if drift_ns > run.settings.max_clock_drift_seconds * NS_PER_S:
-        raise ConfigError(
-            f"the clock differs from the venue's by about {drift_ns // MICRO / 1000:.1f} s, more than "
-            f"MAX_CLOCK_DRIFT_SECONDS {run.settings.max_clock_drift_seconds}: set the machine's clock (NTP)"
-        )
+async def _first_drift(run: Run, venue: PolymarketVenue) -> ClockDriftMeasured:
+    """Compare the clocks before anything is signed; one bad answer is not the end of it.
+
+    Raises:
+        ConfigError: the venue's time could not be read for `CLOCK_DEADLINE_S`.
+    """
+    give_up_ns = run.clock.monotonic_ns() + CLOCK_DEADLINE_S * NS_PER_S
+    while True:
+        try:
+            return await venue.measure_clock()
+        except VenueError as error:
+            run.log.warning(LogEvent.QUESTION_FAILED, question="clock", error=str(error))
+            if run.clock.monotonic_ns() >= give_up_ns:
+                raise ConfigError(
+                    f"CLOB_URL: {run.endpoints.clob_url} has not told its time for {CLOCK_DEADLINE_S} s ({error}); "
+                    "check the URL and the network, or wait until the venue answers"
+                ) from error
+        await run.clock.sleep(_CLOCK_PAUSE_S)

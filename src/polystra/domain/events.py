@@ -289,6 +289,20 @@ class TokenBalanceRead:
     at_ns: Nanos
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockDriftMeasured:
+    """The venue's clock minus ours is `offset_ns`, give or take `uncertainty_ns`."""
+
+    offset_ns: Nanos
+    uncertainty_ns: Nanos
+
+    @property
+    def correction_ns(self) -> Nanos:
+        """The offset nearest to zero that the measurement allows: no more is corrected than is proven."""
+        low, high = self.offset_ns - self.uncertainty_ns, self.offset_ns + self.uncertainty_ns
+        return max(low, min(0, high))
+
+
 # --- the shell itself ----------------------------------------------------------------
 
 
@@ -417,6 +431,7 @@ WorldEvent: TypeAlias = (
     | OrderLookedUp
     | AccountSnapshot
     | TokenBalanceRead
+    | ClockDriftMeasured
     | StreamConnected
     | StreamLost
     | TimerFired

@@ -225,6 +225,9 @@ class NoticeKind(StrEnum):
     STRATEGY_FAILED = "strategy.failed"
     REDEMPTION_SEEN = "redemption.seen"
     SHUTDOWN_STARTED = "shutdown.started"
+    CLOCK_DRIFTED = "clock.drifted"
+    CLOCK_AGREED = "clock.agreed"
+    CLOCK_CORRECTED = "clock.corrected"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,7 @@ class RiskConfig:
     """0: the account's cash; else the sum that this daemon may use."""
     stale_book_ns: Nanos = 5 * NS_PER_S
     max_entries_per_market: int = 2
+    max_clock_drift_ns: Nanos = 2 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,7 @@ class EngineConfig:
     evaluate_every_ns: Nanos = 500_000_000
     discover_ahead_s: int = 60
     check_every_s: int = 30
+    clock_check_every_s: int = 300
     cancel_timeout_s: int = 5
     unfilled_cancel: bool = True
     unfilled_timeout_s: int = 300

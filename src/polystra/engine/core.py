@@ -39,6 +39,7 @@ from polystra.engine.risk import Risk
 from polystra.engine.shutdown import Shutdown
 from polystra.engine.state import EngineState, ExitState, MarketState, OrderTrack, Turn
 from polystra.engine.trader import Trader
+from polystra.engine.venue_clock import VenueClock
 
 _CHECK: Final = "reconcile"
 _ACKNOWLEDGED: Final = (OrderStatus.OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FILLED)
@@ -62,6 +63,7 @@ class Engine:
         self._market_data = MarketData(state)
         self._trader = Trader(state, self._gateway, self._risk, self._unfilled)
         self._shutdown = Shutdown(state, self._gateway)
+        self._venue_clock = VenueClock(state)
 
     @property
     def state(self) -> EngineState:
@@ -115,6 +117,7 @@ class Engine:
         self._calendar.tick(turn)
         self._reconciler.ask("start", turn)
         turn.timer(_CHECK, now_ns + self._state.config.check_every_s * NS_PER_S)
+        self._venue_clock.ask_later(turn)
         for track in list(self._state.orders.values()):
             self._resume(track, turn)
         for token_id, balance in self._state.ledger.tokens.items():
@@ -166,7 +169,7 @@ class Engine:
             case ev.SubmitAccepted():
                 gateway.submit_accepted(event, turn)
             case ev.SubmitRefused():
-                gateway.submit_refused(event, turn)
+                self._submit_refused(event, turn)
             case ev.SubmitUnknown():
                 gateway.submit_unknown(event, turn)
             case ev.CancelAccepted():
@@ -194,6 +197,8 @@ class Engine:
                 self._gateway.signing_failed(event, turn)
             case ev.TickSizeChanged():
                 self._market_data.tick_size_changed(event, turn)
+            case ev.ClockDriftMeasured():
+                self._venue_clock.measured(event, turn)
             case ev.IdMismatch():
                 self._gateway.id_mismatch(event, turn)
             case _:
@@ -220,6 +225,11 @@ class Engine:
                 self._bookkeeper.record_position(position, turn)
         self._shutdown.review(turn)
 
+    def _submit_refused(self, event: ev.SubmitRefused, turn: Turn) -> None:
+        self._gateway.submit_refused(event, turn)
+        if event.kind is ev.RefusalClass.AUTH:
+            self._venue_clock.ask(turn)
+
     def _looked_up(self, event: ev.OrderLookedUp, turn: Turn) -> None:
         for report in event.fills:
             self._bookkeeper.fill_reported(report, turn)
@@ -240,6 +250,7 @@ class Engine:
         turn.notice(NoticeKind.STREAM_CONNECTED, event.stream, "connected and subscribed")
         if event.stream is ev.StreamName.USER and RECONCILE_BLOCK not in self._state.blocks:
             self._reconciler.ask("user stream connected", turn)
+            self._venue_clock.ask(turn)
 
     def _stream_lost(self, event: ev.StreamLost, turn: Turn) -> None:
         self._state.streams_up.discard(event.stream)
@@ -259,6 +270,7 @@ class Engine:
             "resolve": lambda: self._settlement.ask(subject, turn),
             "settle": lambda: self._settle(subject, turn),
             "redeem": lambda: self._settlement.ask_redeemed(subject, turn),
+            "clock": lambda: self._venue_clock.due(turn),
             "shutdown": lambda: None,
         }
         timers[kind]()

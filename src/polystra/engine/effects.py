@@ -82,6 +82,11 @@ class ReadResolution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MeasureClock:
+    """Compare our clock with the venue's; answered by `ClockDriftMeasured`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoverMarket:
     """Look for the market of one symbol, window and start."""
 
@@ -129,6 +134,7 @@ Effect: TypeAlias = (
     | ReadTokenBalance
     | ReadBook
     | ReadResolution
+    | MeasureClock
     | DiscoverMarket
     | WatchTokens
     | UnwatchTokens

@@ -78,7 +78,7 @@ class Gateway:
             order=Order(terms=terms, created_at_ns=turn.now_ns, updated_at_ns=turn.now_ns), decision_id=decision_id
         )
         state.orders[terms.client_order_id] = track
-        timestamp_ms = max(turn.now_ns // NS_PER_MS, state.last_timestamp_ms + 1)
+        timestamp_ms = max((turn.now_ns + state.venue_offset_ns) // NS_PER_MS, state.last_timestamp_ms + 1)
         state.last_timestamp_ms = timestamp_ms
         digest = hashlib.sha256(state.config.salt_seed + terms.client_order_id.encode()).digest()
         salt = int.from_bytes(digest[:8], "big") >> (64 - _SALT_BITS)

@@ -23,7 +23,7 @@ from polystra.domain.ledger import Ledger, Posting
 from polystra.domain.market import SIZE_STEP, Market
 from polystra.domain.orders import Order, OrderEvent, Purpose, Side, SignedOrder, apply
 from polystra.domain.positions import Position
-from polystra.domain.units import MicroPrice, MicroShares, Nanos, PriceE8
+from polystra.domain.units import NS_PER_S, MicroPrice, MicroShares, Nanos, PriceE8
 from polystra.domain.venue import VenueMode
 from polystra.engine.config import EngineConfig, ExitMode
 from polystra.engine.effects import Effect, SetTimer
@@ -193,6 +193,8 @@ class EngineState:
     reconciled_at_ns: Nanos = 0
     """When the last complete snapshot was asked for: trades before it are known."""
     funded: bool = False
+    venue_offset_ns: Nanos = 0
+    """What must be added to our time to have the venue's."""
     settled_markets: int = 0
     accepted_markets: int = 0
     agreed_at_ns: Nanos = 0
@@ -213,6 +215,10 @@ class EngineState:
     finished: bool = False
 
     # --- look-ups ---------------------------------------------------------------------
+
+    def venue_now_s(self, now_ns: Nanos) -> int:
+        """The venue's time in whole seconds, when ours is `now_ns`: what expirations are counted from."""
+        return (now_ns + self.venue_offset_ns) // NS_PER_S
 
     def market_for(self, token_id: TokenId) -> MarketState | None:
         """The market of a token, None for a stranger's."""

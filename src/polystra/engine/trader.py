@@ -154,7 +154,7 @@ class Trader:
         """GTD where the venue allows it, so that an order in doubt dies by itself; FAK for dollars."""
         if budget:
             return TimeInForce.FAK, 0
-        now_s = turn.now_ns // NS_PER_S
+        now_s = self._state.venue_now_s(turn.now_ns)
         life_s = self._unfilled.life_ns(grid, turn.now_ns) // NS_PER_S
         expires_at_s = max(now_s + GTD_MINIMUM_S, now_s + GTD_EARLY_S + life_s)
         if expires_at_s - GTD_EARLY_S < grid.closes_at_s:

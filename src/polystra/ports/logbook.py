@@ -47,6 +47,8 @@ class LogEvent(StrEnum):
     MESSAGE_UNREADABLE = "message.unreadable", "a message of the venue could not be decoded and was counted"
     BOOK_RESYNCED = "book.resynced", "a local book differed from the stream and was read anew"
     CLOCK_DRIFTED = "clock.drifted", "our clock and the venue's differ by more than is allowed"
+    CLOCK_AGREED = "clock.agreed", "our clock and the venue's differ by no more than is allowed, again"
+    CLOCK_CORRECTED = "clock.corrected", "expirations and proofs follow the venue's clock by another correction"
 
     MARKET_LISTED = "market.listed", "a market was found that we trade"
     MARKET_REFUSED = "market.refused", "a market was found whose rule or grid is not known"

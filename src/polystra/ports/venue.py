@@ -26,6 +26,7 @@ from polystra.domain.events import (
     AccountSnapshot,
     BookSnapshot,
     CancelOutcome,
+    ClockDriftMeasured,
     MarketResolved,
     OrderLookedUp,
     SubmitOutcome,
@@ -76,6 +77,10 @@ class TradingVenue(Protocol):
 
     async def server_time_ns(self) -> Nanos:
         """The venue's clock (whole seconds)."""
+        ...
+
+    async def measure_clock(self) -> ClockDriftMeasured:
+        """Compare our clock with the venue's; from then on requests are stamped by the venue's time."""
         ...
 
     async def close(self) -> None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from polystra.domain.errors import StoreBusy
-from polystra.domain.events import StopMode, StopRequested
+from polystra.domain.events import StopMode, StopRequested, WorldEvent
 from polystra.domain.units import NS_PER_S
 from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
@@ -51,6 +51,8 @@ class Parts:
     beside: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Further eternal tasks, e.g. the built-in exchange."""
     handle_signals: bool = True
+    opening: tuple[WorldEvent, ...] = ()
+    """Inputs that are known before the first turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class Daemon:
         self._parts = parts
         self._engine = Engine(parts.config)
         self._inbox = Inbox()
+        for event in parts.opening:
+            self._inbox.put(event)
 
     async def run(self) -> RunSummary:
         """Run until a signal, the end of a limited run, or a bug."""

@@ -31,7 +31,13 @@ BATCH_LIMIT: Final = 15
 _CANCEL, _EXIT, _LOOKUP, _ENTRY, _READ = range(5)
 _Job: TypeAlias = Callable[[], Awaitable[None]]
 _Question: TypeAlias = (
-    fx.LookupOrder | fx.ReadAccount | fx.ReadTokenBalance | fx.ReadBook | fx.ReadResolution | fx.DiscoverMarket
+    fx.LookupOrder
+    | fx.ReadAccount
+    | fx.ReadTokenBalance
+    | fx.ReadBook
+    | fx.ReadResolution
+    | fx.MeasureClock
+    | fx.DiscoverMarket
 )
 
 LANES: Final = (_EXIT, _EXIT, _LOOKUP, _LOOKUP, _READ, _READ, _READ, _READ)
@@ -112,6 +118,8 @@ class Outbox:
                 self._ask(_LOOKUP, ("book", effect.token_id), effect)
             case fx.ReadResolution():
                 self._ask(_READ, ("resolution", effect.condition_id), effect)
+            case fx.MeasureClock():
+                self._ask(_READ, ("clock",), effect)
             case fx.DiscoverMarket():
                 self._ask(_READ, ("market", effect.symbol, effect.window_s, effect.opens_at_s), effect)
             case fx.WatchTokens():
@@ -170,7 +178,9 @@ class Outbox:
             self._log.warning(LogEvent.QUESTION_FAILED, question="token balance", error=str(error))
         self._inbox.put(TokenBalanceRead(token_id=effect.token_id, shares=shares, at_ns=self._clock.now_ns()))
 
-    async def _read(self, name: str, question: fx.ReadBook | fx.ReadResolution | fx.DiscoverMarket) -> None:
+    async def _read(
+        self, name: str, question: fx.ReadBook | fx.ReadResolution | fx.MeasureClock | fx.DiscoverMarket
+    ) -> None:
         """Ask; a failure is told in the log only."""
         try:
             match question:
@@ -178,6 +188,8 @@ class Outbox:
                     self._inbox.put(await self._venue.book(question.token_id))
                 case fx.ReadResolution():
                     await self._resolution(question)
+                case fx.MeasureClock():
+                    self._inbox.put(await self._venue.measure_clock())
                 case fx.DiscoverMarket():
                     await self._discover(question)
         except VenueError as error:

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+from types import SimpleNamespace
+
 import pytest
 
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
+from polystra.app import wiring
 from polystra.app.engine_settings import engine_config, position_rules, strategy_config
 from polystra.app.settings import load_settings
 from polystra.app.wiring import Wallet
+from polystra.domain.errors import ConfigError, VenueProtocolError
+from polystra.domain.events import ClockDriftMeasured
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.engine.config import EngineConfig, ExitMode
+from polystra.ports.logbook import LogEvent
+from tests.fakes.clock import ManualClock
+from tests.fakes.venue import ScriptedVenue
+from tests.unit.runtime.lines import Lines
 
 FUNDER = "0x" + "cd" * 20
 
@@ -87,3 +97,45 @@ def test_rules_that_are_on_and_off_are_named():
     assert "take-profit" in off
     assert "stop-loss" in off
     assert "unfilled time-out" in on
+
+
+class _Run:
+    """What the first comparison of clocks needs of a run."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.log = Lines()
+        self.endpoints = SimpleNamespace(clob_url="http://venue.test")
+
+
+class _Unreadable(ScriptedVenue):
+    def __init__(self, run: _Run, failures: int) -> None:
+        super().__init__(run.clock)
+        self.failures = failures
+
+    async def measure_clock(self) -> ClockDriftMeasured:
+        if self.failures:
+            self.failures -= 1
+            raise VenueProtocolError("time is 'soon', expected a number")
+        return self.drift
+
+
+async def test_one_unreadable_time_does_not_end_the_start():
+    run = _Run()
+    venue = _Unreadable(run, failures=2)
+    task = asyncio.create_task(wiring._first_drift(run, venue))  # type: ignore[arg-type]
+    await run.clock.advance(10)
+    assert await task == venue.drift
+    assert len(run.log.of(LogEvent.QUESTION_FAILED)) == 2
+
+
+async def test_a_time_that_stays_unreadable_ends_it_with_a_sentence():
+    run = _Run()
+    task = asyncio.create_task(wiring._first_drift(run, _Unreadable(run, failures=1_000)))  # type: ignore[arg-type]
+    await run.clock.advance(wiring.CLOCK_DEADLINE_S + 5)
+    with pytest.raises(ConfigError, match=r"CLOB_URL: http://venue\.test has not told its time for 60 s"):
+        await task
+
+
+def test_the_limit_of_the_drift_arrives():
+    assert config_with(MAX_CLOCK_DRIFT_SECONDS="1.5").risk.max_clock_drift_ns == 3 * NS_PER_S // 2

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from polystra.adapters.polymarket.account import AccountQueries
+from polystra.adapters.polymarket.clock_drift import measure_drift
 from polystra.adapters.polymarket.decode_account import Identity
 from polystra.adapters.polymarket.heartbeats import Heartbeat
 from polystra.adapters.polymarket.market_data import MarketQueries
@@ -22,6 +23,7 @@ from polystra.domain.events import (
     AccountSnapshot,
     BookSnapshot,
     CancelOutcome,
+    ClockDriftMeasured,
     MarketResolved,
     OrderLookedUp,
     SubmitOutcome,
@@ -122,6 +124,12 @@ class PolymarketVenue:
     async def server_time_ns(self) -> Nanos:
         """The venue's clock (whole seconds)."""
         return await self._markets.server_time_ns()
+
+    async def measure_clock(self) -> ClockDriftMeasured:
+        """Compare our clock with the venue's; proofs carry the venue's time from then on."""
+        drift = await measure_drift(self._markets.server_time_ns, self._clock)
+        self.set_clock_offset(drift.correction_ns)
+        return drift
 
     async def notifications(self) -> tuple[VenueNotification, ...]:
         """The venue's notices to the account that have not been dismissed."""

@@ -1,0 +1,87 @@
+"""Drift: corrected where the venue's time counts, a block on entries beyond the limit, a line for a change."""
+
+from __future__ import annotations
+
+from polystra.domain.events import (
+    ClockDriftMeasured,
+    RefusalClass,
+    StreamConnected,
+    StreamLost,
+    StreamName,
+    SubmitRefused,
+)
+from polystra.domain.facts import NoticeKind
+from polystra.domain.orders import TimeInForce
+from polystra.domain.units import NS_PER_MS, NS_PER_S
+from polystra.engine.effects import MeasureClock
+from polystra.engine.trader import GTD_MINIMUM_S
+from polystra.engine.venue_clock import CLOCK_BLOCK
+from tests.unit.engine.desk import Desk
+
+KINDS = (NoticeKind.CLOCK_DRIFTED, NoticeKind.CLOCK_AGREED, NoticeKind.CLOCK_CORRECTED)
+
+
+def drift(milliseconds: int, uncertainty: int = 0) -> ClockDriftMeasured:
+    return ClockDriftMeasured(offset_ns=milliseconds * NS_PER_MS, uncertainty_ns=uncertainty * NS_PER_MS)
+
+
+def told(desk: Desk) -> list[NoticeKind]:
+    return [notice.kind for kind in KINDS for notice in desk.notices(kind)]
+
+
+def test_the_clocks_are_compared_every_five_minutes_and_after_a_reconnect():
+    desk = Desk().ready()
+    desk.advance(299)
+    assert desk.asked(MeasureClock) == []
+    desk.advance(2)
+    assert len(desk.asked(MeasureClock)) == 1
+    desk.clear().advance(300)
+    assert len(desk.asked(MeasureClock)) == 1
+    desk.clear().step(StreamLost(stream=StreamName.USER, reason="gone"), StreamConnected(stream=StreamName.USER))
+    assert len(desk.asked(MeasureClock)) == 1
+
+
+def test_a_refused_proof_has_the_clocks_compared():
+    desk = Desk().ready()
+    track = desk.enter()
+    refused = SubmitRefused(order_id=track.order_id, message="unauthorized", kind=RefusalClass.AUTH)
+    desk.clear().step(refused)
+    assert len(desk.asked(MeasureClock)) == 1
+
+
+def test_an_expiration_is_counted_from_the_venues_clock():
+    desk = Desk().ready()
+    desk.step(drift(-1_500))
+    track = desk.enter()
+    assert track.order.terms.time_in_force is TimeInForce.GTD
+    venue_s = (desk.now_ns - 1_500 * NS_PER_MS) // NS_PER_S
+    life_s = track.order.terms.expires_at_s - venue_s
+    assert life_s >= GTD_MINIMUM_S
+    behind = Desk().ready()
+    assert behind.enter().order.terms.expires_at_s == track.order.terms.expires_at_s + 2
+
+
+def test_a_drift_beyond_the_limit_blocks_entries_and_one_within_it_frees_them():
+    desk = Desk().ready()
+    desk.step(drift(2_100, 50))
+    assert "NTP" in desk.state.blocks[CLOCK_BLOCK]
+    assert told(desk) == [NoticeKind.CLOCK_DRIFTED]
+    desk.step(drift(2_200, 50))
+    assert told(desk) == [NoticeKind.CLOCK_DRIFTED]
+    desk.clear().step(drift(1_900, 50))
+    assert CLOCK_BLOCK not in desk.state.blocks
+    assert told(desk) == [NoticeKind.CLOCK_AGREED]
+
+
+def test_what_is_not_proven_blocks_nothing():
+    desk = Desk().ready().step(drift(2_400, 500))
+    assert CLOCK_BLOCK not in desk.state.blocks
+    assert desk.state.venue_offset_ns == 1_900 * NS_PER_MS
+
+
+def test_a_correction_is_told_when_it_moves_and_not_when_it_trembles():
+    desk = Desk().ready()
+    desk.step(drift(0), drift(200), drift(-200))
+    assert told(desk) == []
+    desk.step(drift(900), drift(1_000), drift(900))
+    assert told(desk) == [NoticeKind.CLOCK_CORRECTED]

@@ -27,7 +27,8 @@ from polystra.adapters.polymarket.decode_account import (
 )
 from polystra.adapters.polymarket.decode_market import book_snapshot, market_events
 from polystra.adapters.polymarket.discovery import read_market
-from polystra.adapters.polymarket.errors import UNLISTED, Verdict, classify
+from polystra.adapters.polymarket.error_catalogue import UNLISTED
+from polystra.adapters.polymarket.errors import classify
 from polystra.adapters.polymarket.market_data import verdict
 from polystra.adapters.polymarket.wire import as_object, decode_json, objects
 from polystra.domain.errors import VenueRefused
@@ -369,45 +370,3 @@ def test_every_documented_error_has_a_class(section: str, status: int, text: str
         assert found is UNLISTED  # an empty 400 of a question that is never asked: unknown, as it should be
     else:
         assert found is not UNLISTED, f"{section}: {status} {text}"
-
-
-@pytest.mark.parametrize(
-    ("status", "text", "verdict_", "code"),
-    [
-        (400, "order 0xab is invalid. Duplicated.", Verdict.UNKNOWN, "duplicated"),
-        (400, "context canceled while inserting", Verdict.UNKNOWN, "dropped"),
-        (400, "order match delayed due to market conditions", Verdict.UNKNOWN, "delayed"),
-        (500, "Internal server error", Verdict.UNKNOWN, "server_error"),
-        (500, "there are no matching orders", Verdict.UNKNOWN, "no_match"),
-        (500, "order timed out", Verdict.UNKNOWN, "timed_out"),
-        (502, "", Verdict.UNKNOWN, "unlisted"),
-        (400, "something new", Verdict.UNKNOWN, "unlisted"),
-        (
-            400,
-            "order couldn't be fully filled. FOK orders are fully filled or killed.",
-            Verdict.KILLED,
-            "fok_killed",
-        ),
-        (
-            400,
-            "no orders found to match with FAK order. FAK orders are partially filled or killed if no match is found.",
-            Verdict.KILLED,
-            "no_match",
-        ),
-        (400, "'0xabc' address banned", Verdict.STOP, "banned"),
-        (401, "Unauthorized/Invalid api key", Verdict.STOP, "unauthorized"),
-        (403, "", Verdict.STOP, "blocked"),
-        (425, "", Verdict.LATER, "restarting"),
-        (429, "", Verdict.LATER, "rate_limited"),
-        (503, "Trading is currently disabled. Check polymarket.com for updates", Verdict.LATER, "disabled"),
-        (503, "Trading is currently cancel-only. New orders are not accepted", Verdict.LATER, "cancel_only"),
-        (503, "post-only mode: only post-only orders and cancels are allowed", Verdict.LATER, "post_only"),
-        (400, "invalid post-only order: order crosses book", Verdict.REFUSED, "post_only_crosses"),
-        (400, "order 0x1 is invalid. Price (0.5) breaks minimum tick size rule: 0.1", Verdict.REFUSED, "tick_size"),
-        (400, "not enough balance / allowance: the balance is not enough -> balance: 0", Verdict.REFUSED, "balance"),
-        (400, "not enough balance / allowance: the allowance is not enough", Verdict.STOP, "allowance"),
-    ],
-)
-def test_what_errors_mean_for_an_order(status: int, text: str, verdict_: Verdict, code: str) -> None:
-    found = classify(status, text)
-    assert (found.verdict, found.code) == (verdict_, code)

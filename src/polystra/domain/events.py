@@ -206,6 +206,10 @@ class SubmitUnknown:
     order_id: OrderId
     message: str
     is_known: bool = False
+    mode: VenueMode | None = None
+    """The state of the venue that the answer shows, e.g. a restart that the order may have been caught by."""
+    retry_after_s: int = 0
+    """The pause that the venue asked for, 0 when it named none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

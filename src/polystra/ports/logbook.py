@@ -45,6 +45,10 @@ class LogEvent(StrEnum):
     STREAM_RECOVERED = "stream.recovered", "what a broken stream missed was read by REST"
     QUESTION_FAILED = "question.failed", "a question to the venue got no answer; it is asked again"
     MESSAGE_UNREADABLE = "message.unreadable", "a message of the venue could not be decoded and was counted"
+    ANSWER_UNLISTED = (
+        "answer.unlisted",
+        "the venue answered an order with words that are in no table; counted, in doubt",
+    )
     BOOK_RESYNCED = "book.resynced", "a local book differed from the stream and was read anew"
     CLOCK_DRIFTED = "clock.drifted", "our clock and the venue's differ by more than is allowed"
     CLOCK_AGREED = "clock.agreed", "our clock and the venue's differ by no more than is allowed, again"

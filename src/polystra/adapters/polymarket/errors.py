@@ -1,21 +1,31 @@
-"""What the venue's error texts mean, as one table.
+"""What the venue's answers mean: the catalogue applied.
 
-What lives here: the table, and its application to answers to orders, cancels and reads. What
-must not: I/O. The first rule that fits wins; the texts come from the Polymarket docs (error
-codes) and from issue reports. Whoever learns a new text adds a row and nothing else.
+What lives here: matching of status and text, the outcome of an order or a cancel that was answered
+with an error, the exception of a question, the count of answers that nobody has seen before. What
+must not: the rows (`error_catalogue`), requests.
 
-The money rule: whatever is not known to be a definite no is UNKNOWN, so that the order's id is
-looked up. A duplicate is UNKNOWN too: it says that an earlier send of the same bytes arrived.
+The money rule: whatever is not known to be a definite no is in doubt, so that the order's id is
+looked up. A duplicate is in doubt too: it says that an earlier send of the same bytes arrived.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Final
 
+import structlog
+
+from polystra.adapters.polymarket.error_catalogue import (
+    CATALOGUE,
+    DUPLICATED,
+    REFUSED_WITHOUT_ID,
+    UNLISTED,
+    ErrorClass,
+    Row,
+)
 from polystra.domain.errors import (
     AuthFailed,
     RateLimited,
@@ -24,157 +34,140 @@ from polystra.domain.errors import (
     VenueRefused,
     VenueUnreachable,
 )
-from polystra.domain.events import SubmitOutcome, SubmitRefused, SubmitUnknown
+from polystra.domain.events import (
+    CancelOutcome,
+    CancelRefused,
+    CancelUnknown,
+    RefusalClass,
+    SubmitOutcome,
+    SubmitRefused,
+    SubmitUnknown,
+)
 from polystra.domain.ids import OrderId
+from polystra.ports.logbook import LogEvent
+
+_log = structlog.get_logger(__name__)
 
 SHOWN: Final = 200
 """Characters of the venue's text that are passed on."""
 
+PAYLOAD_SHOWN: Final = 500
+"""Characters of an unknown answer that are logged."""
+
+KINDS_COUNTED: Final = 200
+"""Different unknown answers that are counted by themselves; further ones are counted together."""
+
 DEFAULT_RETRY_AFTER_S: Final = 1.0
 
-DUPLICATED: Final = "duplicated"
-"""The code of an answer that an earlier send of the same bytes arrived."""
-
-
-class Verdict(StrEnum):
-    """What an answer means for an order that was sent."""
-
-    REFUSED = "REFUSED"
-    """A definite no."""
-    KILLED = "KILLED"
-    """A FOK or FAK found nothing: the normal end of such an order."""
-    LATER = "LATER"
-    """A definite no for now: restart, pause or limits."""
-    STOP = "STOP"
-    """A definite no that a person must look at: credentials, wallet, ban, region."""
-    UNKNOWN = "UNKNOWN"
-    """The order may be there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One row: a pattern searched in the lower-case text, the statuses it holds for (none: all)."""
-
-    pattern: str
-    verdict: Verdict
-    code: str
-    statuses: frozenset[int] = frozenset()
-    whole_request: bool = False
-    """True when the text is about the request, so that in a batch it holds for every order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Classified:
-    """The meaning of one answer."""
-
-    verdict: Verdict
-    code: str
-    whole_request: bool = False
-
-
-_V = Verdict
-_ENGINE: Final = frozenset(range(500, 600)) - {503}
-
-RULES: Final = (
-    # Outcome unknown whatever the status says.
-    Rule("context canceled", _V.UNKNOWN, "dropped"),
-    Rule(r"duplicated|invalid_order_duplicated", _V.UNKNOWN, DUPLICATED),
-    Rule(r"order match delayed|order_delayed|delaying_order_error", _V.UNKNOWN, "delayed"),
-    Rule("order timed out", _V.UNKNOWN, "timed_out"),
-    Rule(r"could not insert order|invalid_order_error", _V.UNKNOWN, "not_inserted"),
-    Rule(r"could not run the execution|execution_error", _V.UNKNOWN, "not_executed"),
-    Rule("internal server error", _V.UNKNOWN, "server_error"),
-    # Engine refusals with a server error's status: not executed as sent, but the id decides.
-    Rule("there are no matching orders", _V.UNKNOWN, "no_match", _ENGINE),
-    Rule("fok orders are filled or killed", _V.UNKNOWN, "no_match", _ENGINE),
-    Rule("rounding issues", _V.UNKNOWN, "rounding", _ENGINE),
-    Rule("discrepancy greater than allowed", _V.UNKNOWN, "price_discrepancy", _ENGINE),
-    # Normal ends.
-    Rule(r"fok orders are (fully )?filled or killed|fok_order_not_filled", _V.KILLED, "fok_killed"),
-    Rule(r"no orders found to match|there are no matching orders", _V.KILLED, "no_match"),
-    # A person must act.
-    Rule("address banned", _V.STOP, "banned", whole_request=True),
-    Rule("closed only mode", _V.STOP, "closed_only", whole_request=True),
-    Rule("owner has to be the owner of the api key", _V.STOP, "wrong_owner", whole_request=True),
-    Rule("signer address has to be the address of the api key", _V.STOP, "wrong_signer", whole_request=True),
-    Rule("maker address not allowed", _V.STOP, "wrong_wallet", whole_request=True),
-    Rule("no deposit wallet found", _V.STOP, "wrong_wallet", whole_request=True),
-    Rule(r"invalid (poly_proxy )?signature(?!_type)", _V.STOP, "invalid_signature"),
-    Rule("invalid signature_type", _V.STOP, "wrong_wallet", whole_request=True),
-    Rule(r"order_version_mismatch|invalid order version", _V.STOP, "order_version", whole_request=True),
-    Rule(r"unauthorized|invalid api key|invalid l1", _V.STOP, "unauthorized", whole_request=True),
-    # Modes and limits.
-    Rule("trading is currently disabled", _V.LATER, "disabled", whole_request=True),
-    Rule("cancel-only", _V.LATER, "cancel_only", whole_request=True),
-    Rule(r"post-only mode|post_only_mode", _V.LATER, "post_only", whole_request=True),
-    Rule("service not ready", _V.LATER, "restarting", whole_request=True),
-    Rule(r"too many requests|rate limit", _V.LATER, "rate_limited", whole_request=True),
-    Rule(r"not yet ready to process|market_not_ready", _V.LATER, "market_not_ready"),
-    # Definite refusals of one order.
-    Rule("invalid post-only order|invalid_post_only_order", _V.REFUSED, "post_only_crosses"),
-    Rule("crosses the book", _V.REFUSED, "crosses"),
-    Rule(r"minimum tick size rule|invalid_order_min_tick_size", _V.REFUSED, "tick_size"),
-    Rule(r"lower than the minimum|invalid_order_min_size", _V.REFUSED, "minimum_size"),
-    Rule("marketable buy order", _V.REFUSED, "minimum_notional"),
-    Rule("invalid amounts", _V.REFUSED, "amounts"),
-    Rule("allowance is not enough", _V.STOP, "allowance"),
-    Rule(r"not enough balance|insufficient balance|invalid_order_not_enough_balance", _V.REFUSED, "balance"),
-    Rule(r"invalid expiration|invalid_order_expiration", _V.REFUSED, "expiration"),
-    Rule("invalid nonce", _V.REFUSED, "nonce"),
-    Rule("canceled in the ctf exchange contract", _V.REFUSED, "canceled_on_chain"),
-    Rule(r"no orderbook exists|market not found", _V.REFUSED, "no_market"),
-    # Malformed requests; also of endpoints that only read.
-    Rule(r"too many orders in payload|payload exceeds the limit", _V.REFUSED, "too_many", whole_request=True),
-    Rule(r"invalid (order )?(params )?payload|invalid payload", _V.REFUSED, "payload", whole_request=True),
-    Rule(r"invalid (order params|trade params)", _V.REFUSED, "payload", whole_request=True),
-    Rule(r"invalid (orderid|token id|market|side|asset type|fidelity|ids)\b", _V.REFUSED, "argument"),
-    Rule(r"invalid (revoke builder|builder)", _V.REFUSED, "argument"),
-    Rule(r"\bis required$|must be provided$|cannot exceed \d+$", _V.REFUSED, "argument"),
-    Rule(r"^could not (create|derive|retrieve|delete|get|revoke|fetch)", _V.REFUSED, "api_key"),
+_COMPILED: Final = tuple((re.compile(row.pattern), row) for row in CATALOGUE)
+_SECRET: Final = re.compile(
+    r"(?P<key>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
+    r"|(?P<id>0x[0-9a-f]{64}(?![0-9a-z]))"
+    r"|(?P<number>\d{40,}(?![0-9a-z+/_=-]))"
+    r"|(?P<long>[0-9a-z+/_=-]{40,})",
+    re.IGNORECASE,
 )
-
-BY_STATUS: Final = {
-    HTTPStatus.UNAUTHORIZED: Classified(_V.STOP, "unauthorized", whole_request=True),
-    HTTPStatus.FORBIDDEN: Classified(_V.STOP, "blocked", whole_request=True),
-    HTTPStatus.NOT_FOUND: Classified(_V.REFUSED, "not_found"),
-    HTTPStatus.TOO_EARLY: Classified(_V.LATER, "restarting", whole_request=True),
-    HTTPStatus.TOO_MANY_REQUESTS: Classified(_V.LATER, "rate_limited", whole_request=True),
-}
-"""What a status means when no text fits. 400, 5xx and everything else mean UNKNOWN."""
-
-UNLISTED: Final = Classified(_V.UNKNOWN, "unlisted")
-
-_COMPILED: Final = tuple((re.compile(rule.pattern), rule) for rule in RULES)
+_VARIABLE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+(\.\d+)?", re.IGNORECASE)
 
 
-def classify(status: int, text: str) -> Classified:
+def classify(status: int, text: str) -> Row:
     """Return the meaning of an error answer. `text` is the venue's message, "" when there is none."""
     words = text.lower()
-    for pattern, rule in _COMPILED:
-        if (not rule.statuses or status in rule.statuses) and pattern.search(words):
-            return Classified(rule.verdict, rule.code, rule.whole_request)
-    return BY_STATUS.get(HTTPStatus(status), UNLISTED) if status in HTTPStatus._value2member_map_ else UNLISTED
+    for pattern, row in _COMPILED:
+        if (not row.statuses or status in row.statuses) and pattern.search(words):
+            return row
+    return UNLISTED
 
 
-def submit_outcome(order_id: OrderId, status: int, text: str, *, leg_refused: bool = False) -> SubmitOutcome:
-    """Return the outcome of an order that the venue answered with an error.
+def is_known(row: Row, text: str) -> bool:
+    """Return whether the catalogue says what this text means (a server error without one is no news)."""
+    by_text = bool(row.pattern) or row.kind is not ErrorClass.IN_DOUBT
+    return (by_text or not text) and row not in (UNLISTED, REFUSED_WITHOUT_ID)
 
-    `leg_refused` marks an answer with HTTP 200, a text and no order id: a no even when the
-    text is a new one.
-    """
-    found = classify(status, text)
-    if found is UNLISTED and leg_refused:
-        found = Classified(Verdict.REFUSED, "refused")
-    message = shown(text) or f"HTTP {status} without a message"
-    if found.verdict is Verdict.UNKNOWN:
-        return SubmitUnknown(order_id=order_id, message=f"{found.code}: {message}", is_known=found.code == DUPLICATED)
+
+def submit_row(status: int, text: str, *, leg_refused: bool = False) -> Row:
+    """Return the meaning for an order. `leg_refused`: HTTP 200, a reason and no order id, a no even when it is new."""
+    row = classify(status, text)
+    return REFUSED_WITHOUT_ID if row is UNLISTED and leg_refused else row
+
+
+def submit_outcome(
+    order_id: OrderId, row: Row, status: int, text: str, *, retry_after_s: float | None = None
+) -> SubmitOutcome:
+    """Return the outcome of an order that the venue answered with an error."""
+    said = shown(text) or f"HTTP {status} without a message"
+    message = worded(row, said)
+    pause_s = math.ceil(retry_after_s or 0)
+    if row.may_have_acted:
+        return SubmitUnknown(
+            order_id=order_id, message=message, is_known=row.code == DUPLICATED, mode=row.mode, retry_after_s=pause_s
+        )
     return SubmitRefused(
         order_id=order_id,
         message=message,
-        code=found.code,
-        killed=found.verdict is Verdict.KILLED,
-        stop_trading=found.verdict is Verdict.STOP,
+        code=row.code,
+        kind=RefusalClass(row.kind.value),
+        mode=row.mode,
+        retry_after_s=pause_s,
+        killed=row.kind is ErrorClass.KILLED,
+        stop_trading=row.kind in (ErrorClass.STOP, ErrorClass.AUTH),
     )
+
+
+def cancel_outcome(order_id: OrderId, status: int, text: str, *, retry_after_s: float | None = None) -> CancelOutcome:
+    """Return the outcome of a cancel that was answered with an error; only a refused form is a definite no."""
+    row = classify(status, text)
+    said = shown(text) or f"HTTP {status} without a message"
+    if row.kind in (ErrorClass.REFUSED, ErrorClass.REPLAN, ErrorClass.KILLED):
+        return CancelRefused(order_id=order_id, message=worded(row, said))
+    return CancelUnknown(
+        order_id=order_id,
+        message=worded(row, said),
+        mode=row.mode,
+        retry_after_s=math.ceil(retry_after_s or 0),
+    )
+
+
+def worded(row: Row, said: str) -> str:
+    """Return one line for a person: the venue's words and what they mean."""
+    remedy = "" if row.remedy.startswith("nothing") else f"; {row.remedy}"
+    return f"{row.code}: {said} ({row.meaning}{remedy})"
+
+
+class UnknownAnswers:
+    """Counts answers that the catalogue does not hold; each new text is one log line, not each occurrence."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._others = 0
+
+    @property
+    def total(self) -> int:
+        """How many there were."""
+        return sum(self._counts.values()) + self._others
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """How often each was seen, by its status and its text with ids and figures taken out."""
+        return dict(self._counts)
+
+    def note(self, asked: str, status: int, text: str, payload: bytes) -> None:
+        """Count one. `asked` names method and path; the payload is logged cut and without secrets."""
+        kind = f"HTTP {status}: {_VARIABLE.sub('#', shown(text)) or 'no readable text'}"
+        if kind in self._counts:
+            self._counts[kind] += 1
+        elif len(self._counts) >= KINDS_COUNTED:
+            self._others += 1
+        else:
+            self._counts[kind] = 1
+            _log.warning(LogEvent.ANSWER_UNLISTED, asked=asked, status=status, payload=scrubbed(payload))
+
+
+def scrubbed(payload: bytes) -> str:
+    """Return a payload on one line, cut, with API keys, signatures and other long secrets taken out."""
+    words = " ".join(payload[:65_536].decode("utf-8", "replace").split())
+    words = _SECRET.sub(lambda found: found[0] if found["id"] or found["number"] else "<hidden>", words)
+    return words if len(words) <= PAYLOAD_SHOWN else f"{words[:PAYLOAD_SHOWN]}..."
 
 
 def read_error(status: int, text: str, *, asked: str, retry_after_s: float | None = None) -> VenueError:

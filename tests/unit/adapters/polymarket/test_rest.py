@@ -15,6 +15,7 @@ from polystra.domain.events import (
     CancelRefused,
     CancelUnknown,
     IdMismatch,
+    RefusalClass,
     SubmitAccepted,
     SubmitRefused,
     SubmitUnknown,
@@ -22,6 +23,7 @@ from polystra.domain.events import (
 )
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, TokenId
 from polystra.domain.orders import SignedOrder
+from polystra.domain.venue import VenueMode
 from tests.unit.adapters.polymarket.scripted import CREDENTIALS, START_NS, Script, says, with_venue
 
 CONDITION = ConditionId("0xcond")
@@ -112,13 +114,13 @@ def test_another_id_than_ours_is_named() -> None:
         (says('{"success":true,"orderID":"","status":"","errorMsg":"a text that nobody has seen"}'),
          "refused", False, False),
         (says('{"success":false,"orderID":null,"errorMsg":"Insufficient balance"}'), "balance", False, False),
-        (says('{"error":"service not ready"}', 425), "restarting", False, False),
-        (says("", 425), "restarting", False, False),
         (says('{"error":"post-only mode: only post-only orders","code":"post_only_mode"}', 503),
          "post_only", False, False),
         (says('{"error":"Trading is currently cancel-only. New orders are not accepted"}', 503),
          "cancel_only", False, False),
         (says('{"error":"Trading is currently disabled. Check polymarket.com"}', 503), "disabled", False, False),
+        (says('{"error":"\'0xab\' address in closed only mode"}', 400), "closed_only", False, False),
+        (says('{"success":false,"orderID":"","status":"","errorMsg":""}'), "refused", False, False),
         (says("Too Many Requests", 429), "rate_limited", False, False),
         (says("<html>error 1015</html>", 429), "rate_limited", False, False),
         (says('{"error":"Unauthorized/Invalid api key"}', 401), "unauthorized", False, True),
@@ -179,6 +181,23 @@ def test_only_a_duplicate_says_that_the_bytes_arrived_before(answer: Any, is_kno
     (outcome,), _ = submit(answer)
     assert isinstance(outcome, SubmitUnknown)
     assert outcome.is_known is is_known
+
+
+def test_only_what_may_have_been_on_its_way_as_a_restart_began_is_in_doubt() -> None:
+    async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
+        restarting = says('{"error":"service not ready"}', 425)
+        script.on("/order", restarting, says("", 425), says(json.dumps(accepted(3))), restarting)
+        (first,) = await venue.submit([signed(1)])
+        (second,) = await venue.submit([signed(2)])
+        await venue.submit([signed(3)])
+        (again,) = await venue.submit([signed(4)])
+        assert isinstance(first, SubmitUnknown)
+        assert isinstance(second, SubmitRefused)
+        assert (second.code, second.kind) == ("restarting", RefusalClass.MODE)
+        assert isinstance(again, SubmitUnknown)
+        assert {first.mode, second.mode, again.mode} == {VenueMode.RESTARTING}
+
+    with_venue(scene)
 
 
 def test_a_slow_answer_is_waited_for() -> None:

@@ -13,6 +13,7 @@ MONEY_PATHS = (
     "engine/bookkeeper.py",
     "engine/gateway.py",
     "engine/risk.py",
+    "engine/validation.py",
     "adapters/polymarket/signing",
     "adapters/polymarket/decode_account.py",
     "adapters/polymarket/decode_market.py",

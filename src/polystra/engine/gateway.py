@@ -40,9 +40,11 @@ from polystra.domain.facts import IntentDenied, IntentRecorded, NoticeKind, Orde
 from polystra.domain.ids import ClientOrderId, OrderId
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import Order, OrderEvent, OrderStatus, OrderTerms
+from polystra.domain.rounding import replanned
 from polystra.domain.units import NS_PER_MS, NS_PER_S, MicroShares
 from polystra.engine.effects import CancelOrder, LookupOrder, SignIntent, SubmitOrder
 from polystra.engine.state import EngineState, OrderTrack, Turn
+from polystra.engine.validation import moment_of, refusal
 
 _SALT_BITS: Final = 53
 _ENDED: Final = {
@@ -72,12 +74,19 @@ class Gateway:
         return ClientOrderId(f"{self._state.config.order_prefix}{number:06d}")
 
     def place(self, terms: OrderTerms, turn: Turn, *, decision_id: int | None = None) -> OrderTrack:
-        """Make an intent and ask for its signature; it is sent after the commit."""
+        """Make an intent and ask for its signature; it is sent after the commit. A wrong order is denied unsigned."""
         state = self._state
+        market = state.markets.get(terms.condition_id)
+        if market is not None:
+            terms = replanned(terms, market.market.tick_size)
+        words = refusal(terms, moment_of(state, terms, turn.now_ns))
         track = OrderTrack(
             order=Order(terms=terms, created_at_ns=turn.now_ns, updated_at_ns=turn.now_ns), decision_id=decision_id
         )
         state.orders[terms.client_order_id] = track
+        if words is not None:
+            self._deny(track, words, turn)
+            return track
         timestamp_ms = max((turn.now_ns + state.venue_offset_ns) // NS_PER_MS, state.last_timestamp_ms + 1)
         state.last_timestamp_ms = timestamp_ms
         digest = hashlib.sha256(state.config.salt_seed + terms.client_order_id.encode()).digest()
@@ -103,11 +112,7 @@ class Gateway:
 
     def signing_failed(self, event: SigningFailed, turn: Turn) -> None:
         """The terms cannot be a valid order: denied, nothing was sent."""
-        track = self._state.orders[event.client_order_id]
-        track.fate_known = True
-        self._state.move_order(track, OrderEvent.DENY, turn, detail=event.reason)
-        turn.facts.append(IntentDenied(terms=track.order.terms, reason=event.reason, at_ns=turn.now_ns))
-        turn.touch(track.order.terms.position_id)
+        self._deny(self._state.orders[event.client_order_id], event.reason, turn)
 
     def cancel(self, track: OrderTrack, turn: Turn, reason: str) -> None:
         """Ask for the cancel of a live order, once; repeated only when a look-up still finds it open."""
@@ -281,6 +286,13 @@ class Gateway:
         self.conclude(track, turn)
 
     # --- inside -----------------------------------------------------------------------
+
+    def _deny(self, track: OrderTrack, reason: str, turn: Turn) -> None:
+        """Nothing was signed or sent: the order is over before it began."""
+        track.fate_known = True
+        self._state.move_order(track, OrderEvent.DENY, turn, detail=reason)
+        turn.facts.append(IntentDenied(terms=track.order.terms, reason=reason, at_ns=turn.now_ns))
+        turn.touch(track.order.terms.position_id)
 
     def _outcome_unknown(self, track: OrderTrack, turn: Turn, detail: str) -> None:
         self._change(track, OrderEvent.OUTCOME_UNKNOWN, turn, detail=detail)

@@ -21,9 +21,9 @@ from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
 from polystra.domain.ledger import Ledger, Posting
 from polystra.domain.market import SIZE_STEP, Market
-from polystra.domain.orders import Order, OrderEvent, Purpose, Side, SignedOrder, apply
+from polystra.domain.orders import Order, OrderEvent, OrderStatus, Purpose, Side, SignedOrder, apply
 from polystra.domain.positions import Position
-from polystra.domain.units import NS_PER_S, MicroPrice, MicroShares, Nanos, PriceE8
+from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, MicroShares, Nanos, PriceE8
 from polystra.domain.venue import VenueMode
 from polystra.engine.config import EngineConfig, ExitMode
 from polystra.engine.effects import Effect, SetTimer
@@ -195,6 +195,8 @@ class EngineState:
     funded: bool = False
     venue_offset_ns: Nanos = 0
     """What must be added to our time to have the venue's."""
+    allowance: MicroDollars | None = None
+    """Dollars that the venue's contracts may take from the wallet, None while nobody has said."""
     settled_markets: int = 0
     accepted_markets: int = 0
     agreed_at_ns: Nanos = 0
@@ -265,6 +267,16 @@ class EngineState:
             track.left
             for track in self.live_orders()
             if track.order.terms.token_id == token_id and track.order.terms.side is Side.SELL
+        )
+
+    def promised_shares(self, position_id: PositionId) -> MicroShares:
+        """Shares of one position promised to sells that are live or whose fate is not known."""
+        return sum(
+            track.left
+            for track in self.orders_of(position_id)
+            if track.order.terms.side is Side.SELL
+            and track.order.status is not OrderStatus.DENIED
+            and not track.is_settled
         )
 
     def reserved_cash(self) -> int:

@@ -83,7 +83,10 @@ def test_shares_that_arrive_in_two_steps_are_covered_in_two_steps(desk):
 
 
 def test_what_is_too_small_to_rest_is_watched(desk):
-    desk.hold(4)
+    track = desk.enter(enter(4, budget=2))
+    desk.accept(track)
+    desk.fill(track, 4, status="CONFIRMED")
+    desk.report(track, "MATCHED", 4)
     assert not desk.orders(TP)
     desk.book(89, 91)
     assert not desk.sent()[1:]

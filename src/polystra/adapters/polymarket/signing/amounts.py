@@ -1,6 +1,6 @@
 """From price and size to the two integers of an order, as the venue checks them.
 
-What lives here: maker and taker amounts in 10^-6 units, exact, with every rounding named.
+What lives here: maker and taker amounts in 10^-6 units, exact; the roundings are those of `domain.rounding`.
 What must not: binary floats, order minimums (the venue's and the engine's business), signing.
 
 The rules are those of the venue (Polymarket CLOB docs, price grid; error texts of the server):
@@ -12,23 +12,23 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from polystra.domain.market import SIZE_STEP, VENUE_TICKS
+from polystra.domain.market import VENUE_TICKS
 from polystra.domain.orders import Side
-from polystra.domain.units import (
-    MICRO,
-    MicroDollars,
-    MicroPrice,
-    MicroShares,
-    ceil_to,
-    div_floor,
-    floor_to,
-    format_micros,
+from polystra.domain.rounding import (
+    COUNTER_STEP,
+    DOLLAR_STEP,
+    dollars_down,
+    dollars_wanted_down,
+    keeps_worst_price,
+    shares_wanted_down,
+    size_down,
 )
+from polystra.domain.units import MICRO, MicroDollars, MicroPrice, MicroShares, ceil_to, floor_to, format_micros
 
-MARKET_INPUT_STEP: Final = 10_000
+MARKET_INPUT_STEP: Final = DOLLAR_STEP
 """Dollars of a FOK/FAK buy and shares of a FOK/FAK sell: two decimals."""
 
-MARKET_COUNTER_STEP: Final = 100
+MARKET_COUNTER_STEP: Final = COUNTER_STEP
 """What a FOK/FAK order asks in return: four decimals, whatever the tick size."""
 
 
@@ -51,7 +51,7 @@ def limit_amounts(side: Side, price: MicroPrice, quantity: MicroShares, tick: Mi
             below 0.01 share.
     """
     _check_price(price, tick)
-    shares = floor_to(quantity, SIZE_STEP)
+    shares = size_down(quantity)
     if shares <= 0:
         raise _too_small("quantity", quantity, "shares")
     dollars = price * shares // MICRO
@@ -74,31 +74,24 @@ def market_amounts(
             0.01, or one so small that four decimals move the implied price by a whole tick.
     """
     _check_price(worst_price, tick)
-    given = floor_to(budget_or_quantity, MARKET_INPUT_STEP)
+    given = dollars_down(budget_or_quantity) if side is Side.BUY else size_down(budget_or_quantity)
     if side is Side.BUY:
         if given <= 0:
             raise _too_small("budget", budget_or_quantity, "dollars")
-        amounts = Amounts(given, floor_to(div_floor(given * MICRO, worst_price), MARKET_COUNTER_STEP))
+        amounts = Amounts(given, shares_wanted_down(given, worst_price))
         dollars, shares = amounts
     else:
         if given <= 0:
             raise _too_small("quantity", budget_or_quantity, "shares")
-        amounts = Amounts(given, floor_to(div_floor(given * worst_price, MICRO), MARKET_COUNTER_STEP))
+        amounts = Amounts(given, dollars_wanted_down(given, worst_price))
         shares, dollars = amounts
-    if amounts.taker <= 0 or not _within_a_tick(side, worst_price, dollars, shares, tick):
+    if not keeps_worst_price(side, worst_price, dollars, shares, tick):
         raise ValueError(
             f"{'budget' if side is Side.BUY else 'quantity'} is {format_micros(given)}, too small for a "
             f"{side} at {format_micros(worst_price)} with tick {format_micros(tick)}: cut to the four decimals that "
             "the venue allows, the implied price would be worse by a tick; use a larger size or a coarser price"
         )
     return amounts
-
-
-def _within_a_tick(side: Side, worst: MicroPrice, dollars: MicroDollars, shares: MicroShares, tick: MicroPrice) -> bool:
-    """Say whether the implied price, moved to the grid towards us, is the worst price."""
-    if side is Side.BUY:
-        return floor_to(div_floor(dollars * MICRO, shares), tick) == worst
-    return ceil_to(-div_floor(-dollars * MICRO, shares), tick) == worst
 
 
 def _check_price(price: MicroPrice, tick: MicroPrice) -> None:

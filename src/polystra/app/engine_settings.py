@@ -10,7 +10,7 @@ from typing import Final
 
 from polystra.app.settings import Settings
 from polystra.domain.units import NS_PER_S, parse_micros
-from polystra.engine.config import EngineConfig, ExitConfig, ExitMode, RiskConfig
+from polystra.engine.config import BalanceConfig, EngineConfig, ExitConfig, ExitMode, RiskConfig
 from polystra.engine.strategy.config import EntryStyle, StrategyConfig
 from polystra.engine.strategy.fusion import Fusion
 from polystra.engine.strategy.sizing import SizingRules
@@ -63,6 +63,9 @@ def engine_config(
             capital=parse_micros(settings.capital_total, field="CAPITAL_TOTAL"),
             stale_book_ns=int(settings.stale_book_seconds * NS_PER_S),
             max_clock_drift_ns=int(settings.max_clock_drift_seconds * NS_PER_S),
+        ),
+        balance=BalanceConfig(
+            enhanced=settings.enable_enhanced_balance_validation, cooldown_s=settings.balance_cooldown_seconds
         ),
         salt_seed=salt_seed,
         check_every_s=settings.order_check_interval_seconds,

@@ -56,3 +56,9 @@ class PositionSettings(TradingSettings):
     cancel_timeout_seconds: PositiveSeconds = setting(
         "5", POSITIONS, "seconds after which an unanswered cancel is looked up", MORE_SECONDS
     )
+    enable_enhanced_balance_validation: Flag = setting(
+        "YES", POSITIONS, "after a fill our books size orders until the venue's balance has caught up", YES_NO
+    )
+    balance_cooldown_seconds: Seconds = setting(
+        "3", POSITIONS, "seconds after a fill in which the venue's balance is not looked at", SECONDS
+    )

@@ -45,6 +45,16 @@ class RiskConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceConfig:
+    """What the venue's balances are trusted with."""
+
+    enhanced: bool = True
+    """Books before readings while a fill of ours is younger than the venue's lag; else after the cooldown only."""
+    cooldown_s: int = 3
+    """Seconds after a fill in which no reading of what it moved is looked at."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """Everything that a turn may depend on besides its input and the time."""
 
@@ -53,6 +63,7 @@ class EngineConfig:
     strategy: StrategyConfig
     exits: ExitConfig = field(default_factory=ExitConfig)
     risk: RiskConfig = field(default_factory=RiskConfig)
+    balance: BalanceConfig = field(default_factory=BalanceConfig)
     salt_seed: bytes = b""
     """Source of order salts: salt = first 53 bits of SHA-256(seed, client order id)."""
     order_prefix: str = "o"

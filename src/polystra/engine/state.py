@@ -15,11 +15,11 @@ from typing import Final
 
 from polystra.domain.book import OrderBook
 from polystra.domain.errors import InvariantViolation
-from polystra.domain.events import MarketResolved, StopMode, StreamName, SwitchName
+from polystra.domain.events import MarketResolved, OrderReport, StopMode, StreamName, SwitchName
 from polystra.domain.facts import DoubtRecorded, Fact, Notice, NoticeKind, SwitchChanged
 from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
-from polystra.domain.ledger import Ledger, Posting
+from polystra.domain.ledger import Ledger, Posting, PostingKind
 from polystra.domain.market import SIZE_STEP, Market
 from polystra.domain.orders import Order, OrderEvent, OrderStatus, Purpose, Side, SignedOrder, apply
 from polystra.domain.positions import Position
@@ -29,6 +29,8 @@ from polystra.engine.config import EngineConfig, ExitMode
 from polystra.engine.effects import Effect, SetTimer
 from polystra.engine.strategy.prices import PriceWindow
 
+MOVEMENTS_KEPT_NS: Final = 600 * NS_PER_S
+_MOVES: Final = (PostingKind.MATCHED, PostingKind.SETTLED, PostingKind.REVERSED, PostingKind.REDEEMED)
 EXTERNAL: Final = "external:"
 """Source ids of adjustments for trades made elsewhere: this, the trade id, a colon, the order id."""
 
@@ -56,6 +58,24 @@ class Turn:
         self.touched[position_id] = None
 
 
+@dataclass(frozen=True, slots=True)
+class BalanceReading:
+    """One balance as the venue told it (millionths), and when the question was put."""
+
+    amount: int
+    at_ns: Nanos
+
+
+@dataclass(slots=True)
+class Movement:
+    """One of our own changes of a token and of cash that the venue's balances may not show yet."""
+
+    at_ns: Nanos
+    token_id: TokenId | None
+    shares: MicroShares
+    cash: int
+
+
 @dataclass(slots=True)
 class MarketState:
     """One market with its two books and its place in its life."""
@@ -71,6 +91,8 @@ class MarketState:
     strategy_failed: str = ""
     """Why the strategy is off in this market; its exits go on."""
     frozen: str = ""
+    may_thaw: bool = False
+    """True when an agreement of both sources with our books is enough to unfreeze it."""
     resolution: MarketResolved | None = None
     settled: bool = False
     resync_asked_ns: Nanos = 0
@@ -204,6 +226,14 @@ class EngineState:
     cash_difference: tuple[int, int] | None = None
     share_differences: dict[TokenId, int] = field(default_factory=dict)
     redeeming: dict[TokenId, Nanos] = field(default_factory=dict)
+    external_orders: dict[OrderId, OrderReport] = field(default_factory=dict)
+    """Open orders on this account that were made elsewhere, as the last complete snapshot showed them."""
+    cash_reading: BalanceReading | None = None
+    """The venue's last cash."""
+    readings: dict[TokenId, BalanceReading] = field(default_factory=dict)
+    """The venue's last balance of each token that was asked for."""
+    movements: OrderedDict[str, Movement] = field(default_factory=OrderedDict)
+    """Our own recent changes of balances, oldest first, by their source."""
     venue_mode: VenueMode = VenueMode.NORMAL
     venue_mode_until_ns: Nanos = 0
     """When the mode is expected to end; 0: nobody knows."""
@@ -280,8 +310,12 @@ class EngineState:
         )
 
     def reserved_cash(self) -> int:
-        """Micro-dollars promised to live buys, taker fee included at its highest."""
-        total = 0
+        """Micro-dollars promised to live buys, taker fee included at its highest; foreign buys count too."""
+        total = sum(
+            -(-report.price * max(0, report.quantity - report.matched) // 1_000_000)
+            for report in self.external_orders.values()
+            if report.side is Side.BUY
+        )
         for track in self.live_orders():
             terms = track.order.terms
             if terms.side is not Side.BUY:
@@ -292,12 +326,28 @@ class EngineState:
             total += notional + fee
         return total
 
+    def available_cash(self) -> int:
+        """Micro-dollars that a new order may spend: the ledger's cash less what open buys have promised."""
+        return max(0, self.ledger.cash - self.reserved_cash())
+
+    def moved_at_ns(self, token_id: TokenId | None) -> Nanos:
+        """When we last changed the balance of a token (None: cash); 0 when not lately."""
+        return max(
+            (
+                movement.at_ns
+                for movement in self.movements.values()
+                if (movement.cash if token_id is None else movement.token_id == token_id)
+            ),
+            default=0,
+        )
+
     # --- changes ----------------------------------------------------------------------
 
     def book_posting(self, posting: Posting) -> bool:
         """Append to the ledger and project; False when it was there already."""
         if not self.ledger.append(posting):
             return False
+        self._note_movement(posting)
         if posting.source_id.startswith(EXTERNAL) and posting.condition_id is not None:
             self.strangers[OrderId(posting.source_id.rpartition(":")[2])] = posting.condition_id
         if posting.position_id is not None:
@@ -305,6 +355,24 @@ class EngineState:
             if position is not None:
                 position.add(posting)
         return True
+
+    def _note_movement(self, posting: Posting) -> None:
+        """Remember a change that the venue's balances show late; a trade counts from its last step on."""
+        if posting.kind not in _MOVES and not posting.source_id.startswith(EXTERNAL):
+            return
+        key = posting.source_id
+        if posting.kind is PostingKind.SETTLED:
+            known = self.movements.pop(f"matched:{posting.source_id.partition(':')[2]}", None)
+            shares, cash = (known.shares, known.cash) if known else (posting.settled_shares, posting.settled_cash)
+        else:
+            shares = posting.pending_shares + posting.settled_shares
+            cash = posting.pending_cash + posting.settled_cash
+        self.movements[key] = Movement(at_ns=posting.at_ns, token_id=posting.token_id, shares=shares, cash=cash)
+        while self.movements:
+            oldest = next(iter(self.movements))
+            if self.movements[oldest].at_ns >= posting.at_ns - MOVEMENTS_KEPT_NS:
+                break
+            del self.movements[oldest]
 
     def move_order(
         self, track: OrderTrack, event: OrderEvent, turn: Turn, *, filled: MicroShares | None = None, detail: str = ""

@@ -126,7 +126,7 @@ class MemoryStore:
             next_decision_id=max([*data.decisions, *decided], default=0) + 1,
             settled_markets=len(data.settled),
             last_fill_ns=max((fill.matched_at_ns for fill in data.fills.values()), default=0),
-            switches=tuple(each for _, each in sorted(data.switches.items()) if each.on),
+            switches=tuple(each for _, each in sorted(data.switches.items())),
             doubts=tuple(
                 each
                 for each in sorted(data.doubts.values(), key=lambda d: (d.since_ns, d.client_order_id))

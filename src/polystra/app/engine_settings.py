@@ -41,9 +41,6 @@ def engine_config(
     settings: Settings, *, symbols: tuple[str, ...], salt_seed: bytes, markets_limit: int = 0
 ) -> EngineConfig:
     """The engine's settings in its own units."""
-    exposure = settings.max_exposure_dollars
-    if settings.mode.value == "live":
-        exposure = min(exposure, settings.live_max_dollars)
     return EngineConfig(
         symbols=symbols,
         windows_s=tuple(WINDOW_SECONDS[window] for window in settings.windows),
@@ -56,14 +53,7 @@ def engine_config(
             stop_loss=settings.enable_stop_loss,
             stop_loss_ppm=parse_micros(settings.stop_loss_percent, field="STOP_LOSS_PERCENT") // 100,
         ),
-        risk=RiskConfig(
-            max_exposure=parse_micros(exposure, field="MAX_EXPOSURE_DOLLARS"),
-            max_exposure_per_market=parse_micros(settings.max_exposure_per_market, field="MAX_EXPOSURE_PER_MARKET"),
-            max_open_positions=settings.max_open_positions,
-            capital=parse_micros(settings.capital_total, field="CAPITAL_TOTAL"),
-            stale_book_ns=int(settings.stale_book_seconds * NS_PER_S),
-            max_clock_drift_ns=int(settings.max_clock_drift_seconds * NS_PER_S),
-        ),
+        risk=risk_config(settings),
         balance=BalanceConfig(
             enhanced=settings.enable_enhanced_balance_validation, cooldown_s=settings.balance_cooldown_seconds
         ),
@@ -76,6 +66,34 @@ def engine_config(
     )
 
 
+def risk_config(settings: Settings) -> RiskConfig:
+    """The limits in micro-dollars and nanoseconds; in live mode LIVE_MAX_DOLLARS caps the exposure."""
+    exposure = settings.max_exposure_dollars
+    if settings.mode.value == "live":
+        exposure = min(exposure, settings.live_max_dollars)
+
+    def dollars(name: str) -> int:
+        return parse_micros(getattr(settings, name), field=name.upper())
+
+    return RiskConfig(
+        max_exposure=parse_micros(exposure, field="MAX_EXPOSURE_DOLLARS"),
+        max_exposure_per_market=dollars("max_exposure_per_market"),
+        max_exposure_per_symbol=dollars("max_exposure_per_symbol"),
+        max_exposure_per_direction=dollars("max_exposure_per_direction"),
+        max_open_positions=settings.max_open_positions,
+        capital=dollars("capital_total"),
+        stale_book_ns=int(settings.stale_book_seconds * NS_PER_S),
+        max_clock_drift_ns=int(settings.max_clock_drift_seconds * NS_PER_S),
+        daily_loss_limit=dollars("daily_loss_limit_dollars"),
+        max_drawdown=dollars("max_drawdown_dollars"),
+        max_consecutive_losses=settings.max_consecutive_losses,
+        max_rejections_per_minute=settings.max_rejections_per_minute,
+        blacklist_after_stop_ns=settings.blacklist_after_stop_seconds * NS_PER_S,
+        balance_floor=dollars("balance_floor_dollars"),
+        low_balance_alert=dollars("low_balance_alert_dollars"),
+    )
+
+
 def position_rules(settings: Settings) -> tuple[str, str]:
     """The position rules that are on and those that are off, in words, for the start-up line."""
     rules = {
@@ -83,6 +101,7 @@ def position_rules(settings: Settings) -> tuple[str, str]:
         f"stop-loss {settings.stop_loss_percent}%": settings.enable_exit_plan and settings.enable_stop_loss,
         f"unfilled time-out {settings.unfilled_timeout_seconds}s": settings.cancel_unfilled_orders,
         f"exits as {settings.exit_mode}": settings.enable_exit_plan,
+        "blacklist of a coin after a stop": settings.blacklist_after_stop_seconds > 0,
         f"hold to resolution in the last {settings.close_guard_seconds}s": True,
     }
     on = ", ".join(name for name, active in rules.items() if active)

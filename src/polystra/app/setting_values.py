@@ -242,6 +242,7 @@ PositiveSeconds = Annotated[int, BeforeValidator(parse_whole), Field(ge=1, le=86
 FineSeconds = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=3_600)]
 """Seconds with decimals."""
 Count = Annotated[int, BeforeValidator(parse_whole), Field(ge=1, le=1_000_000)]
+CountOrZero = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=1_000_000)]
 ChainId = Annotated[int, BeforeValidator(parse_whole), Field(ge=1)]
 Folder = Annotated[Path, BeforeValidator(parse_folder)]
 Address = Annotated[str, BeforeValidator(parse_address)]

@@ -50,6 +50,9 @@ class PositionSettings(TradingSettings):
     unfilled_timeout_seconds: PositiveSeconds = setting(
         "300", POSITIONS, "seconds; never more than a third of the window left at entry", MORE_SECONDS
     )
+    blacklist_after_stop_seconds: Seconds = setting(
+        "0", POSITIONS, "seconds without entries in a coin after a stop sold at a loss; 0: off", SECONDS
+    )
     order_check_interval_seconds: PositiveSeconds = setting(
         "30", POSITIONS, "seconds between the slow checks behind the streams", MORE_SECONDS
     )

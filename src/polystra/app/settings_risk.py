@@ -9,9 +9,11 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from polystra.app.setting_rules import COUNT, FINE_SECONDS, MORE_DOLLARS, RISK
+from polystra.app.setting_rules import COUNT, COUNT_OR_ZERO, DOLLARS, FINE_SECONDS, MORE_DOLLARS, RISK
 from polystra.app.setting_values import (
     Count,
+    CountOrZero,
+    Dollars,
     FineSeconds,
     PositiveDollars,
     parse_word,
@@ -28,10 +30,35 @@ class RiskSettings(PositionSettings):
         "100", RISK, "dollars at risk in all, orders in flight counted", MORE_DOLLARS
     )
     max_exposure_per_market: PositiveDollars = setting("25", RISK, "dollars at risk in one market", MORE_DOLLARS)
+    max_exposure_per_symbol: PositiveDollars = setting(
+        "50", RISK, "dollars at risk in all markets of one coin", MORE_DOLLARS
+    )
+    max_exposure_per_direction: Dollars = setting(
+        "0", RISK, "net dollars on one side, Up or Down, over all markets; 0: no such limit", DOLLARS
+    )
     max_open_positions: Count = setting("8", RISK, "positions at a time", COUNT)
     live_max_dollars: PositiveDollars = setting(
         "50", RISK, "dollars, the hard cap on what live mode may have at risk until you raise it", MORE_DOLLARS
     )
+    daily_loss_limit_dollars: Dollars = setting(
+        "25",
+        RISK,
+        "dollars lost in a UTC day, open positions at the best bid, that stop entries for it; 0: off",
+        DOLLARS,
+    )
+    max_drawdown_dollars: Dollars = setting(
+        "50", RISK, "dollars below the highest realised result that stop entries until polystra start; 0: off", DOLLARS
+    )
+    max_consecutive_losses: CountOrZero = setting(
+        "5", RISK, "losses in a row that stop entries until polystra start; 0: off", COUNT_OR_ZERO
+    )
+    max_rejections_per_minute: CountOrZero = setting(
+        "10", RISK, "orders refused within a minute that stop entries for five; 0: off", COUNT_OR_ZERO
+    )
+    low_balance_alert_dollars: Dollars = setting(
+        "10", RISK, "available dollars below which you are told; 0: off", DOLLARS
+    )
+    balance_floor_dollars: Dollars = setting("0", RISK, "dollars that entries always leave available", DOLLARS)
     on_shutdown: Annotated[StopMode, BeforeValidator(parse_word)] = setting(
         "keep_exits", RISK, "entries are cancelled; keep_exits leaves the exits that rest", "keep_exits or cancel_all"
     )

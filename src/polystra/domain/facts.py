@@ -228,6 +228,7 @@ class NoticeKind(StrEnum):
     CLOCK_DRIFTED = "clock.drifted"
     CLOCK_AGREED = "clock.agreed"
     CLOCK_CORRECTED = "clock.corrected"
+    BALANCE_LOW = "balance.low"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,7 @@ class Calendar:
             state.positions.pop(position_id, None)
             state.exits.pop(position_id, None)
         state.ledger.forget(market.condition_id)
+        state.results.forget(market.condition_id)
         del state.markets[market.condition_id]
 
     def _retire_orders(self, market: MarketState) -> None:

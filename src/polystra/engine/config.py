@@ -36,12 +36,24 @@ class RiskConfig:
 
     max_exposure: MicroDollars = 100_000_000
     max_exposure_per_market: MicroDollars = 25_000_000
+    max_exposure_per_symbol: MicroDollars = 50_000_000
+    max_exposure_per_direction: MicroDollars = 0
+    """Net dollars on one side (Up or Down) over all markets; 0: no such limit."""
     max_open_positions: int = 8
     capital: MicroDollars = 0
     """0: the account's cash; else the sum that this daemon may use."""
     stale_book_ns: Nanos = 5 * NS_PER_S
     max_entries_per_market: int = 2
     max_clock_drift_ns: Nanos = 2 * NS_PER_S
+    daily_loss_limit: MicroDollars = 0
+    """0: no limit. Likewise the ones below."""
+    max_drawdown: MicroDollars = 0
+    max_consecutive_losses: int = 0
+    max_rejections_per_minute: int = 0
+    blacklist_after_stop_ns: Nanos = 0
+    balance_floor: MicroDollars = 0
+    """Entries leave at least so many dollars available."""
+    low_balance_alert: MicroDollars = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

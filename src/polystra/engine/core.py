@@ -38,6 +38,7 @@ from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
 from polystra.engine.shutdown import Shutdown
 from polystra.engine.state import EngineState, ExitState, MarketState, OrderTrack, Turn
+from polystra.engine.switches import Switches
 from polystra.engine.trader import Trader
 from polystra.engine.venue_clock import VenueClock
 
@@ -59,6 +60,7 @@ class Engine:
         self._reconciler = Reconciler(state, self._gateway, self._bookkeeper)
         self._unfilled = Unfilled(state, self._gateway)
         self._risk = Risk(state)
+        self._switches = Switches(state, self._gateway, self._risk)
         self._calendar = Calendar(state)
         self._market_data = MarketData(state)
         self._trader = Trader(state, self._gateway, self._risk, self._unfilled)
@@ -91,7 +93,7 @@ class Engine:
         state.next_order_number = next_order_number
         state.next_decision_id = next_decision_id
         state.last_fill_ns = last_fill_ns
-        state.switches = {(switch.name, switch.subject): switch for switch in switches}
+        self._restore_switches(switches)
         state.doubts = {doubt.client_order_id: doubt for doubt in doubts}
         for market, price_to_beat in markets:
             state.markets[market.condition_id] = self._market_data.new_market(market, price_to_beat)
@@ -115,6 +117,7 @@ class Engine:
         for market in list(self._state.markets.values()):
             self._calendar.restore(market.market, turn)
         self._calendar.tick(turn)
+        self._switches.start(turn)
         self._reconciler.ask("start", turn)
         turn.timer(_CHECK, now_ns + self._state.config.check_every_s * NS_PER_S)
         self._venue_clock.ask_later(turn)
@@ -129,6 +132,7 @@ class Engine:
     def step(self, event: ev.WorldEvent, now_ns: Nanos) -> Turn:
         """Take one input; what became true and what is asked is on the returned turn."""
         turn = Turn(now_ns=now_ns)
+        self._switches.expire(turn)
         self._dispatch(event, turn)
         self._close(turn)
         return turn
@@ -191,8 +195,6 @@ class Engine:
                 self._stream_connected(event, turn)
             case ev.StreamLost():
                 self._stream_lost(event, turn)
-            case ev.StopRequested():
-                self._shutdown.requested(event, turn)
             case ev.SigningFailed():
                 self._gateway.signing_failed(event, turn)
             case ev.TickSizeChanged():
@@ -201,6 +203,16 @@ class Engine:
                 self._venue_clock.measured(event, turn)
             case ev.IdMismatch():
                 self._gateway.id_mismatch(event, turn)
+            case _:
+                self._dispatch_wishes(event, turn)
+
+    def _dispatch_wishes(self, event: ev.WorldEvent, turn: Turn) -> None:
+        """What a person, a tool or an outside signal asks for."""
+        match event:
+            case ev.SwitchRequested():
+                self._switches.requested(event, turn)
+            case ev.StopRequested():
+                self._shutdown.requested(event, turn)
             case _:
                 raise InvariantViolation(f"the engine does not know the input {type(event).__name__}")
 
@@ -223,6 +235,7 @@ class Engine:
             position = self._state.positions.get(position_id)
             if position is not None:
                 self._bookkeeper.record_position(position, turn)
+        self._switches.review(turn)
         self._shutdown.review(turn)
 
     def _submit_refused(self, event: ev.SubmitRefused, turn: Turn) -> None:
@@ -272,6 +285,7 @@ class Engine:
             "redeem": lambda: self._settlement.ask_redeemed(subject, turn),
             "clock": lambda: self._venue_clock.due(turn),
             "shutdown": lambda: None,
+            "switch": lambda: None,
         }
         timers[kind]()
 
@@ -294,6 +308,16 @@ class Engine:
             turn.effects.append(UnwatchTokens(token_ids=(market.market.up_token, market.market.down_token)))
 
     # --- restoring --------------------------------------------------------------------
+
+    def _restore_switches(self, switches: Iterable[SwitchChanged]) -> None:
+        """The last value of each; a limit that somebody cleared is counted from then on."""
+        for switch in switches:
+            if switch.on:
+                self._state.switches[switch.name, switch.subject] = switch
+            elif switch.name is ev.SwitchName.CONSECUTIVE_LOSSES:
+                self._state.results.resume_row(switch.at_ns)
+            elif switch.name is ev.SwitchName.DRAWDOWN:
+                self._state.results.resume_peak(switch.at_ns)
 
     def _restore_position(self, record: PositionRecorded) -> None:
         market = self._state.markets.get(record.condition_id)

@@ -1,20 +1,35 @@
 """Limits on entries: what may still be risked, and why not. Exits are never limited here.
 
-Exposure of a market is the cost of the shares held in it plus the notional of its live
-entries, both without fees; orders in doubt count as live.
+Exposure is the cost of the shares held plus what entries may still cost, both without fees. An
+entry counts until its fate is known and all its fills are booked, orders in doubt included.
+
+Direction: Up in one market and Down in another offset each other. What is held against a side
+counts for it, what is only ordered does not: it may never fill.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from polystra.domain.events import StreamName
-from polystra.domain.ids import ConditionId
-from polystra.domain.orders import Purpose
-from polystra.domain.units import MicroDollars
-from polystra.engine.state import EngineState
+from polystra.domain.events import StreamName, SwitchName
+from polystra.domain.ids import ConditionId, TokenId
+from polystra.domain.market import Outcome
+from polystra.domain.orders import OrderStatus, Purpose
+from polystra.domain.positions import Position
+from polystra.domain.units import MICRO, MicroDollars, Nanos, format_micros
+from polystra.engine.state import EngineState, MarketState, OrderTrack
 
 _REQUIRED = (StreamName.MARKET, StreamName.USER, StreamName.PRICES)
+_SWITCH_WORDS = {
+    SwitchName.KILL: "the kill switch is on",
+    SwitchName.STOP_ENTRY: "entries are stopped",
+    SwitchName.PAUSE: "entries are paused",
+    SwitchName.DAILY_LOSS: "the daily loss limit is reached",
+    SwitchName.DRAWDOWN: "the drawdown limit is reached",
+    SwitchName.CONSECUTIVE_LOSSES: "too many losses in a row",
+    SwitchName.REJECTIONS: "too many orders were refused",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,39 +53,125 @@ class Risk:
             return next(iter(state.blocks.values()))
         if state.stopping is not None:
             return "stopping"
+        for (name, _), switch in state.switches.items():
+            if name in _SWITCH_WORDS:
+                return f"{_SWITCH_WORDS[name]}: {switch.reason}"
         for stream in _REQUIRED:
             if stream not in state.streams_up:
                 return f"the {stream} stream is not connected"
         return None
 
+    def market_block(self, market: MarketState, now_ns: Nanos) -> str:
+        """Why no entry may leave in this market, in words, or the empty string; asked when `entry_block` is None."""
+        risk = self._state.config.risk
+        banned = self._state.switches.get((SwitchName.BLACKLIST, market.market.symbol))
+        if banned is not None:
+            return f"{market.market.symbol} is blacklisted: {banned.reason}"
+        if any(now_ns - book.updated_at_ns > risk.stale_book_ns for book in market.books.values()):
+            return "the book is stale"
+        if risk.balance_floor and self.available() <= risk.balance_floor:
+            have, floor = format_micros(self.available()), format_micros(risk.balance_floor)
+            return f"available ${have} is not above the floor of ${floor}"
+        return ""
+
+    def positions_block(self) -> str:
+        """Why no further position may be opened, or the empty string."""
+        limit = self._state.config.risk.max_open_positions
+        return f"{limit} positions are open" if self.open_positions() >= limit else ""
+
+    # --- exposure ---------------------------------------------------------------------
+
     def exposure(self, condition_id: ConditionId | None = None) -> MicroDollars:
         """Micro-dollars at risk in one market, or in all."""
-        total = 0
-        for position in self._state.positions.values():
-            if condition_id in (None, position.condition_id) and position.shares > 0:
-                total += position.bought_cost - position.released_cost
-        for track in self._state.live_orders():
-            terms = track.order.terms
-            if terms.purpose is Purpose.ENTRY and condition_id in (None, terms.condition_id):
-                total += terms.budget or -(-terms.price * track.order.remaining // 1_000_000)
-        return total
+        return self._at_risk(lambda condition, _: condition_id in (None, condition))
+
+    def symbol_exposure(self, symbol: str) -> MicroDollars:
+        """Micro-dollars at risk in all markets of one symbol."""
+        return self._at_risk(lambda condition, _: self._symbol(condition) == symbol)
+
+    def net_exposure(self, outcome: Outcome) -> MicroDollars:
+        """Micro-dollars on one side of all markets, less what is held on the other; may be negative."""
+        ours = self._at_risk(lambda condition, token: self._outcome(condition, token) is outcome)
+        against = sum(
+            self._held_cost(position)
+            for position in self._state.positions.values()
+            if self._outcome(position.condition_id, position.token_id) not in (outcome, None)
+        )
+        return ours - against
 
     def open_positions(self) -> int:
         """Positions with shares, and entries that may still become one."""
         held = {p.position_id for p in self._state.positions.values() if p.shares > 0}
-        held |= {t.order.terms.position_id for t in self._state.live_orders() if t.order.terms.purpose is Purpose.ENTRY}
+        held |= {track.order.terms.position_id for track in self._open_entries()}
         return len(held)
 
+    # --- what may be spent ------------------------------------------------------------
+
+    def available(self) -> MicroDollars:
+        """Cash that no live order has reserved."""
+        return max(0, self._state.ledger.cash - self._state.reserved_cash())
+
     def budget(self, condition_id: ConditionId) -> Budget:
-        """What may be spent on this market now."""
+        """What may be spent on this market now, whichever the side."""
         config = self._state.config.risk
-        cash = max(0, self._state.ledger.cash - self._state.reserved_cash())
+        cash = max(0, self.available() - config.balance_floor)
         bankroll = min(cash, config.capital) if config.capital else cash
+        at_risk = self.exposure()
         room = min(
             cash,
-            config.max_exposure - self.exposure(),
+            config.max_exposure - at_risk,
             config.max_exposure_per_market - self.exposure(condition_id),
+            config.max_exposure_per_symbol - self.symbol_exposure(self._symbol(condition_id)),
         )
         if config.capital:
-            room = min(room, config.capital - self.exposure())
+            room = min(room, config.capital - at_risk)
         return Budget(bankroll=bankroll, room=max(0, room))
+
+    def room(self, condition_id: ConditionId, outcome: Outcome) -> MicroDollars:
+        """What may be spent on one side of this market now: `budget` and the limit of the direction."""
+        limit = self._state.config.risk.max_exposure_per_direction
+        room = self.budget(condition_id).room
+        return max(0, min(room, limit - self.net_exposure(outcome))) if limit else room
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _at_risk(self, counts: Callable[[ConditionId, TokenId], bool]) -> MicroDollars:
+        total = sum(
+            self._held_cost(position)
+            for position in self._state.positions.values()
+            if counts(position.condition_id, position.token_id)
+        )
+        for track in self._open_entries():
+            if counts(track.order.terms.condition_id, track.order.terms.token_id):
+                total += _may_cost(track)
+        return total
+
+    def _open_entries(self) -> list[OrderTrack]:
+        """Entries that may still trade, or whose trades are not all booked."""
+        return [
+            track
+            for track in self._state.orders.values()
+            if track.order.terms.purpose is Purpose.ENTRY
+            and track.order.status is not OrderStatus.DENIED
+            and not track.is_settled
+        ]
+
+    @staticmethod
+    def _held_cost(position: Position) -> MicroDollars:
+        return position.bought_cost - position.released_cost if position.shares > 0 else 0
+
+    def _symbol(self, condition_id: ConditionId) -> str:
+        market = self._state.markets.get(condition_id)
+        return "" if market is None else market.market.symbol
+
+    def _outcome(self, condition_id: ConditionId, token_id: TokenId) -> Outcome | None:
+        market = self._state.markets.get(condition_id)
+        return None if market is None else market.market.outcome_of(token_id)
+
+
+def _may_cost(track: OrderTrack) -> MicroDollars:
+    """What an entry may still cost: all that is left of it, or only what it matched once its fate is known."""
+    terms = track.order.terms
+    if not track.is_live and track.fate_known:
+        return -(-terms.price * max(0, track.matched - track.accounted) // MICRO)
+    return terms.budget or -(-terms.price * track.order.remaining // MICRO)

@@ -27,6 +27,7 @@ from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, MicroShare
 from polystra.domain.venue import VenueMode
 from polystra.engine.config import EngineConfig, ExitMode
 from polystra.engine.effects import Effect, SetTimer
+from polystra.engine.results import Results
 from polystra.engine.strategy.prices import PriceWindow
 
 MOVEMENTS_KEPT_NS: Final = 600 * NS_PER_S
@@ -200,6 +201,7 @@ class EngineState:
     """Orders made elsewhere whose trades are booked as adjustments, until their market is forgotten."""
     fills: dict[str, Fill] = field(default_factory=dict)
     ledger: Ledger = field(default_factory=Ledger)
+    results: Results = field(default_factory=Results)
     positions: dict[PositionId, Position] = field(default_factory=dict)
     exits: dict[PositionId, ExitState] = field(default_factory=dict)
     prices: dict[str, PriceWindow] = field(default_factory=dict)
@@ -348,6 +350,7 @@ class EngineState:
         if not self.ledger.append(posting):
             return False
         self._note_movement(posting)
+        self.results.book(posting)
         if posting.source_id.startswith(EXTERNAL) and posting.condition_id is not None:
             self.strangers[OrderId(posting.source_id.rpartition(":")[2])] = posting.condition_id
         if posting.position_id is not None:

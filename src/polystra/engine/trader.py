@@ -15,7 +15,7 @@ from polystra.domain.ids import PositionId
 from polystra.domain.market import Market, Outcome
 from polystra.domain.orders import OrderStatus, OrderTerms, Purpose, Side, TimeInForce
 from polystra.domain.positions import Position
-from polystra.domain.units import NS_PER_S
+from polystra.domain.units import NS_PER_S, MicroDollars
 from polystra.engine.gateway import Gateway
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
@@ -64,8 +64,18 @@ class Trader:
     # --- inside -----------------------------------------------------------------------
 
     def _evaluate(self, market: MarketState, turn: Turn) -> Evaluation | None:
-        state = self._state
+        """The strategy's decision; asked again with less room when the chosen side has less than the market."""
         budget = self._risk.budget(market.condition_id)
+        evaluation = self._ask_strategy(market, budget.bankroll, budget.room, turn)
+        if evaluation is None or evaluation.action is not Action.ENTER or evaluation.outcome is None:
+            return evaluation
+        room = self._risk.room(market.condition_id, evaluation.outcome)
+        return evaluation if room >= budget.room else self._ask_strategy(market, budget.bankroll, room, turn)
+
+    def _ask_strategy(
+        self, market: MarketState, bankroll: MicroDollars, room: MicroDollars, turn: Turn
+    ) -> Evaluation | None:
+        state = self._state
         grid = market.market
         try:
             view = observe(
@@ -74,8 +84,8 @@ class Trader:
                 market.books[grid.up_token],
                 market.books[grid.down_token],
                 now_ns=turn.now_ns,
-                bankroll=budget.bankroll,
-                exposure_left=budget.room,
+                bankroll=bankroll,
+                exposure_left=room,
                 price_to_beat=market.price_to_beat,
                 volatility_scale=state.config.strategy.volatility_scale,
             )
@@ -105,15 +115,11 @@ class Trader:
             self._blocked = block
         if block:
             return block
-        risk = self._state.config.risk
         if market.stopped_out:
             return "stopped out in this window"
-        if market.entries >= risk.max_entries_per_market:
+        if market.entries >= self._state.config.risk.max_entries_per_market:
             return f"{market.entries} entries in this window already"
-        if self._risk.open_positions() >= risk.max_open_positions:
-            return f"{risk.max_open_positions} positions are open"
-        stale = [b for b in market.books.values() if turn.now_ns - b.updated_at_ns > risk.stale_book_ns]
-        return "the book is stale" if stale else ""
+        return self._risk.positions_block() or self._risk.market_block(market, turn.now_ns)
 
     def _enter(self, market: MarketState, evaluation: Evaluation, turn: Turn) -> None:
         outcome, price, quantity = evaluation.outcome, evaluation.price, evaluation.quantity

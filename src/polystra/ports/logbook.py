@@ -65,6 +65,7 @@ class LogEvent(StrEnum):
     SWITCH_SET = "switch.set", "a switch that stops or limits entries is on; it survives a restart"
     SWITCH_CLEARED = "switch.cleared", "a switch that stopped or limited entries is off"
     VENUE_MODE_CHANGED = "venue.mode_changed", "the venue restarts, takes only some orders, or is back to normal"
+    BALANCE_LOW = "balance.fell_low", "the available dollars are below the alert; what waits to be redeemed is named"
     ENTRIES_ALLOWED = "entries.allowed", "the cause is gone; entries are made again"
 
     ORDER_SUBMITTED = "order.submitted", "an order's intent is committed and the order leaves"

@@ -47,7 +47,7 @@ class StoredState:
 
     `orders` holds every live order and every order of an unresolved market; `fills` likewise
     plus every fill whose settlement is not final. `last_fill_ns` is the newest match time.
-    `switches` are those that are on, `doubts` those that are not over.
+    `switches` holds the last value of each, on or off, `doubts` those that are not over.
     """
 
     markets: tuple[StoredMarket, ...] = ()

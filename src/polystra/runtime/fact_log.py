@@ -45,6 +45,7 @@ _NOTICES = {
     ft.NoticeKind.CLOCK_DRIFTED: LogEvent.CLOCK_DRIFTED,
     ft.NoticeKind.CLOCK_AGREED: LogEvent.CLOCK_AGREED,
     ft.NoticeKind.CLOCK_CORRECTED: LogEvent.CLOCK_CORRECTED,
+    ft.NoticeKind.BALANCE_LOW: LogEvent.BALANCE_LOW,
 }
 _TOLD_MAX = 1_000
 _CALM_NOTICES = (

@@ -63,13 +63,9 @@ def load_state(connection: Connection) -> StoredState:
 
 
 def _switches(connection: Connection) -> tuple[SwitchChanged, ...]:
-    """Switches that are on. The venue's mode is not taken over: the venue shows it anew."""
+    """The last value of each switch. The venue's mode is not taken over: the venue shows it anew."""
     switches = tables.switches
-    query = (
-        select(switches)
-        .where(switches.c.is_on, switches.c.name != VENUE_MODE)
-        .order_by(switches.c.name, switches.c.subject)
-    )
+    query = select(switches).where(switches.c.name != VENUE_MODE).order_by(switches.c.name, switches.c.subject)
     return tuple(switch_of(row) for row in connection.execute(query))
 
 

@@ -13,6 +13,7 @@ from polystra.domain.events import (
     CancelOutcome,
     ClockDriftMeasured,
     MarketResolved,
+    NoticesRead,
     OrderLookedUp,
     SubmitAccepted,
     SubmitOutcome,
@@ -20,6 +21,7 @@ from polystra.domain.events import (
 )
 from polystra.domain.ids import ConditionId, OrderId, TokenId
 from polystra.domain.market import Market
+from polystra.domain.notices import VenueNotice
 from polystra.domain.orders import SignedOrder
 from polystra.domain.units import MicroDollars, MicroShares, Nanos
 from polystra.ports.clock import Clock
@@ -42,6 +44,7 @@ class ScriptedVenue:
         self.books: dict[TokenId, BookSnapshot] = {}
         self.balances: dict[TokenId, MicroShares] = {}
         self.verdicts: dict[ConditionId, MarketResolved] = {}
+        self.unread: dict[int, VenueNotice] = {}
         self.unreachable = False
         self.drift = ClockDriftMeasured(offset_ns=0, uncertainty_ns=0)
 
@@ -109,6 +112,15 @@ class ScriptedVenue:
     async def measure_clock(self) -> ClockDriftMeasured:
         self._question("clock")
         return self.drift
+
+    async def notices(self) -> NoticesRead:
+        self._question("notices")
+        return NoticesRead(notices=tuple(self.unread.values()))
+
+    async def dismiss(self, ids: Iterable[int]) -> None:
+        self._question("dismiss")
+        for number in ids:
+            self.unread.pop(number, None)
 
     async def close(self) -> None:
         self.calls.append("close")

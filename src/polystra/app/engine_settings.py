@@ -62,6 +62,7 @@ def engine_config(
         cancel_timeout_s=settings.cancel_timeout_seconds,
         unfilled_cancel=settings.cancel_unfilled_orders,
         unfilled_timeout_s=settings.unfilled_timeout_seconds,
+        notices_every_s=settings.notifications_interval_seconds,
         markets_limit=markets_limit,
     )
 

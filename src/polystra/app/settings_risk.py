@@ -9,13 +9,14 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from polystra.app.setting_rules import COUNT, COUNT_OR_ZERO, DOLLARS, FINE_SECONDS, MORE_DOLLARS, RISK
+from polystra.app.setting_rules import COUNT, COUNT_OR_ZERO, DOLLARS, FINE_SECONDS, MORE_DOLLARS, RISK, SECONDS
 from polystra.app.setting_values import (
     Count,
     CountOrZero,
     Dollars,
     FineSeconds,
     PositiveDollars,
+    Seconds,
     parse_word,
     setting,
 )
@@ -61,6 +62,9 @@ class RiskSettings(PositionSettings):
     balance_floor_dollars: Dollars = setting("0", RISK, "dollars that entries always leave available", DOLLARS)
     on_shutdown: Annotated[StopMode, BeforeValidator(parse_word)] = setting(
         "keep_exits", RISK, "entries are cancelled; keep_exits leaves the exits that rest", "keep_exits or cancel_all"
+    )
+    notifications_interval_seconds: Seconds = setting(
+        "30", RISK, "seconds between readings of the venue's notices, a recovery behind the streams; 0: off", SECONDS
     )
     stale_book_seconds: FineSeconds = setting(
         "5", RISK, "seconds after which a silent book blocks entries", FINE_SECONDS

@@ -15,6 +15,7 @@ from polystra.domain.book import Level
 from polystra.domain.fills import FillReport
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
 from polystra.domain.market import Market, Outcome
+from polystra.domain.notices import VenueNotice
 from polystra.domain.orders import Side, SignedOrder
 from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos, PriceE8
 from polystra.domain.venue import VenueMode
@@ -307,6 +308,13 @@ class ClockDriftMeasured:
         return max(low, min(0, high))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoticesRead:
+    """The venue's notices that nobody has dismissed yet, in its order; the same come until they are dismissed."""
+
+    notices: tuple[VenueNotice, ...]
+
+
 # --- the shell itself ----------------------------------------------------------------
 
 
@@ -436,6 +444,7 @@ WorldEvent: TypeAlias = (
     | AccountSnapshot
     | TokenBalanceRead
     | ClockDriftMeasured
+    | NoticesRead
     | StreamConnected
     | StreamLost
     | TimerFired

@@ -225,6 +225,7 @@ class NoticeKind(StrEnum):
     STRATEGY_FAILED = "strategy.failed"
     REDEMPTION_SEEN = "redemption.seen"
     SHUTDOWN_STARTED = "shutdown.started"
+    VENUE_NOTICE = "venue.notice"
     CLOCK_DRIFTED = "clock.drifted"
     CLOCK_AGREED = "clock.agreed"
     CLOCK_CORRECTED = "clock.corrected"

@@ -31,6 +31,7 @@ from polystra.engine.config import EngineConfig
 from polystra.engine.effects import UnwatchTokens
 from polystra.engine.gateway import Gateway
 from polystra.engine.market_data import MarketData
+from polystra.engine.notices import VenueNotices
 from polystra.engine.positions.exits import Exits
 from polystra.engine.positions.reconcile import RECONCILE_BLOCK, Reconciler
 from polystra.engine.positions.settlement import Settlement
@@ -66,6 +67,7 @@ class Engine:
         self._trader = Trader(state, self._gateway, self._risk, self._unfilled)
         self._shutdown = Shutdown(state, self._gateway)
         self._venue_clock = VenueClock(state)
+        self._notices = VenueNotices(state, self._gateway, self._settlement)
 
     @property
     def state(self) -> EngineState:
@@ -156,8 +158,6 @@ class Engine:
                 self._calendar.listed(event, turn)
             case ev.MarketResolved():
                 self._settlement.resolved(event, turn)
-            case ev.TokenBalanceRead():
-                self._settlement.balance_read(event, turn)
             case _:
                 self._dispatch_orders(event, turn)
 
@@ -189,8 +189,6 @@ class Engine:
         match event:
             case ev.TimerFired():
                 self._timer(event, turn)
-            case ev.AccountSnapshot():
-                self._reconciler.apply(event, turn)
             case ev.StreamConnected():
                 self._stream_connected(event, turn)
             case ev.StreamLost():
@@ -199,8 +197,6 @@ class Engine:
                 self._gateway.signing_failed(event, turn)
             case ev.TickSizeChanged():
                 self._market_data.tick_size_changed(event, turn)
-            case ev.ClockDriftMeasured():
-                self._venue_clock.measured(event, turn)
             case ev.IdMismatch():
                 self._gateway.id_mismatch(event, turn)
             case _:
@@ -213,6 +209,20 @@ class Engine:
                 self._switches.requested(event, turn)
             case ev.StopRequested():
                 self._shutdown.requested(event, turn)
+            case _:
+                self._dispatch_answers(event, turn)
+
+    def _dispatch_answers(self, event: ev.WorldEvent, turn: Turn) -> None:
+        match event:
+            case ev.AccountSnapshot():
+                self._reconciler.apply(event, turn)
+                self._notices.begin(turn)
+            case ev.TokenBalanceRead():
+                self._settlement.balance_read(event, turn)
+            case ev.ClockDriftMeasured():
+                self._venue_clock.measured(event, turn)
+            case ev.NoticesRead():
+                self._notices.read(event, turn)
             case _:
                 raise InvariantViolation(f"the engine does not know the input {type(event).__name__}")
 
@@ -264,6 +274,7 @@ class Engine:
         if event.stream is ev.StreamName.USER and RECONCILE_BLOCK not in self._state.blocks:
             self._reconciler.ask("user stream connected", turn)
             self._venue_clock.ask(turn)
+            self._notices.ask(turn)
 
     def _stream_lost(self, event: ev.StreamLost, turn: Turn) -> None:
         self._state.streams_up.discard(event.stream)
@@ -284,6 +295,7 @@ class Engine:
             "settle": lambda: self._settle(subject, turn),
             "redeem": lambda: self._settlement.ask_redeemed(subject, turn),
             "clock": lambda: self._venue_clock.due(turn),
+            "notices": lambda: self._notices.due(turn),
             "shutdown": lambda: None,
             "switch": lambda: None,
         }

@@ -87,6 +87,18 @@ class MeasureClock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReadNotices:
+    """Read the venue's notices; answered by `NoticesRead`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DismissNotices:
+    """Mark notices as read: what they led to is committed. Not answered; a failure is harmless, they come again."""
+
+    notice_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiscoverMarket:
     """Look for the market of one symbol, window and start."""
 
@@ -135,6 +147,8 @@ Effect: TypeAlias = (
     | ReadBook
     | ReadResolution
     | MeasureClock
+    | ReadNotices
+    | DismissNotices
     | DiscoverMarket
     | WatchTokens
     | UnwatchTokens

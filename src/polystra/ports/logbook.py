@@ -54,6 +54,11 @@ class LogEvent(StrEnum):
     CLOCK_AGREED = "clock.agreed", "our clock and the venue's differ by no more than is allowed, again"
     CLOCK_CORRECTED = "clock.corrected", "expirations and proofs follow the venue's clock by another correction"
 
+    VENUE_NOTICE_LEFT = (
+        "venue.notice_left",
+        "a notice of the venue that is not about trading stays unread for its owner",
+    )
+
     MARKET_LISTED = "market.listed", "a market was found that we trade"
     MARKET_REFUSED = "market.refused", "a market was found whose rule or grid is not known"
     MARKET_OPENED = "market.opened", "a market's window began; the price to beat is known"

@@ -28,6 +28,7 @@ from polystra.domain.events import (
     CancelOutcome,
     ClockDriftMeasured,
     MarketResolved,
+    NoticesRead,
     OrderLookedUp,
     SubmitOutcome,
     WorldEvent,
@@ -81,6 +82,14 @@ class TradingVenue(Protocol):
 
     async def measure_clock(self) -> ClockDriftMeasured:
         """Compare our clock with the venue's; from then on requests are stamped by the venue's time."""
+        ...
+
+    async def notices(self) -> NoticesRead:
+        """The venue's notices to this account and key that have not been dismissed."""
+        ...
+
+    async def dismiss(self, ids: Iterable[int]) -> None:
+        """Mark notices as read; doing it again is harmless."""
         ...
 
     async def close(self) -> None:

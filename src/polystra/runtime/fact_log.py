@@ -42,6 +42,7 @@ _NOTICES = {
     ft.NoticeKind.STRATEGY_FAILED: LogEvent.STRATEGY_FAILED,
     ft.NoticeKind.REDEMPTION_SEEN: LogEvent.REDEMPTION_SEEN,
     ft.NoticeKind.SHUTDOWN_STARTED: LogEvent.SHUTDOWN_STARTED,
+    ft.NoticeKind.VENUE_NOTICE: LogEvent.VENUE_NOTICE_LEFT,
     ft.NoticeKind.CLOCK_DRIFTED: LogEvent.CLOCK_DRIFTED,
     ft.NoticeKind.CLOCK_AGREED: LogEvent.CLOCK_AGREED,
     ft.NoticeKind.CLOCK_CORRECTED: LogEvent.CLOCK_CORRECTED,
@@ -54,6 +55,7 @@ _CALM_NOTICES = (
     ft.NoticeKind.STOP_ARMED,
     ft.NoticeKind.REDEMPTION_SEEN,
     ft.NoticeKind.SHUTDOWN_STARTED,
+    ft.NoticeKind.VENUE_NOTICE,
     ft.NoticeKind.CLOCK_AGREED,
     ft.NoticeKind.CLOCK_CORRECTED,
 )

@@ -37,6 +37,7 @@ _Question: TypeAlias = (
     | fx.ReadBook
     | fx.ReadResolution
     | fx.MeasureClock
+    | fx.ReadNotices
     | fx.DiscoverMarket
 )
 
@@ -118,14 +119,23 @@ class Outbox:
                 self._ask(_LOOKUP, ("book", effect.token_id), effect)
             case fx.ReadResolution():
                 self._ask(_READ, ("resolution", effect.condition_id), effect)
-            case fx.MeasureClock():
-                self._ask(_READ, ("clock",), effect)
             case fx.DiscoverMarket():
                 self._ask(_READ, ("market", effect.symbol, effect.window_s, effect.opens_at_s), effect)
             case fx.WatchTokens():
                 self._market_stream.subscribe(effect.token_ids)
             case fx.UnwatchTokens():
                 self._market_stream.unsubscribe(effect.token_ids)
+            case _:
+                self._release_rare(effect)
+
+    def _release_rare(self, effect: fx.Effect) -> None:
+        match effect:
+            case fx.MeasureClock():
+                self._ask(_READ, ("clock",), effect)
+            case fx.ReadNotices():
+                self._ask(_READ, ("notices",), effect)
+            case fx.DismissNotices():
+                self._add(_READ, self._dismiss(effect))
             case _:
                 return
 
@@ -147,6 +157,15 @@ class Outbox:
                     await self._token_balance(question)
                 case _:
                     await self._read(str(key[0]), question)
+
+        return job
+
+    def _dismiss(self, effect: fx.DismissNotices) -> _Job:
+        async def job() -> None:
+            try:
+                await self._venue.dismiss(effect.notice_ids)
+            except VenueError as error:
+                self._log.warning(LogEvent.QUESTION_FAILED, question="notices read", error=str(error))
 
         return job
 
@@ -179,7 +198,9 @@ class Outbox:
         self._inbox.put(TokenBalanceRead(token_id=effect.token_id, shares=shares, at_ns=self._clock.now_ns()))
 
     async def _read(
-        self, name: str, question: fx.ReadBook | fx.ReadResolution | fx.MeasureClock | fx.DiscoverMarket
+        self,
+        name: str,
+        question: fx.ReadBook | fx.ReadResolution | fx.MeasureClock | fx.ReadNotices | fx.DiscoverMarket,
     ) -> None:
         """Ask; a failure is told in the log only."""
         try:
@@ -190,6 +211,8 @@ class Outbox:
                     await self._resolution(question)
                 case fx.MeasureClock():
                     self._inbox.put(await self._venue.measure_clock())
+                case fx.ReadNotices():
+                    self._inbox.put(await self._venue.notices())
                 case fx.DiscoverMarket():
                     await self._discover(question)
         except VenueError as error:

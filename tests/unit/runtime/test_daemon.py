@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from polystra.domain.errors import InvariantViolation
+from polystra.domain.errors import InvariantViolation, VenueUnreachable
 from polystra.domain.events import StopMode, StreamName
+from polystra.domain.notices import NoticeTopic, VenueNotice
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
 from tests.fakes.clock import ManualClock, settle
@@ -61,6 +62,30 @@ async def test_a_run_reconciles_finds_its_market_and_stops_in_order():
     assert ("BTC", 900, MARKET.opens_at_s) in bench.discovery.asked
     assert bench.market_stream.tokens == {MARKET.up_token, MARKET.down_token}
     assert bench.log.of(LogEvent.SHUTDOWN_COMPLETED) == [{"reason": "test over", "left_open": "nothing"}]
+
+
+async def test_a_notice_is_dismissed_after_what_it_led_to():
+    bench = Bench()
+    resolved = VenueNotice(notice_id=5, topic=NoticeTopic.MARKET_RESOLVED, kind=4, condition_id=MARKET.condition_id)
+    bench.venue.unread[5] = resolved
+    await bench.run()
+    assert bench.venue.unread == {}
+    order = [call for call in bench.venue.calls if call in ("account", "notices", "resolution", "dismiss")]
+    assert order[:4] == ["account", "notices", "resolution", "dismiss"]
+
+
+async def test_a_dismissal_that_fails_is_told_and_harms_nothing():
+    class Deaf(ScriptedVenue):
+        async def dismiss(self, ids):
+            raise VenueUnreachable("nobody there")
+
+    bench = Bench()
+    venue = Deaf(bench.clock, cash=1_000_000_000)
+    venue.unread[5] = VenueNotice(notice_id=5, topic=NoticeTopic.MARKET_LISTED, kind=3)
+    bench = Bench(venue=venue)
+    summary = await bench.run()
+    assert summary.reason == "test over"
+    assert bench.log.of(LogEvent.QUESTION_FAILED) == [{"question": "notices read", "error": "nobody there"}]
 
 
 async def test_two_runs_of_the_same_world_have_the_same_digest():

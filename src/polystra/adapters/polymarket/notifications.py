@@ -7,7 +7,7 @@ notifications). The venue keeps notices for 48 hours.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -25,13 +25,36 @@ from polystra.adapters.polymarket.wire import (
     text,
 )
 from polystra.domain.errors import VenueProtocolError
+from polystra.domain.ids import ConditionId, OrderId, TradeId
+from polystra.domain.notices import NoticeTopic, VenueNotice
 from polystra.domain.orders import Side
 from polystra.domain.units import MicroPrice, MicroShares, Nanos
 
 ORDER_CANCELLED: Final = 1
 ORDER_FILLED: Final = 2
+MARKET_REGISTERED: Final = 3
 MARKET_RESOLVED: Final = 4
 FILL_FAILED: Final = 8
+REDEEMED: Final = 9
+COMBO_REDEEMED: Final = 10
+UNREADABLE: Final = 0
+"""Our word for a notice of which only the id can be read."""
+DISMISSED_AT_ONCE: Final = 100
+"""Ids in one request, which carries them in its path. Ours: the venue names no limit."""
+TOPICS: Final = {
+    ORDER_CANCELLED: NoticeTopic.ORDER_CANCELLED,
+    ORDER_FILLED: NoticeTopic.ORDER_FILLED,
+    MARKET_REGISTERED: NoticeTopic.MARKET_LISTED,
+    MARKET_RESOLVED: NoticeTopic.MARKET_RESOLVED,
+    5: NoticeTopic.PERSONAL,
+    6: NoticeTopic.PERSONAL,
+    7: NoticeTopic.PERSONAL,
+    FILL_FAILED: NoticeTopic.FILL_FAILED,
+    REDEEMED: NoticeTopic.REDEEMED,
+    COMBO_REDEEMED: NoticeTopic.REDEEMED,
+    11: NoticeTopic.PERSONAL,
+}
+"""5 reward, 6 reply to a comment, 7 yield, 11 taker tier."""
 _OF_ORDERS: Final = frozenset({ORDER_CANCELLED, ORDER_FILLED, FILL_FAILED})
 _PATH: Final = "/notifications"
 
@@ -68,24 +91,27 @@ class NotificationQueries:
         self._signature_type = signature_type
 
     async def notifications(self) -> tuple[VenueNotification, ...]:
-        """Return what has not been dismissed, in the venue's order.
+        """Return what has not been dismissed, in the venue's order; one that cannot be read has the kind UNREADABLE.
 
         Raises:
             VenueError: no answer within the deadline, a refusal, or an answer that cannot be read.
         """
         reply = await self._transport.read(_PATH, {"signature_type": str(self._signature_type)}, self._headers)
         found = as_list(decode_json(reply.body), "notifications")
-        return tuple(notification(as_object(item, "notification")) for item in found)
+        return tuple(_readable(as_object(item, "notification")) for item in found)
 
     async def dismiss(self, ids: Iterable[int]) -> None:
-        """Dismiss notices by id; no ids, no request. Sent once: dismissing again is harmless.
+        """Dismiss notices by id, a hundred at a time; no ids, no request. Dismissing again is harmless.
 
         Raises:
             VenueError: it did not arrive, may not have arrived, or was refused.
         """
+        numbers = list(ids)
+        for start in range(0, len(numbers), DISMISSED_AT_ONCE):
+            await self._dismiss(numbers[start : start + DISMISSED_AT_ONCE])
+
+    async def _dismiss(self, ids: Sequence[int]) -> None:
         wanted = ",".join(str(number) for number in ids)
-        if not wanted:
-            return
         reply = await self._transport.write("DELETE", f"{_PATH}?ids={wanted}", b"", self._without_query)
         if reply.status != OK:
             raise read_error(
@@ -95,6 +121,29 @@ class NotificationQueries:
     def _without_query(self, method: str, path: str, body: bytes) -> Mapping[str, str]:
         """The proof covers the path without its query (Polymarket CLOB docs, authentication)."""
         return self._headers(method, path.partition("?")[0], body)
+
+
+def notice_of(told: VenueNotification) -> VenueNotice:
+    """Return a notice as the engine takes it."""
+    return VenueNotice(
+        notice_id=told.notification_id,
+        topic=TOPICS.get(told.kind, NoticeTopic.UNKNOWN),
+        kind=told.kind,
+        order_id=OrderId(told.order_id) if told.order_id else None,
+        condition_id=ConditionId(told.condition_id) if told.condition_id else None,
+        trade_id=TradeId(told.trade_id) if told.trade_id else None,
+    )
+
+
+def _readable(message: JsonObject) -> VenueNotification:
+    """Return a notice; one that cannot be read must not hide the others."""
+    try:
+        return notification(message)
+    except VenueProtocolError:
+        number = integer(message, "id")
+        if number is None:
+            raise
+        return VenueNotification(notification_id=number, kind=UNREADABLE, owner="", at_ns=0)
 
 
 def notification(message: JsonObject) -> VenueNotification:

@@ -15,7 +15,7 @@ from polystra.adapters.polymarket.clock_drift import measure_drift
 from polystra.adapters.polymarket.decode_account import Identity
 from polystra.adapters.polymarket.heartbeats import Heartbeat
 from polystra.adapters.polymarket.market_data import MarketQueries
-from polystra.adapters.polymarket.notifications import NotificationQueries, VenueNotification
+from polystra.adapters.polymarket.notifications import NotificationQueries, VenueNotification, notice_of
 from polystra.adapters.polymarket.orders import OrderCommands
 from polystra.adapters.polymarket.signing import L2Credentials, l2_headers
 from polystra.adapters.polymarket.transport import HttpTransport, SessionFactory, default_session
@@ -25,6 +25,7 @@ from polystra.domain.events import (
     CancelOutcome,
     ClockDriftMeasured,
     MarketResolved,
+    NoticesRead,
     OrderLookedUp,
     SubmitOutcome,
 )
@@ -134,6 +135,12 @@ class PolymarketVenue:
     async def notifications(self) -> tuple[VenueNotification, ...]:
         """The venue's notices to the account that have not been dismissed."""
         return await self._notices.notifications()
+
+    async def notices(self) -> NoticesRead:
+        """The notices as the engine takes them; those that name another API key's owner are not ours to dismiss."""
+        mine = ("", self._account.credentials.api_key)
+        found = await self._notices.notifications()
+        return NoticesRead(notices=tuple(notice_of(each) for each in found if each.owner in mine))
 
     async def dismiss(self, ids: Iterable[int]) -> None:
         """Dismiss notices by id."""

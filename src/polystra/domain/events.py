@@ -381,6 +381,8 @@ class EntryRequested:
     quantity: MicroShares = 0
     budget: MicroDollars = 0
     source: str = "operator"
+    adds: bool = False
+    """True: into the open position of that outcome where there is one, else into a new one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

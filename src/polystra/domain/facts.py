@@ -223,6 +223,7 @@ class NoticeKind(StrEnum):
     FILL_STRANGE = "fill.strange"
     TRADING_HALTED = "trading.halted"
     STRATEGY_FAILED = "strategy.failed"
+    REQUEST_REFUSED = "request.refused"
     REDEMPTION_SEEN = "redemption.seen"
     SHUTDOWN_STARTED = "shutdown.started"
     VENUE_NOTICE = "venue.notice"

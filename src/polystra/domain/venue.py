@@ -7,6 +7,8 @@ or left (engine). Source: Polymarket docs, matching engine and error codes.
 from __future__ import annotations
 
 from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
 
 
 class VenueMode(StrEnum):
@@ -23,6 +25,11 @@ class VenueMode(StrEnum):
     """Nothing is taken, cancels neither."""
     CLOSED_ONLY = "CLOSED_ONLY"
     """This account may only reduce what it holds."""
+
+    @property
+    def words(self) -> str:
+        """What the venue does in this mode, to follow "the venue"."""
+        return _WORDS[self]
 
     @property
     def takes_entries(self) -> bool:
@@ -43,3 +50,15 @@ class VenueMode(StrEnum):
     def takes_post_only(self) -> bool:
         """True when an order that rests is taken (in CLOSED_ONLY only one that reduces)."""
         return self in (VenueMode.NORMAL, VenueMode.POST_ONLY, VenueMode.CLOSED_ONLY)
+
+
+_WORDS: Final = MappingProxyType(
+    {
+        VenueMode.NORMAL: "takes orders",
+        VenueMode.RESTARTING: "restarts and takes neither orders nor cancels",
+        VenueMode.POST_ONLY: "takes only post-only orders after a restart",
+        VenueMode.CANCEL_ONLY: "takes only cancels",
+        VenueMode.DISABLED: "has trading disabled",
+        VenueMode.CLOSED_ONLY: "lets this account only reduce what it holds",
+    }
+)

@@ -89,5 +89,7 @@ class EngineConfig:
     unfilled_cancel: bool = True
     unfilled_timeout_s: int = 300
     absence_horizon_s: int = 60
+    entry_deadline_s: int = 5
+    """An entry that has not left after so many seconds is dropped: its idea is stale."""
     markets_limit: int = 0
     """End after this many markets have settled; 0: run for ever."""

@@ -42,6 +42,7 @@ from polystra.engine.state import EngineState, ExitState, MarketState, OrderTrac
 from polystra.engine.switches import Switches
 from polystra.engine.trader import Trader
 from polystra.engine.venue_clock import VenueClock
+from polystra.engine.venue_mode import MODE_TIMER, VenueModes
 
 _CHECK: Final = "reconcile"
 _ACKNOWLEDGED: Final = (OrderStatus.OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FILLED)
@@ -54,7 +55,8 @@ class Engine:
         self._state = EngineState(config=config)
         self._state.blocks[RECONCILE_BLOCK] = "not reconciled with the venue yet"
         state = self._state
-        self._gateway = Gateway(state)
+        self._modes = VenueModes(state)
+        self._gateway = Gateway(state, self._modes)
         self._bookkeeper = Bookkeeper(state, self._gateway)
         self._exits = Exits(state, self._gateway)
         self._settlement = Settlement(state, self._bookkeeper)
@@ -205,6 +207,8 @@ class Engine:
     def _dispatch_wishes(self, event: ev.WorldEvent, turn: Turn) -> None:
         """What a person, a tool or an outside signal asks for."""
         match event:
+            case ev.EntryRequested():
+                self._trader.requested(event, turn)
             case ev.SwitchRequested():
                 self._switches.requested(event, turn)
             case ev.StopRequested():
@@ -296,6 +300,7 @@ class Engine:
             "redeem": lambda: self._settlement.ask_redeemed(subject, turn),
             "clock": lambda: self._venue_clock.due(turn),
             "notices": lambda: self._notices.due(turn),
+            MODE_TIMER: lambda: self._modes.due(turn),
             "shutdown": lambda: None,
             "switch": lambda: None,
         }

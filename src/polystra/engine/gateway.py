@@ -41,10 +41,11 @@ from polystra.domain.ids import ClientOrderId, OrderId
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import Order, OrderEvent, OrderStatus, OrderTerms
 from polystra.domain.rounding import replanned
-from polystra.domain.units import NS_PER_MS, NS_PER_S, MicroShares
+from polystra.domain.units import NS_PER_MS, NS_PER_S, MicroShares, Nanos
 from polystra.engine.effects import CancelOrder, LookupOrder, SignIntent, SubmitOrder
 from polystra.engine.state import EngineState, OrderTrack, Turn
 from polystra.engine.validation import moment_of, refusal
+from polystra.engine.venue_mode import VenueModes
 
 _SALT_BITS: Final = 53
 _ENDED: Final = {
@@ -62,8 +63,9 @@ LOOKUP_MARGIN_NS: Final = 120 * NS_PER_S
 class Gateway:
     """Owns every change of an order's state."""
 
-    def __init__(self, state: EngineState) -> None:
+    def __init__(self, state: EngineState, modes: VenueModes) -> None:
         self._state = state
+        self._modes = modes
 
     # --- out --------------------------------------------------------------------------
 
@@ -73,20 +75,29 @@ class Gateway:
         self._state.next_order_number += 1
         return ClientOrderId(f"{self._state.config.order_prefix}{number:06d}")
 
-    def place(self, terms: OrderTerms, turn: Turn, *, decision_id: int | None = None) -> OrderTrack:
-        """Make an intent and ask for its signature; it is sent after the commit. A wrong order is denied unsigned."""
+    def place(
+        self, terms: OrderTerms, turn: Turn, *, decision_id: int | None = None, deadline_ns: Nanos = 0, rank: int = 0
+    ) -> OrderTrack:
+        """Make an intent and ask for its signature; it is sent after the commit. A wrong order is denied unsigned.
+
+        It must leave before `deadline_ns` (0: no deadline); of two entries the higher `rank` leaves first.
+        """
         state = self._state
         market = state.markets.get(terms.condition_id)
         if market is not None:
             terms = replanned(terms, market.market.tick_size)
         words = refusal(terms, moment_of(state, terms, turn.now_ns))
         track = OrderTrack(
-            order=Order(terms=terms, created_at_ns=turn.now_ns, updated_at_ns=turn.now_ns), decision_id=decision_id
+            order=Order(terms=terms, created_at_ns=turn.now_ns, updated_at_ns=turn.now_ns),
+            decision_id=decision_id,
+            deadline_ns=deadline_ns,
+            rank=rank,
         )
         state.orders[terms.client_order_id] = track
         if words is not None:
             self._deny(track, words, turn)
             return track
+        state.venue_try = state.venue_try_entry = False
         timestamp_ms = max((turn.now_ns + state.venue_offset_ns) // NS_PER_MS, state.last_timestamp_ms + 1)
         state.last_timestamp_ms = timestamp_ms
         digest = hashlib.sha256(state.config.salt_seed + terms.client_order_id.encode()).digest()
@@ -105,7 +116,11 @@ class Gateway:
         turn.facts.append(
             IntentRecorded(order=track.order, signed=signed, decision_id=track.decision_id, at_ns=turn.now_ns)
         )
-        turn.effects.append(SubmitOrder(signed=signed, purpose=track.order.terms.purpose))
+        turn.effects.append(
+            SubmitOrder(
+                signed=signed, purpose=track.order.terms.purpose, deadline_ns=track.deadline_ns, rank=track.rank
+            )
+        )
         if track.order.terms.purpose.is_exit:
             self._look_again(track, turn, after_s=_EXIT_UNANSWERED_S)
         self._state.last_account_event_ns = turn.now_ns
@@ -133,6 +148,7 @@ class Gateway:
         shares = event.taking if terms.side == "BUY" else event.making
         track.matched = max(track.matched, shares)
         track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
+        self._modes.order_taken(track, turn)
         self._change(track, OrderEvent.ACCEPT, turn, detail=f"venue: {event.status.lower()}")
         if event.status is VenueOrderStatus.UNMATCHED or not terms.time_in_force.may_rest:
             self._look_again(track, turn, after_s=3)
@@ -142,6 +158,10 @@ class Gateway:
         track = self._known(event.order_id, "submit refused", turn)
         if track is None:
             return
+        if event.mode is not None:
+            self._modes.shown(
+                event.mode, turn, by=event.order_id, reason=event.message, retry_after_s=event.retry_after_s
+            )
         if not event.killed and (track.acknowledged_ns or track.sent_again):
             self._outcome_unknown(track, turn, event.message)
         else:
@@ -180,6 +200,8 @@ class Gateway:
         if track is None:
             return
         track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
+        track.cancel_held = False
+        self._modes.cancel_answered(track, turn)
         self._change(track, OrderEvent.CANCEL, turn, detail="canceled")
         if not track.is_settled:
             self.look_up(track, turn)
@@ -189,6 +211,14 @@ class Gateway:
         track = self._known(event.order_id, "cancel failed", turn)
         if track is None:
             return
+        if isinstance(event, CancelRefused):
+            track.cancel_held = False
+            self._modes.cancel_answered(track, turn)
+        elif event.mode is not None:
+            track.cancel_held = track.is_live and not event.mode.takes_cancels
+            self._modes.shown(
+                event.mode, turn, by=event.order_id, reason=event.message, retry_after_s=event.retry_after_s
+            )
         kind = OrderEvent.CANCEL_REFUSED if isinstance(event, CancelRefused) else OrderEvent.OUTCOME_UNKNOWN
         self._change(track, kind, turn, detail=event.message)
         if not track.is_settled:
@@ -362,13 +392,18 @@ class Gateway:
         track.cancel_asked_ns = turn.now_ns
         track.cancels += 1
         self._change(track, OrderEvent.CANCEL_ASKED, turn, detail=reason)
-        turn.effects.append(CancelOrder(order_id=track.order_id))
+        track.cancel_held = not self._state.venue_mode.takes_cancels
+        if not track.cancel_held:
+            turn.effects.append(CancelOrder(order_id=track.order_id))
         self._look_again(track, turn, after_s=self._state.config.cancel_timeout_s)
 
     def _cancel_again(self, track: OrderTrack, turn: Turn) -> None:
         """Open although its cancel was sent: a cancel is idempotent, so it is sent again, 1, 2, 4, ... 30 s apart."""
         asked = track.cancel_asked_ns or track.order.status is OrderStatus.PENDING_CANCEL
         if not asked or not track.is_live:
+            return
+        if track.cancel_held:
+            self._look_again(track, turn)
             return
         pause_s = min(30, 2 ** min(track.cancels - 1, 5)) if track.cancels else 0
         if turn.now_ns >= track.cancel_asked_ns + pause_s * NS_PER_S:

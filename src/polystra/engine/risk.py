@@ -56,6 +56,8 @@ class Risk:
         for (name, _), switch in state.switches.items():
             if name in _SWITCH_WORDS:
                 return f"{_SWITCH_WORDS[name]}: {switch.reason}"
+        if not state.venue_takes(purpose=Purpose.ENTRY, post_only=False):
+            return f"the venue {state.venue_mode.words}"
         for stream in _REQUIRED:
             if stream not in state.streams_up:
                 return f"the {stream} stream is not connected"

@@ -112,6 +112,9 @@ class OrderTrack:
     order: Order
     signed: SignedOrder | None = None
     decision_id: int | None = None
+    deadline_ns: Nanos = 0
+    """It must not be sent after this time; 0: no deadline."""
+    rank: int = 0
     matched: MicroShares = 0
     """The largest cumulative matched quantity that the venue has told (shares)."""
     failed: MicroShares = 0
@@ -123,6 +126,8 @@ class OrderTrack:
     cancel_asked_ns: Nanos = 0
     """Time of the last cancel sent; from the first one on the order is wanted gone."""
     cancels: int = 0
+    cancel_held: bool = False
+    """True while its cancel waits for the venue to take cancels."""
     missing: bool = False
     """True while the last look-up did not show it open."""
     sent_again: int = 0
@@ -239,6 +244,10 @@ class EngineState:
     venue_mode: VenueMode = VenueMode.NORMAL
     venue_mode_until_ns: Nanos = 0
     """When the mode is expected to end; 0: nobody knows."""
+    venue_try: bool = False
+    """One order may be sent although the mode takes none: the first one placed uses it up."""
+    venue_try_entry: bool = False
+    """That order may be an entry."""
     switches: dict[tuple[SwitchName, str], SwitchChanged] = field(default_factory=dict)
     """Switches that are on, by (name, subject)."""
     doubts: dict[ClientOrderId, DoubtRecorded] = field(default_factory=dict)
@@ -342,6 +351,13 @@ class EngineState:
             ),
             default=0,
         )
+
+    def venue_takes(self, *, purpose: Purpose, post_only: bool) -> bool:
+        """True when the venue's mode lets such an order through, or it is time to try one."""
+        if not purpose.is_exit:
+            return self.venue_mode.takes_entries or (self.venue_try and self.venue_try_entry)
+        taken = self.venue_mode.takes_post_only if post_only else self.venue_mode.takes_taker_exits
+        return taken or self.venue_try
 
     # --- changes ----------------------------------------------------------------------
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from polystra.domain.events import EntryRequested
 from polystra.domain.facts import DecisionRecorded, NoticeKind
 from polystra.domain.ids import PositionId
-from polystra.domain.market import Market, Outcome
+from polystra.domain.market import SIZE_STEP, Market, Outcome
 from polystra.domain.orders import OrderStatus, OrderTerms, Purpose, Side, TimeInForce
 from polystra.domain.positions import Position
-from polystra.domain.units import NS_PER_S, MicroDollars
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroPrice, MicroShares, floor_to, format_micros
 from polystra.engine.gateway import Gateway
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
@@ -27,6 +28,9 @@ GTD_MINIMUM_S: Final = 190
 """The venue refuses an expiration closer than 180 s; ten more for latency (Polymarket CLOB docs, order types)."""
 GTD_EARLY_S: Final = 60
 """The venue removes a GTD order this long before its expiration."""
+
+MARKETABLE_MINIMUM: Final[MicroDollars] = MICRO
+"""The venue refuses a buy that takes for less than a dollar (Polymarket CLOB docs, error codes)."""
 
 
 class Trader:
@@ -61,7 +65,66 @@ class Trader:
         reason = f"{evaluation.reason}; {block}" if block else evaluation.reason
         self._record_skip(market, evaluation, reason, turn)
 
+    def requested(self, event: EntryRequested, turn: Turn) -> None:
+        """A person or an outside signal asks for an entry: refused in one sentence, or placed at once.
+
+        It takes the same road as an entry of the strategy: blocks, limits, one working order a market.
+        """
+        market = self._state.markets.get(event.condition_id)
+        reason = f"request {event.request_id} of {event.source}"
+        refusal = (
+            f"market {event.condition_id} is not watched; ask for one that is"
+            if market is None
+            else self._refusal(event, market, reason, turn)
+        )
+        if market is None or refusal:
+            turn.notice(NoticeKind.REQUEST_REFUSED, event.request_id, f"no entry: {refusal}")
+            return
+        position = self._held(market, event.outcome) if event.adds else None
+        terms = self._terms(
+            market,
+            position or self._open(market, event.outcome, turn),
+            price=event.price,
+            quantity=_shares(event),
+            budget=event.budget,
+            rule="manual",
+            reason=reason,
+            turn=turn,
+        )
+        self._send(terms, market, turn, rank=MICRO)
+
     # --- inside -----------------------------------------------------------------------
+
+    def _refusal(self, event: EntryRequested, market: MarketState, reason: str, turn: Turn) -> str:
+        """Why a requested entry is not made, in words; "" when nothing speaks against it."""
+        grid = market.market
+        if any(track.order.terms.reason == reason for track in self._state.orders.values()):
+            return f"request {event.request_id} was carried out before; a new wish needs a new id"
+        if market.frozen or market.resolution is not None:
+            return f"{grid.slug} is {f'frozen: {market.frozen}' if market.frozen else 'resolved'}"
+        if not grid.opens_at_s * NS_PER_S <= turn.now_ns < grid.closes_at_s * NS_PER_S:
+            return f"the window of {grid.slug} is not open now"
+        return (
+            grid.price_refusal(event.price)
+            or _size_refusal(event, grid)
+            or self._busy(market, adds=self._held(market, event.outcome) if event.adds else None)
+            or self._block(market, turn)
+            or self._room_refusal(event, grid)
+        )
+
+    def _room_refusal(self, event: EntryRequested, grid: Market) -> str:
+        quantity = _shares(event)
+        cost = (event.budget or -(-event.price * quantity // MICRO)) + grid.fees.taker_fee(event.price, quantity)
+        room = self._risk.room(grid.condition_id, event.outcome)
+        if cost <= room:
+            return ""
+        return f"it may cost {format_micros(cost)} dollars with fees, and cash and limits leave {format_micros(room)}"
+
+    def _held(self, market: MarketState, outcome: Outcome) -> Position | None:
+        """The newest position of an outcome that holds shares."""
+        token_id = market.market.token(outcome)
+        held = [self._state.positions[position_id] for position_id in market.positions]
+        return next((p for p in reversed(held) if p.token_id == token_id and p.shares > 0), None)
 
     def _evaluate(self, market: MarketState, turn: Turn) -> Evaluation | None:
         """The strategy's decision; asked again with less room when the chosen side has less than the market."""
@@ -95,13 +158,17 @@ class Trader:
             turn.notice(NoticeKind.STRATEGY_FAILED, market.condition_id, market.strategy_failed)
             return None
 
-    def _busy(self, market: MarketState) -> str:
+    def _busy(self, market: MarketState, *, adds: Position | None = None) -> str:
+        """Why a market takes no entry now; `adds` is the position that the entry would add to."""
         for position_id in market.positions:
-            if self._state.positions[position_id].shares > 0:
+            position = self._state.positions[position_id]
+            if position.shares > 0 and position is not adds:
                 return "a position is open"
         for track in self._state.orders.values():
             terms = track.order.terms
             if terms.condition_id == market.condition_id and not track.is_settled:
+                if adds is not None and terms.purpose.is_exit and terms.position_id == adds.position_id:
+                    continue
                 denied = track.order.status is OrderStatus.DENIED
                 if not denied:
                     return "an order is working"
@@ -125,36 +192,75 @@ class Trader:
         outcome, price, quantity = evaluation.outcome, evaluation.price, evaluation.quantity
         if outcome is None or price is None or quantity is None:
             return
+        decision_id = self._record(market, evaluation, turn)
+        terms = self._terms(
+            market,
+            self._open(market, outcome, turn),
+            price=price,
+            quantity=quantity,
+            budget=evaluation.budget,
+            rule="entry",
+            reason=f"edge {evaluation.edge:.3f} {_side_words(outcome)}",
+            turn=turn,
+        )
+        self._send(terms, market, turn, decision_id=decision_id, rank=round(evaluation.edge * MICRO))
+
+    def _open(self, market: MarketState, outcome: Outcome, turn: Turn) -> Position:
+        """A new position, still without shares."""
         grid = market.market
         market.entries += 1
-        position_id = PositionId(f"{grid.slug}:{outcome.lower()}:{market.entries}")
-        decision_id = self._record(market, evaluation, turn)
-        token_id = grid.token(outcome)
-        self._state.positions[position_id] = Position(
-            position_id=position_id, condition_id=grid.condition_id, token_id=token_id, opened_at_ns=turn.now_ns
+        position = Position(
+            position_id=PositionId(f"{grid.slug}:{outcome.lower()}:{market.entries}"),
+            condition_id=grid.condition_id,
+            token_id=grid.token(outcome),
+            opened_at_ns=turn.now_ns,
         )
-        market.positions.append(position_id)
-        time_in_force, expires_at_s = self._life(evaluation.budget, grid, turn)
-        terms = OrderTerms(
+        self._state.positions[position.position_id] = position
+        market.positions.append(position.position_id)
+        return position
+
+    def _terms(
+        self,
+        market: MarketState,
+        position: Position,
+        *,
+        price: MicroPrice,
+        quantity: MicroShares,
+        budget: MicroDollars,
+        rule: str,
+        reason: str,
+        turn: Turn,
+    ) -> OrderTerms:
+        grid = market.market
+        time_in_force, expires_at_s = self._life(budget, grid, turn)
+        return OrderTerms(
             client_order_id=self._gateway.next_client_order_id(),
             condition_id=grid.condition_id,
-            token_id=token_id,
-            position_id=position_id,
+            token_id=position.token_id,
+            position_id=position.position_id,
             purpose=Purpose.ENTRY,
             side=Side.BUY,
             price=price,
             quantity=quantity,
-            budget=evaluation.budget,
+            budget=budget,
             time_in_force=time_in_force,
             expires_at_s=expires_at_s,
             tick_size=grid.tick_size,
             negative_risk=grid.negative_risk,
             version=grid.version,
-            reason=f"edge {evaluation.edge:.3f} {_side_words(outcome)}",
+            reason=reason,
+            rule=rule,
+            planned_price=price,
         )
-        self._gateway.place(terms, turn, decision_id=decision_id)
-        self._unfilled.watch(terms.client_order_id, grid, turn)
-        turn.touch(position_id)
+
+    def _send(
+        self, terms: OrderTerms, market: MarketState, turn: Turn, *, decision_id: int | None = None, rank: int = 0
+    ) -> None:
+        """Place an entry: it leaves within its deadline or not at all."""
+        deadline_ns = turn.now_ns + self._state.config.entry_deadline_s * NS_PER_S
+        self._gateway.place(terms, turn, decision_id=decision_id, deadline_ns=deadline_ns, rank=rank)
+        self._unfilled.watch(terms.client_order_id, market.market, turn)
+        turn.touch(terms.position_id)
 
     def _life(self, budget: int, grid: Market, turn: Turn) -> tuple[TimeInForce, int]:
         """GTD where the venue allows it, so that an order in doubt dies by itself; FAK for dollars."""
@@ -207,3 +313,21 @@ class Trader:
 
 def _side_words(outcome: Outcome) -> str:
     return "up" if outcome is Outcome.UP else "down"
+
+
+def _shares(event: EntryRequested) -> MicroShares:
+    """Shares asked for, on the venue's size step; for dollars what they buy at the worst price."""
+    return floor_to(event.budget * MICRO // event.price if event.budget else event.quantity, SIZE_STEP)
+
+
+def _size_refusal(event: EntryRequested, grid: Market) -> str:
+    if event.budget:
+        if event.budget >= MARKETABLE_MINIMUM:
+            return ""
+        return f"budget {format_micros(event.budget)} is below 1 dollar, the least for a buy that takes; ask for more"
+    if _shares(event) >= grid.minimum_size:
+        return ""
+    return (
+        f"quantity {format_micros(event.quantity)} is below the market's minimum of "
+        f"{format_micros(grid.minimum_size)} shares; ask for more"
+    )

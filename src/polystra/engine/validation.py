@@ -95,12 +95,13 @@ def moment_of(state: EngineState, terms: OrderTerms, now_ns: Nanos) -> Moment:
         arrived = state.arrived_shares(terms.position_id)
         free = arrived - state.promised_shares(terms.position_id)
         awaited = position.shares - arrived
+    taken = state.venue_takes(purpose=terms.purpose, post_only=terms.post_only)
     return Moment(
         venue_now_ns=now_ns + state.venue_offset_ns,
         market=None if known is None else known.market,
         book=None if known is None else known.books.get(terms.token_id),
         is_resolved=known is not None and known.resolution is not None,
-        mode=state.venue_mode,
+        mode=VenueMode.NORMAL if taken else state.venue_mode,
         free_cash=state.ledger.cash - state.reserved_cash() if terms.side is Side.BUY and state.funded else None,
         allowance=state.allowance,
         free_shares=free,

@@ -66,6 +66,7 @@ class LogEvent(StrEnum):
 
     DECISION_MADE = "decision.made", "a market was evaluated: enter or skip, and why"
     INTENT_DENIED = "intent.denied", "an order was wished for and refused before signing"
+    REQUEST_REFUSED = "request.refused", "what a person or an outside signal asked for was not done, and why"
     ENTRIES_BLOCKED = "entries.blocked", "no new entry is made until the cause is gone"
     SWITCH_SET = "switch.set", "a switch that stops or limits entries is on; it survives a restart"
     SWITCH_CLEARED = "switch.cleared", "a switch that stopped or limited entries is off"

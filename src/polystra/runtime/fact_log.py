@@ -40,6 +40,7 @@ _NOTICES = {
     ft.NoticeKind.FILL_STRANGE: LogEvent.FILL_STRANGE,
     ft.NoticeKind.TRADING_HALTED: LogEvent.TRADING_HALTED,
     ft.NoticeKind.STRATEGY_FAILED: LogEvent.STRATEGY_FAILED,
+    ft.NoticeKind.REQUEST_REFUSED: LogEvent.REQUEST_REFUSED,
     ft.NoticeKind.REDEMPTION_SEEN: LogEvent.REDEMPTION_SEEN,
     ft.NoticeKind.SHUTDOWN_STARTED: LogEvent.SHUTDOWN_STARTED,
     ft.NoticeKind.VENUE_NOTICE: LogEvent.VENUE_NOTICE_LEFT,

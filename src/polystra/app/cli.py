@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from polystra import __version__
+from polystra.app import control_commands
 from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.failures import EXIT_DISCREPANCY, fail, guarded, settings_from_here
@@ -28,6 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database_app, name="db")
+control_commands.register(app)
 
 Prices = Annotated[
     Path | None, typer.Option(help="a recorded price series, .csv or .csv.gz; default: a seeded generator")

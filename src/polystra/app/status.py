@@ -18,12 +18,25 @@ from polystra.adapters.store.account_reading import AccountReading, is_in_use, r
 from polystra.app.book_reading import database_url, own_books
 from polystra.app.screen import grid, pairs, screen
 from polystra.app.settings import Settings
-from polystra.domain.facts import PositionRecorded
+from polystra.domain.facts import PositionRecorded, SwitchChanged
+from polystra.domain.orders import Order, Side
 from polystra.domain.positions import PositionStatus
-from polystra.domain.units import NS_PER_S, Nanos, format_micros
+from polystra.domain.units import NS_PER_S, MicroDollars, Nanos, format_micros, notional_ceil
+from polystra.engine.results import Results
 
-_DAY_NS: Final = 86_400 * NS_PER_S
 _DONE: Final = (PositionStatus.CLOSED, PositionStatus.RESOLVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchLine:
+    """Something that stops or limits entries; `until` is empty when only a person ends it."""
+
+    name: str
+    subject: str
+    reason: str
+    source: str
+    since: str
+    until: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +48,17 @@ class Status:
     schema: str
     running: bool
     entries_blocked: str
+    switches: tuple[SwitchLine, ...]
     markets_settled: int
     open_positions: int
     open_orders: int
     cash: str
+    available: str
     claims: str
     realised_pnl_today: str
     realised_pnl: str
+    losses_in_row: int
+    drawdown: str
     last_reconcile: str
     last_entry: str
 
@@ -118,8 +135,8 @@ def _row(line: PositionLine) -> tuple[str, ...]:
 def build_status(account: AccountReading, *, running: bool) -> Status:
     """Read the status off an account. Today is the UTC day of the newest entry, on the run's clock."""
     ledger = own_books(account).ledger()
-    today = account.last_entry_ns // _DAY_NS * _DAY_NS
-    settled_today = sum(line.realised_pnl for line in account.positions if line.at_ns >= today)
+    results = _results(account)
+    reserved = sum(_reserved(order) for order in account.orders)
     last_reconcile = ""
     if (reconcile := account.last_reconcile) is not None:
         differences = "; ".join(reconcile.differences) or "no differences"
@@ -130,15 +147,46 @@ def build_status(account: AccountReading, *, running: bool) -> Status:
         schema=account.schema,
         running=running,
         entries_blocked=account.entries_blocked,
+        switches=tuple(_switch(each) for each in account.switches if each.on),
         markets_settled=len(account.settlements),
         open_positions=sum(_is_open(line) for line in account.positions),
         open_orders=sum(order.is_live for order in account.orders),
         cash=format_micros(ledger.cash),
+        available=format_micros(max(0, ledger.cash - reserved)),
         claims=format_micros(ledger.claims),
-        realised_pnl_today=format_micros(settled_today),
+        realised_pnl_today=format_micros(results.today(account.last_entry_ns)),
         realised_pnl=format_micros(sum(line.realised_pnl for line in account.positions)),
+        losses_in_row=results.losses_in_row(),
+        drawdown=format_micros(max(0, results.peak - results.realised)),
         last_reconcile=last_reconcile,
         last_entry=_moment(account.last_entry_ns) if account.last_entry_ns else "",
+    )
+
+
+def _results(account: AccountReading) -> Results:
+    """The figures that the loss limits are judged on, without what is open."""
+    results = Results()
+    results.resume(account.switches)
+    for posting in account.postings:
+        results.book(posting)
+    return results
+
+
+def _reserved(order: Order) -> MicroDollars:
+    """Dollars that a live buy may still cost, before fees."""
+    if not order.is_live or order.terms.side is not Side.BUY:
+        return 0
+    return order.terms.budget or notional_ceil(order.terms.price, order.remaining)
+
+
+def _switch(switch: SwitchChanged) -> SwitchLine:
+    return SwitchLine(
+        name=switch.name,
+        subject=switch.subject,
+        reason=switch.reason,
+        source=switch.source,
+        since=_moment(switch.at_ns),
+        until=_moment(switch.until_ns) if switch.until_ns else "",
     )
 
 
@@ -185,16 +233,26 @@ def _in_words(status: Status) -> dict[str, str]:
         "schema": status.schema,
         "daemon": "running" if status.running else "not running",
         "entries": f"blocked: {status.entries_blocked}" if status.entries_blocked else "allowed",
+        "switches": "; ".join(_switch_words(line) for line in status.switches) or "none",
         "markets settled": str(status.markets_settled),
         "open positions": str(status.open_positions),
         "open orders": str(status.open_orders),
         "cash $": status.cash,
+        "available $": status.available,
         "winnings not redeemed $": status.claims,
         "realised PnL today $": status.realised_pnl_today,
         "realised PnL $": status.realised_pnl,
+        "losses in a row": str(status.losses_in_row),
+        "below the peak $": status.drawdown,
         "last reconcile": status.last_reconcile or "never",
         "last entry": status.last_entry or "none",
     }
+
+
+def _switch_words(line: SwitchLine) -> str:
+    subject = f" {line.subject}" if line.subject else ""
+    until = f"until {line.until}" if line.until else "until polystra start"
+    return f"{line.name}{subject}: {line.reason} (since {line.since}, {until})"
 
 
 def _moment(at_ns: Nanos) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import aiohttp
 
+from polystra.adapters.control_files import ControlFiles
 from polystra.adapters.polymarket.discovery import GammaDiscovery
 from polystra.adapters.polymarket.price_fallback import FallbackPriceStream
 from polystra.adapters.polymarket.price_stream import PriceStream
@@ -180,6 +181,7 @@ def _parts(run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDi
         },
         log=run.log,
         stop_mode=run.settings.on_shutdown,
+        controls=ControlFiles(run.settings.data_dir, run.settings.mode.value),
         beside=run.beside,
         handle_signals=run.handle_signals,
     )

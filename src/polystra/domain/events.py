@@ -422,6 +422,8 @@ class SwitchRequested:
     subject: str = ""
     until_ns: Nanos = 0
     """0: until cleared."""
+    request_id: str = ""
+    """Of the command that asks, so that it can be done with after the commit."""
 
 
 WorldEvent: TypeAlias = (

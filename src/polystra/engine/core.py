@@ -97,7 +97,9 @@ class Engine:
         state.next_order_number = next_order_number
         state.next_decision_id = next_decision_id
         state.last_fill_ns = last_fill_ns
-        self._restore_switches(switches)
+        known_switches = tuple(switches)
+        state.switches = {(each.name, each.subject): each for each in known_switches if each.on}
+        state.results.resume(known_switches)
         state.doubts = {doubt.client_order_id: doubt for doubt in doubts}
         for market, price_to_beat in markets:
             state.markets[market.condition_id] = self._market_data.new_market(market, price_to_beat)
@@ -325,16 +327,6 @@ class Engine:
             turn.effects.append(UnwatchTokens(token_ids=(market.market.up_token, market.market.down_token)))
 
     # --- restoring --------------------------------------------------------------------
-
-    def _restore_switches(self, switches: Iterable[SwitchChanged]) -> None:
-        """The last value of each; a limit that somebody cleared is counted from then on."""
-        for switch in switches:
-            if switch.on:
-                self._state.switches[switch.name, switch.subject] = switch
-            elif switch.name is ev.SwitchName.CONSECUTIVE_LOSSES:
-                self._state.results.resume_row(switch.at_ns)
-            elif switch.name is ev.SwitchName.DRAWDOWN:
-                self._state.results.resume_peak(switch.at_ns)
 
     def _restore_position(self, record: PositionRecorded) -> None:
         market = self._state.markets.get(record.condition_id)

@@ -7,9 +7,12 @@ them arrives at the same figures. The day is the UTC day of the posting.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from polystra.domain.events import SwitchName
+from polystra.domain.facts import SwitchChanged
 from polystra.domain.ids import ConditionId, PositionId
 from polystra.domain.ledger import Posting
 from polystra.domain.market import SIZE_STEP
@@ -72,6 +75,16 @@ class Results:
                 break
             count += 1
         return count
+
+    def resume(self, switches: Iterable[SwitchChanged]) -> None:
+        """Before the first posting: from when each limit that somebody cleared is counted."""
+        for switch in switches:
+            if switch.on:
+                continue
+            if switch.name is SwitchName.CONSECUTIVE_LOSSES:
+                self.resume_row(switch.at_ns)
+            elif switch.name is SwitchName.DRAWDOWN:
+                self.resume_peak(switch.at_ns)
 
     def resume_row(self, at_ns: Nanos) -> None:
         """Somebody has seen the losses: count from here on."""

@@ -68,6 +68,7 @@ class LogEvent(StrEnum):
     INTENT_DENIED = "intent.denied", "an order was wished for and refused before signing"
     REQUEST_REFUSED = "request.refused", "what a person or an outside signal asked for was not done, and why"
     ENTRIES_BLOCKED = "entries.blocked", "no new entry is made until the cause is gone"
+    CONTROL_FAILED = "control.failed", "a command or the kill file could not be read; the rest goes on"
     SWITCH_SET = "switch.set", "a switch that stops or limits entries is on; it survives a restart"
     SWITCH_CLEARED = "switch.cleared", "a switch that stopped or limited entries is off"
     VENUE_MODE_CHANGED = "venue.mode_changed", "the venue restarts, takes only some orders, or is back to normal"

@@ -19,10 +19,12 @@ from polystra.domain.units import NS_PER_S
 from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
 from polystra.ports.clock import Clock
+from polystra.ports.controls import Controls
 from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
 from polystra.ports.venue import EventStream, MarketDiscovery, TokenStream, TradingVenue
+from polystra.runtime.control_desk import ControlDesk
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
 from polystra.runtime.loop import EngineLoop
@@ -53,6 +55,8 @@ class Parts:
     handle_signals: bool = True
     opening: tuple[WorldEvent, ...] = ()
     """Inputs that are known before the first turn."""
+    controls: Controls | None = None
+    """What people on this machine ask for; None: nobody can."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +87,7 @@ class Daemon:
         parts = self._parts
         restore(self._engine, await parts.store.load())
         timers = Timers(parts.clock, self._inbox)
+        desk = self._control_desk()
         outbox = Outbox(
             venue=parts.venue,
             discovery=parts.discovery,
@@ -100,12 +105,17 @@ class Daemon:
             outbox=outbox,
             timers=timers,
             log=parts.log,
+            on_switched=None if desk is None else desk.committed,
         )
+        if desk is not None:
+            desk.look()
         if parts.handle_signals:
             self._listen_for_signals()
         eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
         eternal["timers"] = timers.run()
         eternal["housekeeping"] = self._keep_house()
+        if desk is not None:
+            eternal["controls"] = desk.run()
         eternal["market stream"] = parts.market_stream.run(self._inbox.put)
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._inbox.put)
@@ -125,6 +135,12 @@ class Daemon:
             LogEvent.SHUTDOWN_COMPLETED, reason=summary.reason, left_open="; ".join(summary.left_open) or "nothing"
         )
         return summary
+
+    def _control_desk(self) -> ControlDesk | None:
+        parts = self._parts
+        if parts.controls is None:
+            return None
+        return ControlDesk(controls=parts.controls, clock=parts.clock, inbox=self._inbox, log=parts.log)
 
     async def _keep_house(self) -> None:
         """Drop what is kept only for a while, once an hour."""

@@ -12,12 +12,12 @@ and seed print the same.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from polystra.domain.errors import StoreBusy
-from polystra.domain.events import OrderSigned, SigningFailed
+from polystra.domain.events import OrderSigned, SigningFailed, SwitchRequested, WorldEvent
 from polystra.domain.facts import Fact
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
@@ -70,6 +70,7 @@ class EngineLoop:
         outbox: Outbox,
         timers: Timers,
         log: Log,
+        on_switched: Callable[[SwitchRequested], None] | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -80,6 +81,7 @@ class EngineLoop:
         self._timers = timers
         self._log = log
         self._fact_log = FactLog(log)
+        self._on_switched = on_switched
         self._facts: list[Fact] = []
         self._effects: list[fx.Effect] = []
         self.digest = FactDigest()
@@ -91,13 +93,23 @@ class EngineLoop:
         self._absorb(self._engine.start(self._clock.now_ns()))
         await self._commit()
         while self.finish is None:
-            for event in await self._inbox.take(_BATCH):
+            batch = await self._inbox.take(_BATCH)
+            for event in batch:
                 self.steps += 1
                 self._absorb(self._engine.step(event, self._clock.now_ns()))
             await self._commit()
+            self._tell_switched(batch)
         return self.finish
 
     # --- inside -----------------------------------------------------------------------
+
+    def _tell_switched(self, batch: Sequence[WorldEvent]) -> None:
+        """After the commit: whoever asked for a switch may forget that it asked."""
+        if self._on_switched is None:
+            return
+        for event in batch:
+            if isinstance(event, SwitchRequested):
+                self._on_switched(event)
 
     def _absorb(self, turn: Turn) -> None:
         """Collect a turn; sign its intents now, each answer being a turn of its own."""

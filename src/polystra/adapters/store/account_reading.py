@@ -17,12 +17,19 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, Table, func, insp
 
 from polystra.adapters.store import queries, tables
 from polystra.adapters.store.database import make_engine, parse_url, sqlite_path, translated
-from polystra.adapters.store.decode import order_of, position_of, posting_of
+from polystra.adapters.store.decode import order_of, position_of, posting_of, switch_of
+from polystra.adapters.store.encode import VENUE_MODE
 from polystra.adapters.store.lock import ADVISORY_KEY
 from polystra.adapters.store.migrations import require_file
 from polystra.adapters.store.queries import MarketRow, Totals
 from polystra.domain.errors import StoreCorrupt
-from polystra.domain.facts import BalanceObserved, PositionRecorded, ReconcileCompleted, SettlementRecorded
+from polystra.domain.facts import (
+    BalanceObserved,
+    PositionRecorded,
+    ReconcileCompleted,
+    SettlementRecorded,
+    SwitchChanged,
+)
 from polystra.domain.fills import Fill
 from polystra.domain.ids import ClientOrderId, OrderId
 from polystra.domain.ledger import Posting
@@ -53,6 +60,8 @@ class AccountReading:
     balances: tuple[BalanceObserved, ...]
     last_reconcile: ReconcileCompleted | None
     entries_blocked: str
+    switches: tuple[SwitchChanged, ...]
+    """The last value of each, on or off."""
     last_entry_ns: Nanos
 
 
@@ -158,6 +167,11 @@ def _read(connection: Connection, owner: queries.Owner) -> AccountReading:
         ),
         last_reconcile=None if reconcile is None else _reconcile_of(reconcile),
         entries_blocked=_blocked(connection),
+        switches=tuple(
+            switch_of(row)
+            for row in _rows(connection, t.switches, t.switches.c.at_ns, t.switches.c.name, t.switches.c.subject)
+            if row.name != VENUE_MODE
+        ),
         last_entry_ns=_newest(connection),
     )
 

@@ -1,0 +1,91 @@
+"""Controls: the words with which a person stops and resumes entries, and what they mean as switches.
+
+What lives here: commands and their translation. What must not: files, the database, the engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from polystra.domain.events import SwitchName, SwitchRequested
+from polystra.domain.facts import SwitchChanged
+from polystra.domain.units import NS_PER_S, Nanos
+
+
+class ControlWord(StrEnum):
+    """What a person may ask for."""
+
+    STOP = "stop"
+    """The kill switch: no entry leaves, resting entries are cancelled, exits go on."""
+    STOPENTRY = "stopentry"
+    PAUSE = "pause"
+    START = "start"
+    """Clear everything that a person may clear."""
+
+
+CLEARED_BY_START: Final = (
+    SwitchName.KILL,
+    SwitchName.STOP_ENTRY,
+    SwitchName.PAUSE,
+    SwitchName.CONSECUTIVE_LOSSES,
+    SwitchName.DRAWDOWN,
+    SwitchName.REJECTIONS,
+)
+"""The loss limit of the day and the blacklist end by their time only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlCommand:
+    """One command; `seconds` is the length of a pause. Commands are carried out in the order of their ids."""
+
+    command_id: str
+    word: ControlWord
+    seconds: int = 0
+
+
+def wishes(command: ControlCommand, now_ns: Nanos) -> tuple[SwitchRequested, ...]:
+    """Return the switches that a command asks for, a pause reckoned from `now_ns`."""
+    if command.word is ControlWord.START:
+        return tuple(_wish(command, name, on=False) for name in CLEARED_BY_START)
+    if command.word is ControlWord.PAUSE:
+        return (_wish(command, SwitchName.PAUSE, on=True, until_ns=now_ns + command.seconds * NS_PER_S),)
+    name = SwitchName.KILL if command.word is ControlWord.STOP else SwitchName.STOP_ENTRY
+    return (_wish(command, name, on=True),)
+
+
+def changes(
+    wanted: Iterable[SwitchRequested], known: Mapping[tuple[SwitchName, str], SwitchChanged], now_ns: Nanos
+) -> tuple[SwitchChanged, ...]:
+    """Return what wishes change among switches that nobody else is changing (no daemon runs)."""
+    made = []
+    for wish in wanted:
+        before = known.get((wish.name, wish.subject))
+        is_on = before is not None and before.on
+        if wish.on == is_on and (not wish.on or (before is not None and before.until_ns == wish.until_ns)):
+            continue
+        made.append(
+            SwitchChanged(
+                name=wish.name,
+                subject=wish.subject,
+                on=wish.on,
+                reason=wish.reason,
+                source=wish.source,
+                until_ns=wish.until_ns,
+                at_ns=now_ns,
+            )
+        )
+    return tuple(made)
+
+
+def _wish(command: ControlCommand, name: SwitchName, *, on: bool, until_ns: Nanos = 0) -> SwitchRequested:
+    return SwitchRequested(
+        name=name,
+        on=on,
+        reason=f"polystra {command.word}",
+        source="command",
+        until_ns=until_ns,
+        request_id=command.command_id,
+    )

@@ -43,6 +43,13 @@ class CancelOrder:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldEntries:
+    """From now on no entry is sent, those that wait to be sent included; an empty reason lets them go again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LookupOrder:
     """Ask what became of one order."""
 
@@ -141,6 +148,7 @@ Effect: TypeAlias = (
     SignIntent
     | SubmitOrder
     | CancelOrder
+    | HoldEntries
     | LookupOrder
     | ReadAccount
     | ReadTokenBalance

@@ -27,6 +27,7 @@ from polystra.domain.ids import PositionId, TokenId
 from polystra.domain.orders import OrderEvent, Purpose
 from polystra.domain.positions import PositionStatus
 from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, Nanos, format_micros
+from polystra.engine.effects import HoldEntries
 from polystra.engine.gateway import Gateway
 from polystra.engine.results import next_day_ns
 from polystra.engine.risk import Risk
@@ -60,6 +61,8 @@ class Switches:
         """Ask for the time at which each restored switch ends; stops of the last run blacklist nothing again."""
         for switch in self._state.switches.values():
             self._set_timer(switch, turn)
+            if switch.name is SwitchName.KILL:
+                turn.effects.append(HoldEntries(reason=f"the kill switch is on: {switch.reason}"))
         self._stopped = {p.position_id for p in self._state.positions.values() if p.status is PositionStatus.CLOSED}
 
     def requested(self, event: SwitchRequested, turn: Turn) -> None:
@@ -180,6 +183,8 @@ class Switches:
         self._state.switches[name, subject] = switch
         turn.facts.append(switch)
         self._set_timer(switch, turn)
+        if name is SwitchName.KILL:
+            turn.effects.append(HoldEntries(reason=f"the kill switch is on: {reason}"))
         if name in _CANCELLING:
             self._cancel_entries(name, turn)
 
@@ -192,7 +197,9 @@ class Switches:
                 name=name, subject=subject, on=False, reason=reason, source=source, until_ns=0, at_ns=turn.now_ns
             )
         )
-        if name is SwitchName.CONSECUTIVE_LOSSES:
+        if name is SwitchName.KILL:
+            turn.effects.append(HoldEntries(reason=""))
+        elif name is SwitchName.CONSECUTIVE_LOSSES:
             self._state.results.resume_row(turn.now_ns)
         elif name is SwitchName.DRAWDOWN:
             self._state.results.resume_peak(turn.now_ns)
@@ -200,7 +207,7 @@ class Switches:
             self._refusals.clear()
 
     def _cancel_entries(self, name: SwitchName, turn: Turn) -> None:
-        """Those that wait to be sent are taken back by the outbox when their cancel arrives there."""
+        """What rests, what is in doubt and what is on its way."""
         for track in list(self._state.live_orders()):
             if track.order.terms.purpose is Purpose.ENTRY:
                 self._gateway.cancel(track, turn, f"{name} switch")

@@ -5,6 +5,8 @@ come, first served. Submits that were released together travel together, up to 1
 request. Every answer goes back through the inbox. A question that fails is not an answer:
 the engine's timers ask again.
 
+While entries are held (the kill switch) none is sent, whenever it was released.
+
 A venue that answers slowly must not delay a cancel or a stop: some workers serve only the urgent
 classes (`LANES`), and a question that waits already is not asked a second time.
 """
@@ -17,7 +19,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from polystra.domain.errors import VenueError
-from polystra.domain.events import MarketsListed, TokenBalanceRead
+from polystra.domain.events import MarketsListed, SubmitRefused, TokenBalanceRead
 from polystra.engine import effects as fx
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
@@ -67,6 +69,8 @@ class Outbox:
         self._jobs: list[tuple[int, int, _Job]] = []
         self._asked: dict[tuple[object, ...], _Question] = {}
         self._sequence = 0
+        self._held = ""
+        """Why no entry is sent; empty when they are."""
         self._filled = asyncio.Event()
         self.requests = 0
 
@@ -82,6 +86,8 @@ class Outbox:
                 submits.setdefault(_EXIT if effect.purpose.is_exit else _ENTRY, []).append(effect)
             elif isinstance(effect, fx.CancelOrder):
                 cancels.append(effect)
+            elif isinstance(effect, fx.HoldEntries):
+                self._held = effect.reason
             else:
                 self._release_question(effect)
         for priority, orders in submits.items():
@@ -171,10 +177,20 @@ class Outbox:
 
     def _submit(self, orders: Sequence[fx.SubmitOrder]) -> _Job:
         async def job() -> None:
-            for outcome in await self._venue.submit([order.signed for order in orders]):
+            sendable = [order for order in orders if not self._is_held(order)]
+            if not sendable:
+                return
+            for outcome in await self._venue.submit([order.signed for order in sendable]):
                 self._inbox.put(outcome)
 
         return job
+
+    def _is_held(self, order: fx.SubmitOrder) -> bool:
+        """True for an entry while entries are held: it never leaves, and the engine is told so."""
+        if not self._held or order.purpose.is_exit:
+            return False
+        self._inbox.put(SubmitRefused(order_id=order.signed.order_id, message=f"not sent: {self._held}"))
+        return True
 
     def _cancel(self, cancels: Sequence[fx.CancelOrder]) -> _Job:
         async def job() -> None:

@@ -234,3 +234,17 @@ async def test_a_question_that_waits_is_asked_once_as_it_was_put_last(bench):
     await bench.work()
     bench.outbox.release([LOOKUP])
     assert len(bench.outbox) == 1
+
+
+async def test_held_entries_never_leave_whenever_they_were_released_and_exits_go_on(bench):
+    bench.outbox.release([submit(1), submit(2, Purpose.STOP_LOSS)])
+    bench.outbox.release([fx.HoldEntries(reason="the kill switch is on")])
+    bench.outbox.release([submit(3)])
+    answers = await bench.work()
+    refused = [answer for answer in answers if isinstance(answer, SubmitRefused)]
+    assert [answer.order_id for answer in refused] == [OrderId("0x1"), OrderId("0x3")]
+    assert all("kill switch" in answer.message for answer in refused)
+    assert [order.order_id for batch in bench.venue.submitted for order in batch] == [OrderId("0x2")]
+    bench.outbox.release([fx.HoldEntries(reason=""), submit(4)])
+    await bench.work()
+    assert bench.venue.submitted[-1][0].order_id == OrderId("0x4")

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from polystra.adapters.control_files import ControlFiles
+from polystra.domain.controls import ControlWord
+from polystra.domain.errors import ConfigError
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> ControlFiles:
+    return ControlFiles(tmp_path, "sim")
+
+
+def test_commands_are_read_in_the_order_of_their_writing_until_they_are_done(files: ControlFiles):
+    later = files.leave(ControlWord.START, seconds=0, now_ns=2_000)
+    first = files.leave(ControlWord.PAUSE, seconds=1_800, now_ns=1_000)
+    assert files.read().commands == (first, later) == files.read().commands
+    files.done(first.command_id)
+    files.done(first.command_id)
+    assert files.read().commands == (later,)
+    assert not files.waits(first)
+    assert files.waits(later)
+
+
+def test_nothing_there_is_nothing_asked(files: ControlFiles):
+    reading = files.read()
+    assert (reading.commands, reading.kill_file, reading.problems) == ((), "", ())
+
+
+def test_each_mode_has_its_own_commands_and_all_share_the_kill_file(files: ControlFiles, tmp_path: Path):
+    files.leave(ControlWord.STOP, seconds=0, now_ns=1)
+    (tmp_path / "KILL").touch()
+    other = ControlFiles(tmp_path, "live").read()
+    assert not other.commands
+    assert other.kill_file == str(tmp_path / "KILL")
+
+
+@pytest.mark.parametrize("body", ["", "[]", "{", '{"word": "sell", "seconds": 0}', '{"word": "stop", "seconds": -1}'])
+def test_a_file_that_is_no_command_is_set_aside_and_told(files: ControlFiles, tmp_path: Path, body: str):
+    good = files.leave(ControlWord.STOP, seconds=0, now_ns=5)
+    (tmp_path / "commands-sim" / "0.json").write_text(body)
+    reading = files.read()
+    assert reading.commands == (good,)
+    assert "no command" in reading.problems[0]
+    assert not files.read().problems
+
+
+def test_a_half_written_command_is_not_seen(files: ControlFiles, tmp_path: Path):
+    files.leave(ControlWord.STOP, seconds=0, now_ns=5)
+    (tmp_path / "commands-sim" / "9.tmp").write_text('{"word": "sta')
+    assert len(files.read().commands) == 1
+
+
+def test_a_folder_that_takes_no_files_is_said_in_one_sentence(tmp_path: Path):
+    (tmp_path / "commands-sim").write_text("in the way")
+    with pytest.raises(ConfigError, match="DATA_DIR: the command cannot be written"):
+        ControlFiles(tmp_path, "sim").leave(ControlWord.STOP, seconds=0, now_ns=5)

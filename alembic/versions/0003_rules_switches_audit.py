@@ -21,6 +21,7 @@ def upgrade() -> None:
     """Add columns with defaults that keep old rows true, and the new tables."""
     op.add_column("orders", sa.Column("rule", sa.Text, nullable=False, server_default=sa.text("''")))
     op.add_column("orders", sa.Column("planned_price", sa.BigInteger, nullable=True))
+    op.add_column("orders", sa.Column("request_id", sa.Text, nullable=False, server_default=sa.text("''")))
     op.add_column("positions", sa.Column("exit_mode", sa.Text, nullable=False, server_default=sa.text("''")))
     op.add_column("positions", sa.Column("high_water", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("positions", sa.Column("exits", sa.Text, nullable=False, server_default=sa.text("''")))

@@ -21,6 +21,7 @@ from polystra.domain.facts import (
     PositionRecorded,
     PostingRecorded,
     ReconcileCompleted,
+    RequestAnswered,
     SettlementRecorded,
     SwitchChanged,
     VenueModeChanged,
@@ -292,6 +293,9 @@ def rare_facts() -> list[Fact]:
             next_lookup_ns=T0 + 4,
             outcome="absent",
             at_ns=T0,
+        ),
+        RequestAnswered(
+            request_id="r1", orders=(ClientOrderId("o000001"),), refusal="too dear \x00", source="tool", at_ns=T0
         ),
         Notice(kind=NoticeKind.STREAM_LOST, subject="user", message="closed \x00 by \ud800 peer", at_ns=T0),
     ]

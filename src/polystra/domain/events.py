@@ -16,7 +16,7 @@ from polystra.domain.fills import FillReport
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
 from polystra.domain.market import Market, Outcome
 from polystra.domain.notices import VenueNotice
-from polystra.domain.orders import Side, SignedOrder
+from polystra.domain.orders import Side, SignedOrder, TimeInForce
 from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos, PriceE8
 from polystra.domain.venue import VenueMode
 
@@ -394,6 +394,47 @@ class ExitRequested:
     source: str = "operator"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderRequested:
+    """Place this very order. A buy opens or adds to a position of the outcome, a sell shrinks one that is held.
+
+    A FOK or FAK buy is bounded by `budget` (micro-dollars) and `price` is the worst acceptable one;
+    every other order by `quantity`. A GTD order lives `life_s` seconds, or until `expires_at_s`, the
+    venue's own figure. The same `request_id` never makes a second order.
+    """
+
+    request_id: str
+    token_id: TokenId
+    side: Side
+    price: MicroPrice
+    quantity: MicroShares = 0
+    budget: MicroDollars = 0
+    time_in_force: TimeInForce = TimeInForce.GTC
+    post_only: bool = False
+    life_s: int = 0
+    expires_at_s: int = 0
+    source: str = "operator"
+
+
+class CancelScope(StrEnum):
+    """Which orders a cancel is about."""
+
+    ORDERS = "ORDERS"
+    MARKET = "MARKET"
+    ALL = "ALL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    """Cancel live orders: those named by our id or the venue's, those of one market, or all."""
+
+    request_id: str
+    scope: CancelScope
+    orders: tuple[str, ...] = ()
+    condition_id: ConditionId | None = None
+    source: str = "operator"
+
+
 class SwitchName(StrEnum):
     """Values that stop or limit entries until somebody or something clears them; they survive a restart."""
 
@@ -455,5 +496,7 @@ WorldEvent: TypeAlias = (
     | StopRequested
     | EntryRequested
     | ExitRequested
+    | OrderRequested
+    | CancelRequested
     | SwitchRequested
 )

@@ -194,6 +194,17 @@ class VenueModeChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestAnswered:
+    """A request for orders or cancels was taken: the orders that it is about, and in words what was refused."""
+
+    request_id: str
+    orders: tuple[ClientOrderId, ...]
+    refusal: str
+    source: str
+    at_ns: Nanos
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DoubtRecorded:
     """Where the search for an order in doubt stands: the schedule goes on from here after a restart."""
 
@@ -257,6 +268,7 @@ Fact: TypeAlias = (
     | ReconcileCompleted
     | SwitchChanged
     | VenueModeChanged
+    | RequestAnswered
     | DoubtRecorded
     | Notice
 )

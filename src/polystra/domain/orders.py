@@ -204,6 +204,8 @@ class OrderTerms:
     """Which rule asked for it, in one word: "entry", "scale-in", "take-profit", "trailing-stop", ..."""
     planned_price: MicroPrice | None = None
     """The price that the plan reckoned with, to be compared with the price filled."""
+    request_id: str = ""
+    """The request of a person or a tool that it answers; empty for the daemon's own orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,7 @@ class Calendar:
         for client_order_id, track in list(state.orders.items()):
             if track.order.terms.condition_id == market.condition_id:
                 del state.orders[client_order_id]
+                state.requests.pop(track.order.terms.request_id, None)
                 if track.order.order_id is not None:
                     state.by_order_id.pop(track.order.order_id, None)
                     state.retired[track.order.order_id] = None

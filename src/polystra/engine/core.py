@@ -32,6 +32,7 @@ from polystra.engine.effects import UnwatchTokens
 from polystra.engine.gateway import Gateway
 from polystra.engine.market_data import MarketData
 from polystra.engine.notices import VenueNotices
+from polystra.engine.order_requests import REQUEST_RULE, OrderRequests
 from polystra.engine.positions.exits import Exits
 from polystra.engine.positions.reconcile import RECONCILE_BLOCK, Reconciler
 from polystra.engine.positions.settlement import Settlement
@@ -68,6 +69,7 @@ class Engine:
         self._market_data = MarketData(state)
         self._trader = Trader(state, self._gateway, self._risk, self._unfilled)
         self._shutdown = Shutdown(state, self._gateway)
+        self._order_requests = OrderRequests(state, self._gateway, self._risk)
         self._venue_clock = VenueClock(state)
         self._notices = VenueNotices(state, self._gateway, self._settlement)
 
@@ -215,6 +217,10 @@ class Engine:
                 self._switches.requested(event, turn)
             case ev.StopRequested():
                 self._shutdown.requested(event, turn)
+            case ev.OrderRequested():
+                self._order_requests.order(event, turn)
+            case ev.CancelRequested():
+                self._order_requests.cancel(event, turn)
             case _:
                 self._dispatch_answers(event, turn)
 
@@ -357,6 +363,8 @@ class Engine:
         if order.status in _ACKNOWLEDGED or order.filled > 0:
             track.acknowledged_ns = order.updated_at_ns
         self._state.orders[order.terms.client_order_id] = track
+        if order.terms.request_id:
+            self._state.requests[order.terms.request_id] = order.terms.client_order_id
         if order.order_id is not None:
             self._state.by_order_id[order.order_id] = order.terms.client_order_id
 
@@ -367,5 +375,5 @@ class Engine:
         if track.order.status in (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL):
             self._gateway.doubt(track, turn, "restarted before its outcome was known")
         self._gateway.look_up(track, turn)
-        if track.order.terms.purpose is Purpose.ENTRY:
+        if track.order.terms.purpose is Purpose.ENTRY and track.order.terms.rule != REQUEST_RULE:
             self._unfilled.resume(track, turn)

@@ -252,6 +252,8 @@ class EngineState:
     """Switches that are on, by (name, subject)."""
     doubts: dict[ClientOrderId, DoubtRecorded] = field(default_factory=dict)
     """Where the search for each order in doubt stands."""
+    requests: dict[str, ClientOrderId] = field(default_factory=dict)
+    """The order of each request of a person or a tool, by the request's id."""
     stopping: StopMode | None = None
     stop_reason: str = ""
     stop_deadline_ns: Nanos = 0

@@ -66,6 +66,7 @@ class LogEvent(StrEnum):
 
     DECISION_MADE = "decision.made", "a market was evaluated: enter or skip, and why"
     INTENT_DENIED = "intent.denied", "an order was wished for and refused before signing"
+    REQUEST_TAKEN = "request.taken", "a person's or a tool's request was taken; its orders are named"
     REQUEST_REFUSED = "request.refused", "what a person or an outside signal asked for was not done, and why"
     ENTRIES_BLOCKED = "entries.blocked", "no new entry is made until the cause is gone"
     CONTROL_FAILED = "control.failed", "a command or the kill file could not be read; the rest goes on"

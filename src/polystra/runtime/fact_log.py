@@ -121,6 +121,20 @@ class FactLog:
                 self._log.warning(
                     LogEvent.VENUE_MODE_CHANGED, mode=fact.mode, previous=fact.previous, reason=fact.reason
                 )
+            case _:
+                self._of_one_order(fact)
+
+    def _of_one_order(self, fact: ft.Fact) -> None:
+        match fact:
+            case ft.RequestAnswered():
+                write = self._log.warning if fact.refusal else self._log.info
+                write(
+                    LogEvent.REQUEST_REFUSED if fact.refusal else LogEvent.REQUEST_TAKEN,
+                    request=fact.request_id,
+                    orders=" ".join(fact.orders) or None,
+                    reason=fact.refusal or None,
+                    source=fact.source,
+                )
             case ft.DoubtRecorded():
                 self._log.debug(
                     LogEvent.ORDER_LOOKUP_SCHEDULED,

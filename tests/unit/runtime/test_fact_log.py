@@ -48,6 +48,7 @@ def rare_facts() -> list[ft.Fact]:
         ft.VenueModeChanged(
             mode=VenueMode.RESTARTING, previous=VenueMode.NORMAL, reason="HTTP 425", until_ns=0, at_ns=1
         ),
+        ft.RequestAnswered(request_id="r1", orders=(ClientOrderId("o1"),), refusal="", source="operator", at_ns=1),
         ft.DoubtRecorded(
             client_order_id=ClientOrderId("o1"),
             since_ns=1,

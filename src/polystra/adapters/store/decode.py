@@ -62,6 +62,7 @@ def order_of(row: Row[Any]) -> Order:
         reason=row.reason,
         rule=row.rule,
         planned_price=row.planned_price,
+        request_id=row.request_id,
     )
     return Order(
         terms=terms,

@@ -27,6 +27,7 @@ from polystra.domain.facts import (
     PositionRecorded,
     PostingRecorded,
     ReconcileCompleted,
+    RequestAnswered,
     SettlementRecorded,
     SwitchChanged,
     VenueModeChanged,
@@ -86,6 +87,7 @@ def _encode_rare(
     | ReconcileCompleted
     | SwitchChanged
     | VenueModeChanged
+    | RequestAnswered
     | DoubtRecorded
     | Notice,
     batch: Batch,
@@ -111,6 +113,8 @@ def _encode_rare(
             _add(batch, "switches", _switch_row(fact))
         case DoubtRecorded():
             _add(batch, "doubts", _doubt_row(fact))
+        case RequestAnswered():
+            _add(batch, "notices", _request_row(fact))
         case Notice():
             _add(batch, "notices", _notice_row(fact))
 
@@ -165,6 +169,7 @@ def _order_row(order: Order) -> Values:
         "detail": _clean(order.detail),
         "rule": _clean(terms.rule),
         "planned_price": terms.planned_price,
+        "request_id": _clean(terms.request_id),
     }
 
 
@@ -352,6 +357,16 @@ def _reconciliation_row(fact: ReconcileCompleted) -> Values:
 def _notice_row(fact: Notice) -> Values:
     return _with_digest(
         {"kind": fact.kind.value, "subject": _clean(fact.subject), "message": _clean(fact.message), "at_ns": fact.at_ns}
+    )
+
+
+def _request_row(fact: RequestAnswered) -> Values:
+    """An answered request stands among the notices: its orders carry its id themselves."""
+    orders = " ".join(fact.orders) or "no order"
+    words = f"{fact.source}: {orders}; {fact.refusal}" if fact.refusal else f"{fact.source}: {orders}"
+    kind = "request.refused" if fact.refusal else "request.taken"
+    return _with_digest(
+        {"kind": kind, "subject": _clean(fact.request_id), "message": _clean(words), "at_ns": fact.at_ns}
     )
 
 

@@ -182,6 +182,7 @@ orders: Final = Table(
     _text("detail"),
     Column("rule", Text, nullable=False, server_default=text("''")),
     _big("planned_price", nullable=True),
+    Column("request_id", Text, nullable=False, server_default=text("''")),
     _check(_one_of("purpose", Purpose), "purpose"),
     _check(_one_of("side", Side), "side"),
     _check(_one_of("time_in_force", TimeInForce), "time_in_force"),

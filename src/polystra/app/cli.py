@@ -14,9 +14,12 @@ import typer
 
 from polystra import __version__
 from polystra.app import control_commands
+from polystra.app.audit import show_calls
 from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.failures import EXIT_DISCREPANCY, fail, guarded, settings_from_here
+from polystra.app.order_life import show_order
+from polystra.app.order_list import show_orders
 from polystra.app.report import show_report
 from polystra.app.sessions import DEFAULT_SPEED, RunOptions, run_session
 from polystra.app.status import show_positions, show_status
@@ -94,6 +97,35 @@ def positions(as_json: AsJson = False) -> None:
     """Show positions with their exits."""
     settings = settings_from_here()
     guarded(lambda: show_positions(settings, as_json=as_json), settings)
+
+
+@app.command()
+def orders(
+    *,
+    only_open: Annotated[bool, typer.Option("--open", help="only those that may still trade")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the orders, newest first."""
+    settings = settings_from_here()
+    guarded(lambda: show_orders(settings, only_open=only_open, as_json=as_json), settings)
+
+
+@app.command()
+def audit(
+    *,
+    order: Annotated[
+        str | None, typer.Option(help="tell the life of this order: our id, the venue's, or how it begins")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="how many requests to list")] = 30,
+    failed: Annotated[bool, typer.Option("--failed", help="only requests of which something went wrong")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the latest requests that may have changed something at the venue, or tell the life of one order."""
+    settings = settings_from_here()
+    if order is None:
+        guarded(lambda: show_calls(settings, limit=limit, failed=failed, as_json=as_json), settings)
+    else:
+        guarded(lambda: show_order(settings, order, as_json=as_json), settings)
 
 
 @app.command()

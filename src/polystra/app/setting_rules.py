@@ -21,4 +21,5 @@ MORE_SECONDS = "a whole number of seconds from 1 to 86400"
 FINE_SECONDS = "a number of seconds above 0 and up to 3600"
 COUNT = "a whole number from 1 to 1000000"
 COUNT_OR_ZERO = "a whole number from 0 to 1000000"
+DAYS = "a whole number of days from 0 to 36500"
 SECRET = "one line of text, or empty"  # noqa: S105 -- a rule, not a secret

@@ -241,6 +241,7 @@ Seconds = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=86_400)]
 PositiveSeconds = Annotated[int, BeforeValidator(parse_whole), Field(ge=1, le=86_400)]
 FineSeconds = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=3_600)]
 """Seconds with decimals."""
+Days = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=36_500)]
 Count = Annotated[int, BeforeValidator(parse_whole), Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=1_000_000)]
 ChainId = Annotated[int, BeforeValidator(parse_whole), Field(ge=1)]

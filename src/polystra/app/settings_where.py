@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import BaseSettings
 
-from polystra.app.setting_rules import HTTP, SECRET, WHERE, WS
+from polystra.app.setting_rules import DAYS, HTTP, SECRET, WHERE, WS
 from polystra.app.setting_values import (
     Address,
     ChainId,
     DatabaseUrl,
+    Days,
     Folder,
     HttpUrl,
     Mode,
@@ -71,6 +72,9 @@ class WhereSettings(BaseSettings):
         "a URL that begins with sqlite:/// or postgresql://",
     )
     data_dir: Folder = setting("data", WHERE, "the folder for the database and the lock", "a path")
+    api_audit_keep_days: Days = setting(
+        "30", WHERE, "days that requests to the venue are kept for `polystra audit`; 0 keeps all", DAYS
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(parse_upper_word)] = setting(
         "INFO", WHERE, "DEBUG shows the traffic too", "DEBUG, INFO, WARNING or ERROR"
     )

@@ -33,6 +33,7 @@ from polystra.domain.events import ClockDriftMeasured
 from polystra.domain.units import NS_PER_S
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
+from polystra.runtime.audit_journal import AuditJournal
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
 from polystra.runtime.log import Log
 

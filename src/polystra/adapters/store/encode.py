@@ -129,6 +129,10 @@ def _clean(text: str) -> str:
     return text.replace("\x00", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
+clean: Final = _clean
+"""The same, for rows that are no facts."""
+
+
 def _with_digest(row: Values) -> Values:
     text = "\x1f".join(str(value) for value in row.values())
     row["digest"] = blake2b(text.encode(), digest_size=16).digest()

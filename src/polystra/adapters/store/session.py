@@ -15,6 +15,7 @@ from typing import Final
 from sqlalchemy import URL, Connection, delete, func, insert, select
 
 from polystra.adapters.store import tables
+from polystra.adapters.store.audit_writing import delete_calls, insert_calls
 from polystra.adapters.store.database import describe, make_engine, parse_url, sqlite_path, translated
 from polystra.adapters.store.encode import Values, encode
 from polystra.adapters.store.load import load_state
@@ -24,10 +25,12 @@ from polystra.adapters.store.statements import Write, compile_writes
 from polystra.domain.errors import InvariantViolation, PolystraError, StoreBusy, StoreConflict, StoreCorrupt
 from polystra.domain.facts import Fact
 from polystra.domain.units import Nanos
+from polystra.ports.audit import ApiCall
 from polystra.ports.store import StoredState
 
 _COUNTED: Final = {"preserve_rowcount": True}
 _PRUNED_AT_ONCE: Final = 2_000
+_CALLS_PRUNED_AT_ONCE: Final = 500
 CHECKPOINT_BACKSTOP_PAGES: Final = 16_000
 """The log is folded into the database in idle moments; at 64 MB a commit does it, whatever it costs."""
 
@@ -133,6 +136,25 @@ class WriteSession:
             connection = self._connected()
             with connection.begin():
                 return connection.execute(delete(decisions).where(decisions.c.decision_id.in_(old))).rowcount
+
+    def write_calls(self, calls: Sequence[ApiCall]) -> None:
+        """Add to the audit of requests in one transaction; raises StoreError or InvariantViolation."""
+        try:
+            with self._guard, translated(self._url):
+                connection = self._connected()
+                with connection.begin():
+                    insert_calls(connection, calls)
+        except StoreBusy:
+            with self._guard:
+                self._disconnect()
+            raise
+
+    def prune_calls(self, before_ns: Nanos) -> int:
+        """Delete a chunk of old calls; returns how many went, 0 when none is left."""
+        with self._guard, translated(self._url):
+            connection = self._connected()
+            with connection.begin():
+                return delete_calls(connection, before_ns, _CALLS_PRUNED_AT_ONCE)
 
     def checkpoint(self) -> None:
         """Fold SQLite's log into the database, as far as readers allow; nothing to do elsewhere."""

@@ -19,6 +19,7 @@ from polystra.adapters.store.session import WriteSession
 from polystra.domain.errors import InvariantViolation, PolystraError, StoreBusy
 from polystra.domain.facts import Fact
 from polystra.domain.units import Nanos
+from polystra.ports.audit import ApiCall
 from polystra.ports.store import StoredState
 
 _CHECKPOINT_AFTER_FACTS: Final = 2_000
@@ -107,6 +108,31 @@ class SqlStore:
             total += gone
         return total
 
+    async def write_calls(self, calls: Sequence[ApiCall]) -> None:
+        """Add to the audit of requests, apart from facts; see the contract in `ports.audit`.
+
+        Raises:
+            StoreBusy: nothing was written; try again.
+            StoreError: the database is unusable.
+            InvariantViolation: a call breaks a rule of the schema, or the store is closed.
+        """
+        if self._closed:
+            raise InvariantViolation("calls were written after the store was closed")
+        if not calls:
+            return
+        loop = asyncio.get_running_loop()
+        flight = loop.run_in_executor(self._executor, self._session.write_calls, tuple(calls))
+        flight.add_done_callback(_looked_at)
+        await asyncio.shield(flight)
+
+    async def prune_calls(self, before_ns: Nanos) -> int:
+        """Delete calls made before `before_ns`, in small transactions; returns how many went."""
+        loop = asyncio.get_running_loop()
+        total = 0
+        while gone := await loop.run_in_executor(self._executor, self._session.prune_calls, before_ns):
+            total += gone
+        return total
+
     async def close(self) -> None:
         """Write what waits, then release the database; harmless when repeated."""
         if self._closed:
@@ -158,6 +184,12 @@ class SqlStore:
         self._folding = None
         if not folding.cancelled():
             folding.exception()  # a checkpoint that fails is tried again after the next facts
+
+
+def _looked_at(flight: asyncio.Future[None]) -> None:
+    """Its waiter may have been cancelled: nobody else would look at its error."""
+    if not flight.cancelled():
+        flight.exception()
 
 
 def _answer(waiting: _Waiting, error: BaseException | None) -> None:

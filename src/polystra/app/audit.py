@@ -1,0 +1,76 @@
+"""`polystra audit`: the latest requests that may have changed something at the venue, as a list.
+
+What lives here: what a line of the list says. What must not: the life of one order (`order_life`),
+statements (`adapters.store.audit_reading`).
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import typer
+
+from polystra.adapters.store.audit_reading import StoredCall, latest_calls
+from polystra.adapters.store.queries import reading
+from polystra.app.book_reading import database_url
+from polystra.app.order_words import milliseconds, moment
+from polystra.app.screen import grid, screen
+from polystra.app.settings import Settings
+
+
+def show_calls(settings: Settings, *, limit: int, failed: bool, as_json: bool) -> None:
+    """Print the newest requests, newest first.
+
+    Raises:
+        StoreError: the database cannot be read.
+    """
+    with reading(database_url(settings)) as connection:
+        calls = latest_calls(connection, limit=limit, failed=failed)
+    if as_json:
+        typer.echo(json.dumps([call_object(call) for call in calls], indent=2, ensure_ascii=False))
+        return
+    if not calls:
+        typer.echo("No requests are kept that went wrong." if failed else "No requests are kept yet.")
+        return
+    words = ("at (UTC)", "request", "status", "outcome", "orders")
+    rows = [_row(call) for call in calls]
+    screen().print(grid("Requests to the venue, newest first", words=words, figures=("legs", "ms"), rows=rows))
+
+
+def call_object(stored: StoredCall) -> dict[str, Any]:
+    """A request as JSON; `legs` is how many orders it was about."""
+    call = stored.call
+    return {
+        "sequence": stored.sequence,
+        "at": moment(call.at_ns),
+        "at_ns": call.at_ns,
+        "method": call.method,
+        "path": call.path,
+        "status": call.status,
+        "latency_ms": milliseconds(call.latency_ns),
+        "outcome": call.outcome,
+        "legs": len(call.orders),
+        "orders": [{"order_id": order_id, "outcome": outcome} for order_id, outcome in call.orders],
+        "request": call.request,
+        "reply": call.reply,
+    }
+
+
+def status_word(status: int | None) -> str:
+    """The HTTP status, or that no answer was read."""
+    return "no answer" if status is None else str(status)
+
+
+def _row(stored: StoredCall) -> tuple[str, ...]:
+    call = stored.call
+    names = ", ".join(f"{order_id[:10]}…" for order_id, _ in call.orders)
+    return (
+        moment(call.at_ns),
+        f"{call.method} {call.path.partition('?')[0]}",
+        status_word(call.status),
+        call.outcome,
+        names or "-",
+        str(len(call.orders) or "-"),
+        milliseconds(call.latency_ns),
+    )

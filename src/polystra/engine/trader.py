@@ -202,6 +202,7 @@ class Trader:
             rule="entry",
             reason=f"edge {evaluation.edge:.3f} {_side_words(outcome)}",
             turn=turn,
+            planned=evaluation.planned_price,
         )
         self._send(terms, market, turn, decision_id=decision_id, rank=round(evaluation.edge * MICRO))
 
@@ -230,7 +231,9 @@ class Trader:
         rule: str,
         reason: str,
         turn: Turn,
+        planned: MicroPrice | None = None,
     ) -> OrderTerms:
+        """An entry's terms; without a planned price it is the limit that is planned with."""
         grid = market.market
         time_in_force, expires_at_s = self._life(budget, grid, turn)
         return OrderTerms(
@@ -250,7 +253,7 @@ class Trader:
             version=grid.version,
             reason=reason,
             rule=rule,
-            planned_price=price,
+            planned_price=planned or price,
         )
 
     def _send(

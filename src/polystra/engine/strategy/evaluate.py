@@ -62,6 +62,7 @@ class Evaluation:
     """A decision with everything that it rests on.
 
     `price` is the limit (for a market entry the worst acceptable price), on the tick.
+    `planned_price` is the average price at which the book was reckoned to be taken.
     `quantity` is step-aligned. `budget` is the dollars of a market entry, 0 for a limit one.
     `edge` is a fraction of the price paid, after fees, of the better side (0 when unknown).
     Where the fair value is unknown `fair_value_up` repeats the market's prior, and 0.5 stands
@@ -79,6 +80,7 @@ class Evaluation:
     price: MicroPrice | None = None
     quantity: MicroShares | None = None
     budget: MicroDollars = 0
+    planned_price: MicroPrice | None = None
 
     def inputs_json(self) -> str:
         """The inputs as a JSON object with sorted keys."""
@@ -228,6 +230,7 @@ def _enter(view: MarketView, prior: float | None, fused: Fused, offer: _Offer, c
         price=price,
         quantity=quantity,
         budget=budget,
+        planned_price=(walk.cost * MICRO + walk.quantity // 2) // walk.quantity,
     )
 
 

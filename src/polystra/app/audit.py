@@ -7,16 +7,18 @@ statements (`adapters.store.audit_reading`).
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import typer
 
-from polystra.adapters.store.audit_reading import StoredCall, latest_calls
+from polystra.adapters.store.audit_reading import StoredCall, client_ids, latest_calls
 from polystra.adapters.store.queries import reading
 from polystra.app.book_reading import database_url
-from polystra.app.order_words import milliseconds, moment
+from polystra.app.order_words import milliseconds, moment, request_words
 from polystra.app.screen import grid, screen
 from polystra.app.settings import Settings
+from polystra.domain.ids import ClientOrderId, OrderId
 
 
 def show_calls(settings: Settings, *, limit: int, failed: bool, as_json: bool) -> None:
@@ -27,19 +29,20 @@ def show_calls(settings: Settings, *, limit: int, failed: bool, as_json: bool) -
     """
     with reading(database_url(settings)) as connection:
         calls = latest_calls(connection, limit=limit, failed=failed)
+        ours = client_ids(connection, {order_id for stored in calls for order_id, _ in stored.call.orders})
     if as_json:
-        typer.echo(json.dumps([call_object(call) for call in calls], indent=2, ensure_ascii=False))
+        typer.echo(json.dumps([call_object(stored, ours) for stored in calls], indent=2, ensure_ascii=False))
         return
     if not calls:
         typer.echo("No requests are kept that went wrong." if failed else "No requests are kept yet.")
         return
     words = ("at (UTC)", "request", "status", "outcome", "orders")
-    rows = [_row(call) for call in calls]
+    rows = [_row(stored, ours) for stored in calls]
     screen().print(grid("Requests to the venue, newest first", words=words, figures=("legs", "ms"), rows=rows))
 
 
-def call_object(stored: StoredCall) -> dict[str, Any]:
-    """A request as JSON; `legs` is how many orders it was about."""
+def call_object(stored: StoredCall, ours: Mapping[OrderId, ClientOrderId]) -> dict[str, Any]:
+    """A request as JSON; `legs` is how many orders it was about, `ours` maps the venue's ids to our own."""
     call = stored.call
     return {
         "sequence": stored.sequence,
@@ -51,7 +54,10 @@ def call_object(stored: StoredCall) -> dict[str, Any]:
         "latency_ms": milliseconds(call.latency_ns),
         "outcome": call.outcome,
         "legs": len(call.orders),
-        "orders": [{"order_id": order_id, "outcome": outcome} for order_id, outcome in call.orders],
+        "orders": [
+            {"client_order_id": ours.get(order_id), "order_id": order_id, "outcome": outcome}
+            for order_id, outcome in call.orders
+        ],
         "request": call.request,
         "reply": call.reply,
     }
@@ -62,12 +68,12 @@ def status_word(status: int | None) -> str:
     return "no answer" if status is None else str(status)
 
 
-def _row(stored: StoredCall) -> tuple[str, ...]:
+def _row(stored: StoredCall, ours: Mapping[OrderId, ClientOrderId]) -> tuple[str, ...]:
     call = stored.call
-    names = ", ".join(f"{order_id[:10]}…" for order_id, _ in call.orders)
+    names = ", ".join(ours.get(order_id) or f"{order_id[:10]}…" for order_id, _ in call.orders)
     return (
         moment(call.at_ns),
-        f"{call.method} {call.path.partition('?')[0]}",
+        request_words(call.method, call.path),
         status_word(call.status),
         call.outcome,
         names or "-",

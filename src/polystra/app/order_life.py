@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Console
@@ -28,6 +28,7 @@ from polystra.app.order_words import (
     hour,
     milliseconds,
     moment,
+    request_words,
     slippage,
     slippage_word,
     status_words,
@@ -42,7 +43,8 @@ from polystra.domain.ids import ClientOrderId, OrderId
 from polystra.domain.ledger import Posting
 from polystra.domain.units import format_micros
 
-_SHORTEST_PREFIX = 2
+_SHORTEST_PREFIX: Final = 2
+_REPLY_SHOWN: Final = 90
 
 
 def show_order(settings: Settings, wanted: str, *, as_json: bool) -> None:
@@ -92,7 +94,8 @@ def as_object(life: OrderLife) -> dict[str, Any]:
         "exit_reason": life.exit_reason,
         "doubt": _doubt(life),
         "requests": [
-            call_object(stored) | {"outcome_here": _outcome_here(life, stored.call.orders)} for stored in life.calls
+            call_object(stored, life.ours) | {"outcome_here": _outcome_here(life, stored.call.orders)}
+            for stored in life.calls
         ],
         "events": [_event(event) for event in life.events],
         "fills": [_fill(fill) for fill in life.fills],
@@ -248,7 +251,7 @@ def _print_requests(life: OrderLife, console: Console) -> None:
     rows = [
         (
             hour(stored.call.at_ns),
-            f"{stored.call.method} {stored.call.path.partition('?')[0][:24]}",
+            request_words(stored.call.method, stored.call.path),
             status_word(stored.call.status),
             _outcome_here(life, stored.call.orders),
             _short(stored.call.reply),
@@ -319,4 +322,4 @@ def _price_said(life: OrderLife) -> str:
 
 def _short(reply: str) -> str:
     words = " ".join(reply.split())
-    return words if len(words) <= 90 else f"{words[:90]}…"
+    return words if len(words) <= _REPLY_SHOWN else f"{words[:_REPLY_SHOWN]}…"

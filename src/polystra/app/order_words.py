@@ -14,6 +14,7 @@ from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.orders import Order, OrderStatus, OrderTerms, Side
 from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, MicroDollars, MicroPrice, MicroShares, Nanos
 
+_LONGEST_PART: Final = 20
 _WORDS: Final = MappingProxyType(
     {
         OrderStatus.NEW: "DELAYED",
@@ -66,6 +67,15 @@ def moment(at_ns: Nanos) -> str:
 def hour(at_ns: Nanos) -> str:
     """The time of day of `moment`."""
     return moment(at_ns)[11:]
+
+
+def request_words(method: str, path: str) -> str:
+    """A request without its query and with long ids cut."""
+    parts = [
+        part if len(part) <= _LONGEST_PART else f"{part[:_LONGEST_PART]}…"
+        for part in path.split("?", maxsplit=1)[0].split("/")
+    ]
+    return f"{method} {'/'.join(parts)}"
 
 
 def milliseconds(duration_ns: Nanos) -> str:

@@ -31,6 +31,7 @@ from polystra.app.settings import Settings, check_armed
 from polystra.domain.errors import ConfigError, VenueError
 from polystra.domain.events import ClockDriftMeasured
 from polystra.domain.units import NS_PER_S
+from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.audit_journal import AuditJournal
@@ -39,6 +40,7 @@ from polystra.runtime.log import Log
 
 CLOCK_DEADLINE_S: Final = 60
 _CLOCK_PAUSE_S: Final = 2.0
+_DAY_S: Final = 86_400
 _NO_DEADLINE: Final = aiohttp.ClientTimeout(total=None, sock_connect=None, sock_read=None)
 
 
@@ -112,7 +114,9 @@ async def run_daemon(run: Run) -> RunSummary:
     """Build the daemon, run it to its end, release everything."""
     check_armed(run.settings, run.wallet.account)
     store = await open_store(run.settings, run.wallet.account, run.log)
-    venue = _venue(run)
+    audit = _audit(run, store)
+    run = replace(run, beside={**run.beside, "api audit": audit.run})
+    venue = _venue(run, audit)
     discovery = GammaDiscovery(base_url=run.endpoints.gamma_url, clock=run.clock, rng=run.chance, session=run.session)
     on, off = position_rules(run.settings)
     run.log.info(LogEvent.RULES_LISTED, on=on, off=off)
@@ -123,10 +127,16 @@ async def run_daemon(run: Run) -> RunSummary:
     finally:
         await venue.close()
         await discovery.close()
+        await audit.flush()
         await store.close()
 
 
-def _venue(run: Run) -> PolymarketVenue:
+def _audit(run: Run, store: SqlStore) -> AuditJournal:
+    keep_ns = run.settings.api_audit_keep_days * _DAY_S * NS_PER_S
+    return AuditJournal(store=store, clock=run.clock, log=run.log, keep_ns=keep_ns)
+
+
+def _venue(run: Run, audit: ApiAudit) -> PolymarketVenue:
     wallet = run.wallet
     account = VenueAccount(
         credentials=wallet.credentials,
@@ -135,7 +145,12 @@ def _venue(run: Run) -> PolymarketVenue:
         signature_type=wallet.signature_type,
     )
     return PolymarketVenue(
-        base_url=run.endpoints.clob_url, account=account, clock=run.clock, rng=run.chance, session=run.session
+        base_url=run.endpoints.clob_url,
+        account=account,
+        clock=run.clock,
+        rng=run.chance,
+        session=run.session,
+        audit=audit,
     )
 
 

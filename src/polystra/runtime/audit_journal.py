@@ -38,13 +38,18 @@ class AuditJournal:
         self._capacity = capacity
         self._waiting: deque[ApiCall] = deque()
         self._guard = Lock()
-        self._told_dropped = False
-        self._told_blocked = False
-        self.dropped = 0
-        """Calls that were never written: no room, or refused by the store."""
+        self._crowded_out = 0
+        self._refused = 0
+        self._told_crowded = False
+        self._told_failure = False
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def dropped(self) -> int:
+        """Calls that were never written: no room, or refused by the store."""
+        return self._crowded_out + self._refused
 
     def record(self, call: ApiCall) -> None:
         """Take a call; without room the oldest one goes."""
@@ -69,16 +74,17 @@ class AuditJournal:
                 await self._store.write_calls(calls)
             except StoreBusy as error:
                 self._put_back(calls)
-                self._tell_blocked(error)
+                self._tell(LogEvent.AUDIT_BLOCKED, error)
                 break
             except PolystraError as error:
-                self.dropped += len(calls)
-                self._log.error(LogEvent.AUDIT_DROPPED, calls=len(calls), total=self.dropped, error=str(error))
+                self._refused += len(calls)
+                self._tell(LogEvent.AUDIT_DROPPED, error)
             else:
-                self._told_blocked = False
-        if self.dropped and not self._told_dropped:
-            self._told_dropped = True
-            self._log.warning(LogEvent.AUDIT_DROPPED, total=self.dropped, error="more calls than could be written")
+                self._told_failure = False
+        if self._crowded_out and not self._told_crowded:
+            self._told_crowded = True
+            error_text = f"more requests than can be written: over {self._capacity} waited"
+            self._log.warning(LogEvent.AUDIT_DROPPED, dropped=self.dropped, error=error_text)
 
     # --- inside -----------------------------------------------------------------------
 
@@ -97,16 +103,16 @@ class AuditJournal:
     def _make_room(self) -> None:
         while len(self._waiting) > self._capacity:
             self._waiting.popleft()
-            self.dropped += 1
+            self._crowded_out += 1
 
-    def _tell_blocked(self, error: StoreBusy) -> None:
+    def _tell(self, event: LogEvent, error: PolystraError) -> None:
         """Once for each time that the store stops taking calls."""
-        if not self._told_blocked:
-            self._told_blocked = True
-            self._log.warning(LogEvent.AUDIT_BLOCKED, waiting=len(self._waiting), error=str(error))
+        if not self._told_failure:
+            self._told_failure = True
+            self._log.warning(event, waiting=len(self._waiting), dropped=self.dropped, error=str(error))
 
     async def _prune(self) -> None:
         try:
             await self._store.prune_calls(self._clock.now_ns() - self._keep_ns)
         except PolystraError as error:
-            self._log.warning(LogEvent.AUDIT_BLOCKED, waiting=len(self._waiting), error=str(error))
+            self._tell(LogEvent.AUDIT_BLOCKED, error)

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from random import Random
 
 from polystra.adapters.polymarket.account import AccountQueries
+from polystra.adapters.polymarket.call_audit import CallAudit
 from polystra.adapters.polymarket.clock_drift import measure_drift
 from polystra.adapters.polymarket.decode_account import Identity
 from polystra.adapters.polymarket.heartbeats import Heartbeat
 from polystra.adapters.polymarket.market_data import MarketQueries
 from polystra.adapters.polymarket.notifications import NotificationQueries, VenueNotification, notice_of
 from polystra.adapters.polymarket.orders import OrderCommands
+from polystra.adapters.polymarket.redaction import Redaction
 from polystra.adapters.polymarket.signing import L2Credentials, l2_headers
 from polystra.adapters.polymarket.transport import HttpTransport, SessionFactory, default_session
 from polystra.domain.events import (
@@ -32,6 +34,7 @@ from polystra.domain.events import (
 from polystra.domain.ids import ConditionId, OrderId, TokenId
 from polystra.domain.orders import SignedOrder
 from polystra.domain.units import NS_PER_S, MicroDollars, MicroShares, Nanos
+from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
 
 
@@ -64,11 +67,16 @@ class PolymarketVenue:
         clock: Clock,
         rng: Random,
         session: SessionFactory = default_session,
+        audit: ApiAudit | None = None,
     ) -> None:
         self._account = account
         self._clock = clock
         self._clock_offset_ns = 0
-        self._transport = HttpTransport(base_url=base_url, clock=clock, rng=rng, session=session)
+        own = account.credentials
+        self._audit = CallAudit(audit, Redaction(keys=(own.api_key,), secrets=(own.secret, own.passphrase)))
+        self._transport = HttpTransport(
+            base_url=base_url, clock=clock, rng=rng, session=session, observe=self._audit.observe
+        )
         self._orders = OrderCommands(self._transport, self._headers)
         self._queries = AccountQueries(
             self._transport,
@@ -92,11 +100,15 @@ class PolymarketVenue:
 
     async def submit(self, orders: Sequence[SignedOrder]) -> Sequence[SubmitOutcome]:
         """Send 1 to 15 signed orders, one outcome each."""
-        return await self._orders.submit(orders)
+        with self._audit.trace({order.order_id: order.body for order in orders}) as trace:
+            trace.outcomes = await self._orders.submit(orders)
+            return trace.outcomes
 
     async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:
         """Cancel orders by id, one outcome each."""
-        return await self._orders.cancel(order_ids)
+        with self._audit.trace({order_id: order_id.encode() for order_id in order_ids}) as trace:
+            trace.outcomes = await self._orders.cancel(order_ids)
+            return trace.outcomes
 
     async def lookup(self, order_id: OrderId, condition_id: ConditionId, since_ns: Nanos) -> OrderLookedUp:
         """Ask for one order among open orders and trades since `since_ns`."""

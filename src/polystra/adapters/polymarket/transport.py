@@ -14,14 +14,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias
+from urllib.parse import urlencode
 
 import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from polystra.adapters.polymarket.errors import read_error
 from polystra.adapters.polymarket.wire import JsonObject, as_object, decode_json, text
-from polystra.domain.errors import OutcomeUnknown, RateLimited, VenueProtocolError, VenueUnreachable
-from polystra.domain.units import NS_PER_S
+from polystra.domain.errors import (
+    OutcomeUnknown,
+    RateLimited,
+    VenueError,
+    VenueProtocolError,
+    VenueUnreachable,
+)
+from polystra.domain.units import NS_PER_S, Nanos
 from polystra.ports.clock import Clock
 
 SessionFactory: TypeAlias = Callable[[], aiohttp.ClientSession]
@@ -64,6 +71,25 @@ class Reply:
         return _message(value) if isinstance(value, dict) else ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request as it went: `path` with its query, latency by the clock, a reply or the error that stands for it.
+
+    Both are None when the caller gave up before an answer came. Headers are left out: they prove who we are.
+    """
+
+    at_ns: Nanos
+    latency_ns: Nanos
+    method: str
+    path: str
+    body: bytes
+    reply: Reply | None
+    error: VenueError | None
+
+
+Observe: TypeAlias = Callable[[Attempt], None]
+
+
 def _message(body: JsonObject) -> str:
     try:
         return text(body, "error", "errorMsg", "error_msg", "message")
@@ -74,11 +100,20 @@ def _message(body: JsonObject) -> str:
 class HttpTransport:
     """Requests to one base URL. Owns its session, made at the first request inside the running loop."""
 
-    def __init__(self, *, base_url: str, clock: Clock, rng: Random, session: SessionFactory = default_session) -> None:
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        clock: Clock,
+        rng: Random,
+        session: SessionFactory = default_session,
+        observe: Observe | None = None,
+    ) -> None:
         self.base_url = base_url.rstrip("/")
         self._clock = clock
         self._rng = rng
         self._make_session = session
+        self._observe = observe
         self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
@@ -134,6 +169,32 @@ class HttpTransport:
         raise VenueUnreachable(f"GET {path} was not sent")
 
     async def _once(self, request: _Request) -> Reply:
+        """Send once and show the attempt to whoever observes, however it ends."""
+        at_ns, begun_ns = self._clock.now_ns(), self._clock.monotonic_ns()
+        reply: Reply | None = None
+        error: VenueError | None = None
+        try:
+            reply = await self._exchange(request)
+        except VenueError as failure:
+            error = failure
+            raise
+        finally:
+            if self._observe is not None:
+                query = urlencode(request.params)
+                self._observe(
+                    Attempt(
+                        at_ns=at_ns,
+                        latency_ns=self._clock.monotonic_ns() - begun_ns,
+                        method=request.method,
+                        path=f"{request.path}?{query}" if query else request.path,
+                        body=request.body,
+                        reply=reply,
+                        error=error,
+                    )
+                )
+        return reply
+
+    async def _exchange(self, request: _Request) -> Reply:
         if self._session is None:
             self._session = self._make_session()
         headers = dict(request.headers(request.method, request.path, request.body)) if request.headers else {}

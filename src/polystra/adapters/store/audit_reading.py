@@ -6,7 +6,7 @@ What lives here: the statements and the mapping of their rows. What must not: wr
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -52,7 +52,8 @@ class OrderLife:
     """Everything that is known of one order, each part in the order of its happening.
 
     `signed_at_ns` is when its intent was committed, None for a wish that was denied. `calls` are the
-    requests that were about it; `postings` the lines of the ledger that its fills made.
+    requests that were about it, `ours` the own ids of all orders in them; `postings` the lines of the ledger
+    that its fills made.
     """
 
     order: Order
@@ -61,6 +62,7 @@ class OrderLife:
     decision: DecisionRecorded | None
     signed_at_ns: Nanos | None
     calls: tuple[StoredCall, ...]
+    ours: Mapping[OrderId, ClientOrderId]
     events: tuple[StoredEvent, ...]
     fills: tuple[Fill, ...]
     postings: tuple[Posting, ...]
@@ -90,6 +92,17 @@ def latest_calls(connection: Connection, *, limit: int, failed: bool = False) ->
     return _calls(connection, connection.execute(query).all())
 
 
+def client_ids(connection: Connection, order_ids: Collection[OrderId]) -> dict[OrderId, ClientOrderId]:
+    """Our own ids of the orders that the venue knows by these."""
+    orders, wanted = tables.orders, sorted(order_ids)
+    found: dict[OrderId, ClientOrderId] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        chunk = wanted[start : start + _AT_ONCE]
+        query = select(orders.c.order_id, orders.c.client_order_id).where(orders.c.order_id.in_(chunk))
+        found.update({OrderId(row.order_id): ClientOrderId(row.client_order_id) for row in connection.execute(query)})
+    return found
+
+
 def candidates(connection: Connection, wanted: str) -> tuple[ClientOrderId, ...]:
     """Our ids of the orders that `wanted` may mean, at most `MOST_CANDIDATES`, by number.
 
@@ -115,13 +128,15 @@ def order_life(connection: Connection, client_order_id: ClientOrderId) -> OrderL
     doubt = _maybe(connection, t.doubts, t.doubts.c.client_order_id == client_order_id)
     position = _maybe(connection, t.positions, t.positions.c.position_id == order.terms.position_id)
     fills = _fills(connection, client_order_id)
+    calls = _calls_about(connection, order.order_id)
     return OrderLife(
         order=order,
         market=order.terms.condition_id if market is None else market.slug,
         outcome=_outcome(market, order),
         decision=None if intent is None else _decision(connection, intent.decision_id),
         signed_at_ns=None if intent is None else intent.at_ns,
-        calls=_calls_about(connection, order.order_id),
+        calls=calls,
+        ours=client_ids(connection, {order_id for stored in calls for order_id, _ in stored.call.orders}),
         events=_events(connection, client_order_id),
         fills=fills,
         postings=_postings(connection, fills),

@@ -34,6 +34,7 @@ from polystra.domain.units import NS_PER_S
 from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
+from polystra.ports.venue import EventStream
 from polystra.runtime.audit_journal import AuditJournal
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
 from polystra.runtime.log import Log
@@ -87,6 +88,8 @@ class Run:
     markets_limit: int = 0
     handle_signals: bool = True
     beside: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
+    wishes: Mapping[str, EventStream] = field(default_factory=dict)
+    """Further sources of inputs: a person's wishes, outside signals, a scenario."""
 
 
 def endless_session() -> aiohttp.ClientSession:
@@ -194,6 +197,7 @@ def _parts(run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDi
                 clock=clock,
             ),
             "spot": SpotStream(url=urls.spot_ws_url, symbols=run.symbols, clock=clock, rng=chance),
+            **run.wishes,
         },
         log=run.log,
         stop_mode=run.settings.on_shutdown,

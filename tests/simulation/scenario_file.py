@@ -1,0 +1,225 @@
+"""Scenario files of the position manager: a market's path, what happens, and what must come of it.
+
+What lives here: the form of a file and its strict reading. What must not: running one (`scenario_runner`).
+
+    title: The stop sells when the best bid reaches it
+    settings: {ENABLE_TAKE_PROFIT: "NO", STOP_LOSS_PERCENT: "20"}
+    verdict: down                       # up, down or half; or payouts by hand
+    quotes:                             # seconds after the opening: bid x shares | ask x shares, in cents of Up
+      0: 49 x 500 | 51 x 500
+      60: 40 x 500 | 42 x 500
+    when:
+      10: enter 20 up at 52             # or: enter $10 up at 52
+      120: other buys 10 up at 60
+    then:
+      orders: [entry BUY 20 @ 52 FILLED, stop-loss SELL 20 FILLED]
+      shares: 0                         # bought less sold, before the resolution
+      said: [stop.fired]
+      unsaid: [take_profit.fired]
+
+Every word that is not known is an error that names the file and the word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from polystra.domain.units import MICRO
+
+CENT: Final = 10_000
+_KEYS: Final = frozenset(
+    {"title", "settings", "verdict", "quotes", "prices", "when", "then", "faults", "cash", "rules"}
+)
+_THEN: Final = frozenset(
+    {"orders", "shares", "said", "unsaid", "postings", "adjustments", "switches", "pnl", "refused"}
+)
+_PAYOUT: Final = {"up": MICRO, "down": 0, "half": MICRO // 2}
+_AMOUNT = r"(\d+(?:\.\d+)?)"
+_QUOTE = re.compile(rf"{_AMOUNT} x {_AMOUNT}")
+_ENTER = re.compile(rf"(enter|add) (\$?){_AMOUNT} (up|down) at {_AMOUNT}")
+_OTHER = re.compile(rf"other (buys|sells) {_AMOUNT} (up|down) at {_AMOUNT}")
+_ORDER = re.compile(rf"([\w-]+) (BUY|SELL) (\*|{_AMOUNT})(?: @ {_AMOUNT})? ([A-Z_]+)(?: {_AMOUNT})?")
+
+
+class ScenarioError(ValueError):
+    """A file that cannot be read; one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quotes:
+    """The book of Up from a moment on: (price, size) of each side in millionths, best first."""
+
+    at_s: float
+    bids: tuple[tuple[int, int], ...]
+    asks: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that is done at a moment. `verb` is enter, add, exit, other buys, other sells, or a switch's word."""
+
+    at_s: float
+    verb: str
+    outcome: str = "up"
+    quantity: int = 0
+    budget: int = 0
+    price: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedOrder:
+    """An order as the file has it; None: any."""
+
+    rule: str
+    side: str
+    quantity: int | None
+    price: int | None
+    status: str
+    filled: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What must come of it; None or empty: not looked at."""
+
+    orders: tuple[ExpectedOrder, ...] | None = None
+    shares: int | None = None
+    said: tuple[str, ...] = ()
+    unsaid: tuple[str, ...] = ()
+    postings: Mapping[str, int] = field(default_factory=dict)
+    adjustments: int = 0
+    switches: tuple[str, ...] | None = None
+    pnl: int | None = None
+    refused: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One file."""
+
+    title: str
+    settings: Mapping[str, str]
+    payout: int
+    quotes: tuple[Quotes, ...]
+    prices: tuple[tuple[int, float], ...]
+    steps: tuple[Step, ...]
+    then: Expected
+    faults: tuple[object, ...]
+    rules: Mapping[str, object]
+    cash: int
+
+
+def load(path: Path) -> Scenario:
+    """Read a file; raises ScenarioError."""
+    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if not isinstance(told, dict):
+        raise ScenarioError(f"{path.name} holds no mapping")
+    _known(path, "", told, _KEYS)
+    try:
+        return Scenario(
+            title=str(told["title"]),
+            settings={str(name): str(value) for name, value in (told.get("settings") or {}).items()},
+            payout=_PAYOUT[str(told.get("verdict", "up"))],
+            quotes=tuple(_quotes(at, text) for at, text in told["quotes"].items()),
+            prices=tuple((int(at), float(price)) for at, price in (told.get("prices") or {}).items()),
+            steps=tuple(_step(at, text) for at, texts in (told.get("when") or {}).items() for text in _listed(texts)),
+            then=_then(path, told["then"]),
+            faults=tuple(told.get("faults") or ()),
+            rules=told.get("rules") or {},
+            cash=_micros(told.get("cash", 1_000)),
+        )
+    except KeyError as error:
+        raise ScenarioError(f"{path.name}: {error.args[0]!r} is missing or not a word that is known") from error
+    except ScenarioError as error:
+        raise ScenarioError(f"{path.name}: {error}") from error
+
+
+def _known(path: Path, where: str, told: Mapping[str, object], keys: frozenset[str]) -> None:
+    unknown = sorted(set(told) - keys)
+    if unknown:
+        raise ScenarioError(f"{path.name}{where}: {', '.join(unknown)} is unknown; write {', '.join(sorted(keys))}")
+
+
+def _listed(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+
+
+def _micros(text: object) -> int:
+    return round(float(str(text)) * MICRO)
+
+
+def _cents(text: str) -> int:
+    return round(float(text) * CENT)
+
+
+def _quotes(at: object, text: object) -> Quotes:
+    sides = str(text).split("|")
+    if len(sides) != 2:
+        raise ScenarioError(f"quotes at {at} are {text!r}, expected `bids | asks`")
+    bids, asks = (tuple((_cents(p), _micros(size)) for p, size in _QUOTE.findall(side)) for side in sides)
+    empty = [side for side, found in zip(sides, (bids, asks), strict=True) if not found and side.strip() != "none"]
+    if empty:
+        raise ScenarioError(f"quotes at {at} are {text!r}, expected like `49 x 500 | 51 x 500` or `none`")
+    return Quotes(float(str(at)), bids, asks)
+
+
+def _step(at: object, text: str) -> Step:
+    at_s = float(str(at))
+    entered = _ENTER.fullmatch(text)
+    if entered:
+        verb, dollars, amount, outcome, price = entered.groups()
+        size = _micros(amount)
+        budget, quantity = (size, 0) if dollars else (0, size)
+        return Step(at_s, verb, outcome, quantity, budget, _cents(price))
+    other = _OTHER.fullmatch(text)
+    if other:
+        verb, amount, outcome, price = other.groups()
+        return Step(at_s, f"other {verb}", outcome, _micros(amount), 0, _cents(price))
+    if text in ("exit", "kill", "start", "stopentry", "stop the daemon"):
+        return Step(at_s, text)
+    raise ScenarioError(
+        f"at {at}: {text!r} is not known; write `enter 20 up at 52`, `enter $10 up at 52`, `add 10 up at 60`, "
+        "`exit`, `other buys 10 up at 60`, `other sells 10 up at 40`, `kill`, `start`, `stopentry`, `stop the daemon`"
+    )
+
+
+def _then(path: Path, told: Mapping[str, object]) -> Expected:
+    _known(path, ", then", told, _THEN)
+    orders, shares, pnl, switches = (told.get(name) for name in ("orders", "shares", "pnl", "switches"))
+    postings = told.get("postings") or {}
+    if not isinstance(postings, dict):
+        raise ScenarioError("postings is no mapping of kinds to counts")
+    return Expected(
+        orders=None if orders is None else tuple(_order(text) for text in _listed(orders)),
+        shares=None if shares is None else _micros(shares),
+        said=tuple(_listed(told.get("said") or [])),
+        unsaid=tuple(_listed(told.get("unsaid") or [])),
+        postings={str(kind): int(count) for kind, count in postings.items()},
+        adjustments=int(str(told.get("adjustments", 0))),
+        switches=None if switches is None else tuple(_listed(switches)),
+        pnl=None if pnl is None else _micros(pnl),
+        refused=tuple(_listed(told.get("refused") or [])),
+    )
+
+
+def _order(text: str) -> ExpectedOrder:
+    found = _ORDER.fullmatch(text)
+    if not found:
+        raise ScenarioError(
+            f"order {text!r} cannot be read; write `entry BUY 20 @ 52 FILLED` or `stop-loss SELL * FILLED`"
+        )
+    rule, side, quantity, amount, price, status, filled = found.groups()
+    return ExpectedOrder(
+        rule=rule,
+        side=side,
+        quantity=None if quantity == "*" else _micros(amount),
+        price=None if price is None else _cents(price),
+        status=status,
+        filled=None if filled is None else _micros(filled),
+    )

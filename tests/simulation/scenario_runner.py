@@ -1,0 +1,367 @@
+"""Runs a scenario file: the whole daemon at the built-in exchange whose book does what the file says.
+
+What lives here: the scripted book, the scripted wishes, the run, and the comparison with what must come
+of it. What must not: the form of a file (`scenario_file`), what scenarios there are (tests/scenarios).
+Everything runs under virtual time on the deterministic loop; the crowd stays away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+
+import structlog
+
+from polystra.adapters.clock import LoopClock
+from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
+from polystra.adapters.store.account_reading import AccountReading
+from polystra.app.book_reading import read_both
+from polystra.app.report import Report, build_report
+from polystra.app.sessions import simulated_key
+from polystra.app.settings import load_settings
+from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
+from polystra.app.worlds import exchange_books_path
+from polystra.domain.events import EntryRequested, ExitRequested, StopMode, StopRequested, SwitchName, SwitchRequested
+from polystra.domain.fills import Fill, FillStatus
+from polystra.domain.ids import ConditionId, PositionId
+from polystra.domain.market import Outcome
+from polystra.domain.orders import Order, Side
+from polystra.domain.units import E8, MICRO, NS_PER_S, format_micros
+from polystra.exchange.account_rules import REALISTIC
+from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
+from polystra.exchange.core import ExchangeCore, PlaceRequest
+from polystra.exchange.faults.scenario import read_scenario
+from polystra.exchange.series import PriceSeries, SeriesSummary, TickSeries
+from polystra.exchange.simulation import DEFAULT_EPOCH_S, planned_start_ns
+from polystra.exchange.traders.config import CrowdConfig
+from polystra.exchange.world import WorldMarket
+from polystra.ports.clock import Clock
+from polystra.ports.logbook import LogEvent
+from polystra.ports.venue import Sink
+from polystra.runtime import deterministic
+from polystra.runtime.daemon import RunSummary
+from tests.simulation.scenario_file import ExpectedOrder, Quotes, Scenario, Step
+from tests.unit.runtime.lines import Lines
+
+ONE = MICRO
+SYMBOL = "BTC"
+WINDOW = "5m"
+PULSE_PRICE = 10_000
+PULSE_NS = 2 * NS_PER_S
+_STRATEGY_OFF = {"MIN_EDGE_PERCENT": "9999"}
+
+
+class ScriptedBook:
+    """Keeps the book as the file has it: a house account that buys Up (bids) and Down (asks)."""
+
+    def __init__(self, core: ExchangeCore, market: WorldMarket) -> None:
+        self._core = core
+        self._spec = market.spec
+        self._house = core.open_house_account("scripted-book")
+        self._other = core.open_house_account("scripted-other")
+        self._resting: dict[str, list[str]] = {}
+        self._best_bid = 0
+        self._pulse: list[str] = []
+
+    def pulse(self, now_ns: int) -> int | None:
+        """Move a small bid far below the market, so that the book speaks while nothing happens; returns when next."""
+        if now_ns >= self._spec.closes_at_s * NS_PER_S:
+            return None
+        if self._pulse:
+            self._core.cancel(self._house, self._pulse, now_ns)
+        self._pulse = []
+        if self._resting:
+            self._pulse.append(self._rest(self._spec.up_token, PULSE_PRICE, 5 * MICRO, now_ns))
+        return now_ns + PULSE_NS
+
+    def quote(self, quotes: Quotes, now_ns: int) -> None:
+        """Rest the new quotes and withdraw the old ones, in the order in which neither side is ever empty between."""
+        old = self._resting
+        bids = ("bids", self._spec.up_token, quotes.bids)
+        asks = ("asks", self._spec.down_token, tuple((ONE - price, size) for price, size in quotes.asks))
+        falls = not quotes.bids or not self._best_bid or quotes.bids[0][0] <= self._best_bid
+        for name, token, levels in (bids, asks) if falls else (asks, bids):
+            gone = old.pop(name, [])
+            self._resting[name] = [self._rest(token, price, size, now_ns) for price, size in levels]
+            if gone:
+                self._core.cancel(self._house, gone, now_ns)
+        self._best_bid = quotes.bids[0][0] if quotes.bids else 0
+
+    def _rest(self, token: str, price: int, size: int, now_ns: int) -> str:
+        request = PlaceRequest.limit(token, "BUY", price=price, size=size)
+        return self._core.place(self._house, request, now_ns).order_id
+
+    def other(self, step: Step, now_ns: int) -> None:
+        """Somebody else trades once; what does not match at once is withdrawn."""
+        buys = step.verb == "other buys"
+        own = self._spec.up_token if step.outcome == "up" else self._spec.down_token
+        opposite = self._spec.down_token if step.outcome == "up" else self._spec.up_token
+        token, price = (own, step.price) if buys else (opposite, ONE - step.price)
+        request = PlaceRequest.limit(token, "BUY", price=price, size=step.quantity)
+        placed = self._core.place(self._other, request, now_ns)
+        if placed.accepted:
+            self._core.cancel(self._other, [placed.order_id], now_ns)
+
+
+class Script:
+    """The file's moments, played on the exchange's agenda and, for wishes, into the daemon's inbox."""
+
+    def __init__(self, scenario: Scenario, exchange: BuiltInExchange, clock: Clock) -> None:
+        self._scenario = scenario
+        self._exchange = exchange
+        self._clock = clock
+        self._market: WorldMarket | None = None
+        self._sequence = 0
+        exchange.simulation.world.on_listed(self._listed)
+
+    def _listed(self, market: WorldMarket, now_ns: int) -> None:
+        """Take the first market; others stay empty."""
+        if self._market is not None:
+            return
+        self._market = market
+        self._exchange.simulation.world.overrule(market.spec.slug, self._scenario.payout)
+        book = ScriptedBook(self._exchange.core, market)
+        agenda = self._exchange.simulation.agenda
+        agenda.add(now_ns + 1, book.pulse)
+        opens_ns = market.spec.opens_at_s * NS_PER_S
+
+        def plan(at_s: float, act: object) -> None:
+            agenda.add(max(now_ns + 1, opens_ns + round(at_s * NS_PER_S)), act)  # type: ignore[arg-type]
+
+        for quotes in self._scenario.quotes:
+            plan(quotes.at_s, lambda at_ns, quotes=quotes: book.quote(quotes, at_ns))
+        for step in self._scenario.steps:
+            if step.verb.startswith("other"):
+                plan(step.at_s, lambda at_ns, step=step: book.other(step, at_ns))
+
+    async def run(self, sink: Sink) -> None:
+        """Fulfils `EventStream`: the wishes, each at its moment."""
+        if self._market is None:
+            raise AssertionError("the exchange listed no market before the daemon started")
+        opens_ns = self._market.spec.opens_at_s * NS_PER_S
+        for step in sorted(self._scenario.steps, key=lambda each: each.at_s):
+            if step.verb.startswith("other"):
+                continue
+            due_ns = opens_ns + round(step.at_s * NS_PER_S)
+            await self._clock.sleep(max(0, due_ns - self._clock.now_ns()) / NS_PER_S)
+            self._wish(step, self._market, sink)
+        while True:
+            await self._clock.sleep(3_600)
+
+    def _wish(self, step: Step, market: WorldMarket, sink: Sink) -> None:
+        self._sequence += 1
+        request_id = f"scenario-{self._sequence}"
+        outcome = Outcome.UP if step.outcome == "up" else Outcome.DOWN
+        if step.verb in ("enter", "add"):
+            sink(
+                EntryRequested(
+                    request_id=request_id,
+                    condition_id=ConditionId(market.spec.condition_id),
+                    outcome=outcome,
+                    price=step.price,
+                    quantity=step.quantity,
+                    budget=step.budget,
+                    adds=step.verb == "add",
+                )
+            )
+        elif step.verb == "exit":
+            position = PositionId(f"{market.spec.slug}:{outcome.lower()}:1")
+            sink(ExitRequested(request_id=request_id, position_id=position))
+        elif step.verb == "stop the daemon":
+            sink(StopRequested(mode=StopMode.KEEP_EXITS, reason="the scenario says so"))
+        else:
+            name = SwitchName.STOP_ENTRY if step.verb == "stopentry" else SwitchName.KILL
+            sink(SwitchRequested(name=name, on=step.verb != "start", reason="scenario", source="scenario"))
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """How it went."""
+
+    summary: RunSummary
+    report: Report
+    account: AccountReading
+    lines: Lines
+
+
+def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
+    """Run a scenario to the settlement of its market."""
+    values = {
+        **_STRATEGY_OFF,
+        "SYMBOLS": SYMBOL,
+        "WINDOWS": WINDOW,
+        "DATA_DIR": str(folder),
+        "MAX_EXPOSURE_DOLLARS": "1000",
+        "MAX_EXPOSURE_PER_MARKET": "500",
+        "MAX_EXPOSURE_PER_SYMBOL": "500",
+        "MAX_TRADE_SIZE": "500",
+        **scenario.settings,
+    }
+    settings = load_settings(values, None)
+    config = BuiltInConfig(
+        seed=seed,
+        symbols=(SYMBOL,),
+        windows=(WINDOW,),
+        series=_series(scenario),
+        start_ns=None if not scenario.prices else DEFAULT_EPOCH_S * NS_PER_S,
+        speed=None,
+        books_path=exchange_books_path(settings),
+        initial_cash=scenario.cash,
+        crowd=CrowdConfig.nobody(),
+        account_rules=REALISTIC.changed(scenario.rules),
+        faults=read_scenario({"faults": list(scenario.faults)}, "faults") if scenario.faults else (),
+    )
+    lines = Lines()
+
+    async def main() -> RunSummary:
+        clock = LoopClock(planned_start_ns(config))
+        exchange = BuiltInExchange(config, clock)
+        script = Script(scenario, exchange, clock)
+        urls = await exchange.start()
+        key = SigningKey(simulated_key(seed))
+        opened = exchange.open_account(key.address)
+        run = Run(
+            settings=settings,
+            symbols=(SYMBOL,),
+            endpoints=Endpoints(**{name: getattr(urls, name) for name in Endpoints.__dataclass_fields__}),
+            wallet=Wallet(
+                key=key,
+                credentials=L2Credentials(opened.key, opened.secret, opened.passphrase),
+                signature_type=0,
+                funder=None,
+            ),
+            clock=clock,
+            log=lines,
+            chance=Random(f"{seed}:daemon"),
+            session=endless_session,
+            markets_limit=1,
+            handle_signals=False,
+            beside={"exchange": exchange.run},
+            wishes={"script": script},
+        )
+        try:
+            return await run_daemon(run)
+        finally:
+            await exchange.close()
+
+    summary = deterministic.run(main(), seed=seed, start_ns=planned_start_ns(config))
+    structlog.reset_defaults()
+    reading = read_both(settings)
+    return Played(summary, build_report(reading), reading.account, lines)
+
+
+def _series(scenario: Scenario) -> PriceSeries | None:
+    """The settlement feed as the file has it, straight lines between its points; None: generated."""
+    if not scenario.prices:
+        return None
+    points = sorted(scenario.prices)
+    first_s, last_s = DEFAULT_EPOCH_S + points[0][0], DEFAULT_EPOCH_S + points[-1][0]
+    seconds = range(first_s, last_s + 1)
+    ticks = TickSeries(seconds, [round(_between(points, second - DEFAULT_EPOCH_S) * E8) for second in seconds])
+    summary = SeriesSummary(
+        file="scenario",
+        kind="ticks",
+        rows=len(seconds),
+        symbols=(SYMBOL,),
+        first_s=first_s,
+        last_s=last_s,
+        gaps=0,
+        longest_gap_s=0,
+        corrections=0,
+        reordered=0,
+        interpolated=False,
+    )
+    return PriceSeries({SYMBOL: ticks}, summary)
+
+
+def _between(points: list[tuple[int, float]], second: int) -> float:
+    for (first, low), (last, high) in pairwise(points):
+        if first <= second <= last:
+            return low + (high - low) * (second - first) / max(1, last - first)
+    return points[-1][1]
+
+
+def differences(scenario: Scenario, played: Played) -> list[str]:
+    """What is not as the file says, in words; empty when all holds."""
+    then, found = scenario.then, []
+    if played.report.discrepancies:
+        found.append(f"the books differ from the exchange's: {'; '.join(played.report.discrepancies)}")
+    if len(played.report.adjustments) != then.adjustments:
+        found.append(f"{len(played.report.adjustments)} adjustments, expected {then.adjustments}")
+    if then.orders is not None:
+        found += _orders_differ(then.orders, played.account.orders)
+    if then.shares is not None:
+        shares = sum(fill.quantity * (1 if fill.side is Side.BUY else -1) for fill in _good_fills(played))
+        if shares != then.shares:
+            found.append(f"{format_micros(shares)} shares were held to the end, expected {format_micros(then.shares)}")
+    found += _words_differ(scenario, played)
+    for kind, count in then.postings.items():
+        made = sum(1 for posting in played.account.postings if posting.kind == kind)
+        if made != count:
+            found.append(f"{made} postings of {kind}, expected {count}")
+    realised = sum(position.realised_pnl for position in played.account.positions)
+    if then.pnl is not None and realised != then.pnl:
+        found.append(f"realised {format_micros(realised)} dollars, expected {format_micros(then.pnl)}")
+    return found
+
+
+def _good_fills(played: Played) -> list[Fill]:
+    return [fill for fill in played.account.fills if fill.status is not FillStatus.FAILED]
+
+
+def _words_differ(scenario: Scenario, played: Played) -> list[str]:
+    then = scenario.then
+    said = {event.value for _, event, _ in played.lines.lines}
+    known = {event.value for event in LogEvent}
+    found = [f"{word} is no log event" for word in (*then.said, *then.unsaid) if word not in known]
+    found += [f"{word} was not said" for word in then.said if word in known and word not in said]
+    found += [f"{word} was said" for word in then.unsaid if word in said]
+    if then.switches is not None:
+        set_now = [str(fields["switch"]) for fields in played.lines.of(LogEvent.SWITCH_SET)]
+        if sorted(set(set_now)) != sorted(then.switches):
+            found.append(f"switches set: {', '.join(set_now) or 'none'}, expected {', '.join(then.switches) or 'none'}")
+    told = [str(fields) for _, _, fields in played.lines.lines]
+    found += [f"nothing was said like {text!r}" for text in then.refused if not any(text in line for line in told)]
+    return found
+
+
+def _orders_differ(expected: tuple[ExpectedOrder, ...], made: tuple[Order, ...]) -> list[str]:
+    words = [_words(order) for order in made]
+    if len(expected) != len(made):
+        return [f"{len(made)} orders were made ({'; '.join(words) or 'none'}), expected {len(expected)}"]
+    return [
+        f"order {number} is {words[number - 1]}, expected {_expected_words(wanted)}"
+        for number, (wanted, order) in enumerate(zip(expected, made, strict=True), start=1)
+        if not _fits(wanted, order)
+    ]
+
+
+def _fits(wanted: ExpectedOrder, order: Order) -> bool:
+    terms = order.terms
+    return (
+        (wanted.rule, wanted.side, wanted.status) == (_rule_of(order), terms.side, order.status)
+        and wanted.quantity in (None, terms.quantity)
+        and wanted.price in (None, terms.price)
+        and wanted.filled in (None, order.filled)
+    )
+
+
+def _rule_of(order: Order) -> str:
+    return order.terms.rule or order.terms.purpose.lower().replace("_", "-")
+
+
+def _words(order: Order) -> str:
+    terms = order.terms
+    return (
+        f"{_rule_of(order)} {terms.side} {format_micros(terms.quantity)} "
+        f"@ {format_micros(terms.price * 100)} {order.status} {format_micros(order.filled)}"
+    )
+
+
+def _expected_words(wanted: ExpectedOrder) -> str:
+    quantity = "*" if wanted.quantity is None else format_micros(wanted.quantity)
+    price = "" if wanted.price is None else f" @ {format_micros(wanted.price * 100)}"
+    filled = "" if wanted.filled is None else f" {format_micros(wanted.filled)}"
+    return f"{wanted.rule} {wanted.side} {quantity}{price} {wanted.status}{filled}"

@@ -235,6 +235,7 @@ class NoticeKind(StrEnum):
     TRADING_HALTED = "trading.halted"
     STRATEGY_FAILED = "strategy.failed"
     REQUEST_REFUSED = "request.refused"
+    DOUBT_LASTS = "order.doubt_lasted"
     REDEMPTION_SEEN = "redemption.seen"
     SHUTDOWN_STARTED = "shutdown.started"
     VENUE_NOTICE = "venue.notice"

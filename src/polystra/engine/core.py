@@ -102,7 +102,6 @@ class Engine:
         known_switches = tuple(switches)
         state.switches = {(each.name, each.subject): each for each in known_switches if each.on}
         state.results.resume(known_switches)
-        state.doubts = {doubt.client_order_id: doubt for doubt in doubts}
         for market, price_to_beat in markets:
             state.markets[market.condition_id] = self._market_data.new_market(market, price_to_beat)
             state.accepted_markets += 1
@@ -115,6 +114,7 @@ class Engine:
             state.fills[fill.key] = fill
         for order, signed in orders:
             self._restore_order(order, signed)
+        self._gateway.restored(doubts)
 
     def start(self, now_ns: Nanos) -> Turn:
         """The first turn: watch, ask for the account, set the clocks going."""
@@ -253,6 +253,7 @@ class Engine:
                     self._settlement.review(market, turn)
                 self._exits.review(position, turn)
                 done[position_id] = None
+        self._gateway.review_doubts(turn)
         for position_id in done:
             position = self._state.positions.get(position_id)
             if position is not None:
@@ -372,8 +373,6 @@ class Engine:
         """An order of the last run that may still live: its outcome is unknown until the venue says."""
         if not track.is_live:
             return
-        if track.order.status in (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL):
-            self._gateway.doubt(track, turn, "restarted before its outcome was known")
-        self._gateway.look_up(track, turn)
+        self._gateway.resume(track, turn)
         if track.order.terms.purpose is Purpose.ENTRY and track.order.terms.rule != REQUEST_RULE:
             self._unfilled.resume(track, turn)

@@ -116,6 +116,8 @@ class MarketData:
             return
         market.market = replace(market.market, tick_size=tick_size)
         turn.facts.append(MarketRecorded(market=market.market, price_to_beat=market.price_to_beat, at_ns=turn.now_ns))
+        for position_id in market.positions:
+            turn.touch(position_id)
 
     def _fix_price_to_beat(self, market: MarketState, window: PriceWindow, turn: Turn) -> None:
         opens_at_s = market.market.opens_at_s

@@ -15,7 +15,7 @@ from typing import Final
 
 from polystra.domain.book import OrderBook
 from polystra.domain.errors import InvariantViolation
-from polystra.domain.events import MarketResolved, OrderReport, StopMode, StreamName, SwitchName
+from polystra.domain.events import MarketResolved, OrderReport, RefusalClass, StopMode, StreamName, SwitchName
 from polystra.domain.facts import DoubtRecorded, Fact, Notice, NoticeKind, SwitchChanged
 from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
@@ -137,7 +137,12 @@ class OrderTrack:
     """True when the venue said that it has had these bytes: they arrived, whatever became of them."""
     lookups: int = 0
     absences: int = 0
-    first_absent_ns: Nanos = 0
+    doubt_since_ns: Nanos = 0
+    """When its fate became unknown; 0: it never was."""
+    alerts: int = 0
+    """How many times it was told that the doubt lasts."""
+    refused: RefusalClass | None = None
+    """What the venue's definite no asked of us."""
 
     @property
     def order_id(self) -> OrderId:
@@ -145,6 +150,11 @@ class OrderTrack:
         if self.order.order_id is None:
             raise InvariantViolation(f"order {self.order.terms.client_order_id} has no venue id yet")
         return self.order.order_id
+
+    @property
+    def sent_ns(self) -> Nanos:
+        """When its bytes were last sent, at the earliest."""
+        return max(self.order.created_at_ns, self.sent_again_ns)
 
     @property
     def is_live(self) -> bool:
@@ -250,6 +260,8 @@ class EngineState:
     """That order may be an entry."""
     switches: dict[tuple[SwitchName, str], SwitchChanged] = field(default_factory=dict)
     """Switches that are on, by (name, subject)."""
+    healthy_ns: Nanos = 0
+    """When the newest order or cancel was sent that the venue answered as a working venue does."""
     doubts: dict[ClientOrderId, DoubtRecorded] = field(default_factory=dict)
     """Where the search for each order in doubt stands."""
     requests: dict[str, ClientOrderId] = field(default_factory=dict)

@@ -73,7 +73,7 @@ class VenueModes:
     def order_taken(self, track: OrderTrack, turn: Turn) -> None:
         """The venue took an order: no proof when it was sent before the mode was last shown."""
         mode = self._state.venue_mode
-        if mode is VenueMode.NORMAL or max(track.order.created_at_ns, track.sent_again_ns) <= self._shown_ns:
+        if mode is VenueMode.NORMAL or track.sent_ns <= self._shown_ns:
             return
         terms = track.order.terms
         if mode is VenueMode.CLOSED_ONLY and terms.purpose is not Purpose.ENTRY:

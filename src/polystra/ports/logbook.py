@@ -82,6 +82,7 @@ class LogEvent(StrEnum):
     ORDER_ACKNOWLEDGED = "order.acknowledged", "the venue has the order under the id that we expected"
     ORDER_REFUSED = "order.refused", "the venue said no; nothing changed there"
     ORDER_IN_DOUBT = "order.in_doubt", "the venue's answer is unknown; the order is looked up by its id"
+    ORDER_DOUBT_LASTS = "order.doubt_lasted", "an order is in doubt for long; what it would cost stays reserved"
     ORDER_LOOKUP_SCHEDULED = "order.lookup_scheduled", "an order in doubt will be looked up again"
     ORDER_RESOLVED = "order.resolved", "an order in doubt was found or proved absent"
     ORDER_ID_MISMATCHED = "order.id_mismatched", "the venue returned another id than ours; trading stops"

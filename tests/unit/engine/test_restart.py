@@ -110,9 +110,12 @@ def test_an_order_that_never_left_is_given_up_after_the_horizon(life):
     again = life.kill()
     track = order_of(again)
     for _ in range(90):
-        if track.order_id in again.lookups():
-            again.clear()
+        looked_up, cancelled = track.order_id in again.lookups(), track.order_id in again.cancels()
+        again.clear()
+        if looked_up:
             again.answer(track)
+        if cancelled:
+            again.cancel_refused(track)
         again.advance(1)
     assert track.order.status is OrderStatus.REJECTED
     assert track.is_settled

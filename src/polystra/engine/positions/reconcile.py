@@ -17,7 +17,8 @@ from polystra.domain.orders import OrderStatus
 from polystra.domain.units import NS_PER_S, format_micros
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import CancelOrder, ReadAccount
-from polystra.engine.gateway import LOOKUP_MARGIN_NS, Gateway
+from polystra.engine.gateway import Gateway
+from polystra.engine.order_life import LOOKUP_MARGIN_NS
 from polystra.engine.state import EngineState, Turn
 
 RECONCILE_BLOCK = "reconcile"

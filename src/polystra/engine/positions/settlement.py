@@ -16,7 +16,7 @@ from polystra.domain.positions import Position
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import LookupOrder, ReadResolution, ReadTokenBalance
-from polystra.engine.gateway import LOOKUP_MARGIN_NS
+from polystra.engine.order_life import LOOKUP_MARGIN_NS
 from polystra.engine.state import EngineState, MarketState, Turn
 
 FIRST_ASK_S = 10

@@ -157,6 +157,16 @@ async def test_an_exit_tells_why_its_position_is_left(store: SqlStore, database_
     assert lives[2].signed_at_ns is None
     assert lives[2].calls == ()
     assert all(life.decision is None for life in lives)
+    assert [sibling.terms.client_order_id for sibling in lives[1].siblings] == ["o000001", "o000003"]
+
+
+async def test_a_denied_entry_finds_the_decision_of_its_moment(store: SqlStore, database_url: str) -> None:
+    others = [facts.decision(1), facts.skip(3, facts.T0 + 7), facts.decision(4, facts.market(2), at_ns=facts.T0 + 7)]
+    await store.commit([facts.market_recorded(), facts.market_recorded(facts.market(2)), *others])
+    await store.commit([facts.decision(2, at_ns=facts.T0 + 7), facts.denied(3)])
+    with queries.reading(database_url) as connection:
+        life = audit_reading.order_life(connection, ClientOrderId("o000003"))
+    assert life.decision == facts.decision(2, at_ns=facts.T0 + 7)
 
 
 async def test_an_id_is_found_whole_or_by_how_it_begins(store: SqlStore, database_url: str) -> None:

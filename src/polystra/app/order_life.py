@@ -29,6 +29,7 @@ from polystra.app.order_words import (
     milliseconds,
     moment,
     request_words,
+    rule_word,
     slippage,
     slippage_word,
     status_words,
@@ -92,6 +93,15 @@ def as_object(life: OrderLife) -> dict[str, Any]:
         "decision": None if life.decision is None else _decision(life.decision),
         "prices": _prices(life),
         "exit_reason": life.exit_reason,
+        "same_position": [
+            {
+                "client_order_id": each.terms.client_order_id,
+                "rule": rule_word(each.terms),
+                "status": status_words(each),
+                "filled": format_micros(each.filled),
+            }
+            for each in life.siblings
+        ],
         "doubt": _doubt(life),
         "requests": [
             call_object(stored, life.ours) | {"outcome_here": _outcome_here(life, stored.call.orders)}
@@ -277,9 +287,13 @@ def _summary(life: OrderLife) -> dict[str, str]:
         "status": f"{status_words(order)} ({order.status}){': ' + order.detail if order.detail else ''}",
         "decision": "none: an order of the position's rules" if life.decision is None else _said(life.decision),
         "intent": _terms_said(life),
-        "rule": " · ".join(filter(None, (terms.rule or terms.purpose.value, terms.reason))),
+        "rule": " · ".join(filter(None, (rule_word(terms), terms.reason))),
         "price": _price_said(life),
     }
+    if life.siblings:
+        told["same position"] = ", ".join(
+            f"{each.terms.client_order_id} {rule_word(each.terms)} {status_words(each)}" for each in life.siblings
+        )
     if life.exit_reason:
         told["exit reason"] = life.exit_reason
     if life.doubt is not None:

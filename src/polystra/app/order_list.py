@@ -13,7 +13,7 @@ import typer
 from polystra.adapters.store.audit_reading import OrderRow, order_rows
 from polystra.adapters.store.queries import reading
 from polystra.app.book_reading import database_url
-from polystra.app.order_words import average_price, moment, slippage, status_words
+from polystra.app.order_words import average_price, moment, rule_word, slippage, status_words
 from polystra.app.screen import grid, screen
 from polystra.app.settings import Settings
 from polystra.domain.units import format_micros
@@ -70,7 +70,7 @@ def order_line(row: OrderRow) -> OrderLine:
         order_id=order.order_id,
         created_at=moment(order.created_at_ns),
         market=row.market,
-        rule=terms.rule or terms.purpose.value,
+        rule=rule_word(terms),
         side=terms.side,
         time_in_force=terms.time_in_force,
         status=status_words(order),

@@ -36,6 +36,11 @@ def status_words(order: Order) -> str:
     return _WORDS[order.status]
 
 
+def rule_word(terms: OrderTerms) -> str:
+    """Which rule asked for an order; its purpose in the rules' spelling where none is recorded."""
+    return terms.rule or terms.purpose.lower().replace("_", "-")
+
+
 def traded(fills: Iterable[Fill]) -> tuple[MicroShares, MicroDollars]:
     """Shares and cash of the fills that did not fail."""
     good = [fill for fill in fills if fill.status is not FillStatus.FAILED]

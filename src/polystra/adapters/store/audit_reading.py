@@ -53,7 +53,7 @@ class OrderLife:
 
     `signed_at_ns` is when its intent was committed, None for a wish that was denied. `calls` are the
     requests that were about it, `ours` the own ids of all orders in them; `postings` the lines of the ledger
-    that its fills made.
+    that its fills made; `siblings` the other orders of the same position.
     """
 
     order: Order
@@ -68,6 +68,7 @@ class OrderLife:
     postings: tuple[Posting, ...]
     doubt: DoubtRecorded | None
     exit_reason: str
+    siblings: tuple[Order, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +134,7 @@ def order_life(connection: Connection, client_order_id: ClientOrderId) -> OrderL
         order=order,
         market=order.terms.condition_id if market is None else market.slug,
         outcome=_outcome(market, order),
-        decision=None if intent is None else _decision(connection, intent.decision_id),
+        decision=_decision(connection, order) if intent is None else _decision_by_id(connection, intent.decision_id),
         signed_at_ns=None if intent is None else intent.at_ns,
         calls=calls,
         ours=client_ids(connection, {order_id for stored in calls for order_id, _ in stored.call.orders}),
@@ -141,6 +142,7 @@ def order_life(connection: Connection, client_order_id: ClientOrderId) -> OrderL
         fills=fills,
         postings=_postings(connection, fills),
         doubt=None if doubt is None else doubt_of(doubt),
+        siblings=tuple(each for each in _of_position(connection, order) if each.terms != order.terms),
         exit_reason="" if position is None or not order.terms.purpose.is_exit else position.exit_reason,
     )
 
@@ -186,10 +188,33 @@ def _outcome(market: Row[Any] | None, order: Order) -> Outcome | None:
     return Outcome.UP if order.terms.token_id == market.up_token else Outcome.DOWN
 
 
-def _decision(connection: Connection, decision_id: int | None) -> DecisionRecorded | None:
-    row = _maybe(connection, tables.decisions, tables.decisions.c.decision_id == decision_id)
-    if row is None:
+def _of_position(connection: Connection, order: Order) -> tuple[Order, ...]:
+    orders = tables.orders
+    same = (orders.c.condition_id == order.terms.condition_id, orders.c.position_id == order.terms.position_id)
+    query = select(orders).where(*same).order_by(orders.c.number)
+    return tuple(order_of(row) for row in connection.execute(query))
+
+
+def _decision(connection: Connection, order: Order) -> DecisionRecorded | None:
+    """The decision behind an entry that was denied, and so never named it: the one of the same moment."""
+    if order.terms.purpose.is_exit:
         return None
+    decisions = tables.decisions
+    row = connection.execute(
+        select(decisions)
+        .where(decisions.c.condition_id == order.terms.condition_id, decisions.c.at_ns == order.created_at_ns)
+        .where(decisions.c.action == "ENTER")
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else _decision_of(row)
+
+
+def _decision_by_id(connection: Connection, decision_id: int | None) -> DecisionRecorded | None:
+    row = _maybe(connection, tables.decisions, tables.decisions.c.decision_id == decision_id)
+    return None if row is None else _decision_of(row)
+
+
+def _decision_of(row: Row[Any]) -> DecisionRecorded:
     return DecisionRecorded(
         decision_id=row.decision_id,
         condition_id=row.condition_id,

@@ -74,7 +74,7 @@ class ScriptedVenue:
             order_id=order_id, open_order=None, fills=(), asked_at_ns=self._clock.now_ns(), complete=True
         )
 
-    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId], refresh: bool = False) -> AccountSnapshot:
         self.calls.append("account")
         if self.snapshots:
             return self.snapshots.popleft()

@@ -55,7 +55,10 @@ def engine_config(
         ),
         risk=risk_config(settings),
         balance=BalanceConfig(
-            enhanced=settings.enable_enhanced_balance_validation, cooldown_s=settings.balance_cooldown_seconds
+            enhanced=settings.enable_enhanced_balance_validation,
+            cooldown_s=settings.balance_cooldown_seconds,
+            protect_external=settings.protect_external_positions,
+            allow_external_orders=settings.allow_external_orders,
         ),
         salt_seed=salt_seed,
         check_every_s=settings.order_check_interval_seconds,

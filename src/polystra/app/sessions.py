@@ -310,6 +310,7 @@ def _endpoints(urls: ExchangeUrls) -> Endpoints:
     return Endpoints(
         clob_url=urls.clob_url,
         gamma_url=urls.gamma_url,
+        data_api_url=urls.data_api_url,
         market_ws_url=urls.market_ws_url,
         user_ws_url=urls.user_ws_url,
         price_ws_url=urls.price_ws_url,
@@ -325,6 +326,7 @@ def _configured_endpoints(settings: Settings) -> Endpoints:
     return Endpoints(
         clob_url=settings.url("clob_url"),
         gamma_url=settings.url("gamma_url") or f"{http}/gamma",
+        data_api_url=settings.url("data_api_url") or f"{http}/data-api",
         market_ws_url=settings.url("market_ws_url") or f"{ws}/ws/market",
         user_ws_url=settings.url("user_ws_url") or f"{ws}/ws/user",
         price_ws_url=settings.url("price_ws_url") or f"{ws}/prices/ws",

@@ -41,6 +41,7 @@ FOREIGN_PREFIXES: Final = ("COMPOSE_", "POSTGRES_")
 VENUE_URLS: Final[Mapping[str, str]] = {
     "clob_url": "https://clob.polymarket.com",
     "gamma_url": "https://gamma-api.polymarket.com",
+    "data_api_url": "https://data-api.polymarket.com",
     "market_ws_url": "wss://ws-subscriptions-clob.polymarket.com/ws/market",
     "user_ws_url": "wss://ws-subscriptions-clob.polymarket.com/ws/user",
     "price_ws_url": "wss://ws-live-v2.polymarket.com/ws",

@@ -65,3 +65,9 @@ class PositionSettings(TradingSettings):
     balance_cooldown_seconds: Seconds = setting(
         "3", POSITIONS, "seconds after a fill in which the venue's balance is not looked at", SECONDS
     )
+    protect_external_positions: Flag = setting(
+        "NO", POSITIONS, "guard positions that were made elsewhere (website, another tool) with the exits above", YES_NO
+    )
+    allow_external_orders: Flag = setting(
+        "NO", POSITIONS, "go on making entries while orders that were made elsewhere are open", YES_NO
+    )

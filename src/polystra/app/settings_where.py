@@ -61,6 +61,7 @@ class WhereSettings(BaseSettings):
     )
     clob_url: HttpUrl = setting("", WHERE, "orders; empty: the venue's in live, the built-in exchange's in sim", HTTP)
     gamma_url: HttpUrl = setting("", WHERE, "markets; empty as CLOB_URL", HTTP)
+    data_api_url: HttpUrl = setting("", WHERE, "holdings, the second source; empty as CLOB_URL", HTTP)
     market_ws_url: WsUrl = setting("", WHERE, "books; empty as CLOB_URL", WS)
     user_ws_url: WsUrl = setting("", WHERE, "own orders and fills; empty as CLOB_URL", WS)
     price_ws_url: WsUrl = setting("", WHERE, "the feed that markets settle on; empty as CLOB_URL", WS)

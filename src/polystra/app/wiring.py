@@ -15,6 +15,7 @@ from typing import Any, Final
 import aiohttp
 
 from polystra.adapters.control_files import ControlFiles
+from polystra.adapters.polymarket.data_api import DataApiQueries, WalletHoldings
 from polystra.adapters.polymarket.discovery import GammaDiscovery
 from polystra.adapters.polymarket.price_fallback import FallbackPriceStream
 from polystra.adapters.polymarket.price_stream import PriceStream
@@ -51,6 +52,7 @@ class Endpoints:
 
     clob_url: str
     gamma_url: str
+    data_api_url: str
     market_ws_url: str
     user_ws_url: str
     price_ws_url: str
@@ -121,16 +123,19 @@ async def run_daemon(run: Run) -> RunSummary:
     run = replace(run, beside={**run.beside, "api audit": audit.run})
     venue = _venue(run, audit)
     discovery = GammaDiscovery(base_url=run.endpoints.gamma_url, clock=run.clock, rng=run.chance, session=run.session)
+    data_api = DataApiQueries(base_url=run.endpoints.data_api_url, clock=run.clock, rng=run.chance, session=run.session)
+    holdings = WalletHoldings(data_api, wallet=run.wallet.account, clock=run.clock)
     on, off = position_rules(run.settings)
     run.log.info(LogEvent.RULES_LISTED, on=on, off=off)
     try:
         drift = await _first_drift(run, venue)
-        daemon = Daemon(replace(_parts(run, store, venue, discovery), opening=(drift,)))
+        daemon = Daemon(replace(_parts(run, store, venue, discovery, holdings), opening=(drift,)))
         return await daemon.run()
     finally:
         await venue.close()
         await discovery.close()
         await audit.flush()
+        await data_api.close()
         await store.close()
 
 
@@ -157,7 +162,9 @@ def _venue(run: Run, audit: ApiAudit) -> PolymarketVenue:
     )
 
 
-def _parts(run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDiscovery) -> Parts:
+def _parts(
+    run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDiscovery, holdings: WalletHoldings
+) -> Parts:
     wallet, clock, chance, urls = run.wallet, run.clock, run.chance, run.endpoints
     signer = OrderSigner(
         wallet.key,
@@ -204,6 +211,7 @@ def _parts(run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDi
         controls=ControlFiles(run.settings.data_dir, run.settings.mode.value),
         beside=run.beside,
         handle_signals=run.handle_signals,
+        holdings=holdings,
     )
 
 

@@ -315,6 +315,32 @@ class NoticesRead:
     notices: tuple[VenueNotice, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """Shares of one token that the wallet holds, as the second source (Data API) tells it."""
+
+    token_id: TokenId
+    condition_id: ConditionId
+    shares: MicroShares
+    average_price: MicroPrice
+    """What was paid per share on average, without fees; 0 when the source does not know."""
+    redeemable: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldingsRead:
+    """Everything that the wallet holds, by a source that does not share the order book's cache.
+
+    It is seconds to minutes old. `complete` is False when a page or the call failed: then it says nothing.
+    """
+
+    asked_at_ns: Nanos
+    at_ns: Nanos
+    complete: bool
+    holdings: tuple[Holding, ...] = ()
+    detail: str = ""
+
+
 # --- the shell itself ----------------------------------------------------------------
 
 
@@ -488,6 +514,7 @@ WorldEvent: TypeAlias = (
     | OrderLookedUp
     | AccountSnapshot
     | TokenBalanceRead
+    | HoldingsRead
     | ClockDriftMeasured
     | NoticesRead
     | StreamConnected

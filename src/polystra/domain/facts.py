@@ -230,6 +230,8 @@ class NoticeKind(StrEnum):
     STOP_FIRED = "stop.fired"
     EXIT_SKIPPED = "exit.skipped"
     MARKET_FROZEN = "market.frozen"
+    MARKET_THAWED = "market.thawed"
+    POSITION_ADOPTED = "position.adopted"
     ORDER_STRANGE = "order.strange"
     FILL_STRANGE = "fill.strange"
     TRADING_HALTED = "trading.halted"

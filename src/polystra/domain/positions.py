@@ -21,6 +21,9 @@ from polystra.domain.ids import ConditionId, PositionId, TokenId
 from polystra.domain.ledger import Posting
 from polystra.domain.units import MICRO, MicroDollars, MicroPrice, MicroShares, Nanos
 
+EXTERNAL_POSITION: Final = "external:"
+"""How the id of a position begins whose shares were bought elsewhere (another tool, the website)."""
+
 
 class PositionStatus(StrEnum):
     """The life of a position."""
@@ -115,6 +118,14 @@ class Position:
     resolved: MicroShares = 0
     payout: MicroDollars = 0
     adjusted: MicroShares = 0
+    """Net shares by adjustments, trades made elsewhere included: what no fill of ours brought or took."""
+    unexplained: MicroShares = 0
+    """The part of `adjusted` for which no trade is known."""
+
+    @property
+    def external(self) -> bool:
+        """True when the shares were bought elsewhere; `bought` is 0 while their cost is not known."""
+        return self.position_id.startswith(EXTERNAL_POSITION)
 
     @property
     def shares(self) -> MicroShares:
@@ -129,7 +140,7 @@ class Position:
     @property
     def released_cost(self) -> MicroDollars:
         """Cost of the shares that were sold or resolved; all of it when nothing is left."""
-        gone = self.sold + self.resolved - min(0, self.adjusted)
+        gone = self.sold + self.resolved - min(0, self.unexplained)
         if self.bought <= 0:
             return 0
         return self.bought_cost if gone >= self.bought else self.bought_cost * gone // self.bought
@@ -155,4 +166,6 @@ class Position:
         self.resolved += posting.resolved
         self.payout += posting.payout
         if posting.kind == "ADJUSTMENT":
-            self.adjusted += posting.pending_shares + posting.settled_shares
+            net = posting.pending_shares + posting.settled_shares
+            self.adjusted += net
+            self.unexplained += net - (posting.bought - posting.sold)

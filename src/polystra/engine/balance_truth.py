@@ -8,6 +8,7 @@ sentence. What must not live here: orders, postings, waiting.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
@@ -149,13 +150,20 @@ def may_be_lag(difference: int, movements: list[int]) -> bool:
     """
     if not movements:
         return False
-    if len(movements) > _MOST_MOVEMENTS or abs(difference) > DUST:
-        return True
-    return any(
-        abs(sum(some) + difference) <= DUST
-        for size in range(1, len(movements) + 1)
-        for some in combinations(movements, size)
-    )
+    return len(movements) > _MOST_MOVEMENTS or abs(difference) > DUST or bool(some_that_sum_to(-difference, movements))
+
+
+def some_that_sum_to(amount: int, parts: Sequence[int]) -> tuple[int, ...]:
+    """The places of a few of `parts` that make `amount` to a cent: all of them, else the fewest; () when none do."""
+    every = tuple(range(len(parts)))
+    if parts and abs(sum(parts) - amount) <= DUST:
+        return every
+    largest = len(parts) if len(parts) <= _MOST_MOVEMENTS else 2
+    for size in range(1, largest + 1):
+        for places in combinations(every, size):
+            if abs(sum(parts[place] for place in places) - amount) <= DUST:
+                return places
+    return ()
 
 
 def _shares_of(state: EngineState, position_id: PositionId, token_id: TokenId) -> int | None:

@@ -15,15 +15,15 @@ from polystra.domain.facts import FillRecorded, NoticeKind, PositionRecorded, Po
 from polystra.domain.fills import Fill, FillReport, FillStatus, Liquidity, advance
 from polystra.domain.ledger import (
     Posting,
-    PostingKind,
     matched_posting,
     reversed_posting,
     settled_posting,
 )
 from polystra.domain.market import SIZE_STEP
-from polystra.domain.orders import OrderEvent, Side, fill_event
-from polystra.domain.positions import Position, PositionEvent, move
+from polystra.domain.orders import OrderEvent, fill_event
+from polystra.domain.positions import Position, PositionEvent, PositionStatus, move
 from polystra.domain.units import MicroDollars, notional_floor
+from polystra.engine.external import trade_postings
 from polystra.engine.gateway import Gateway
 from polystra.engine.state import EXTERNAL, EngineState, ExitPhase, MarketState, OrderTrack, Turn
 
@@ -94,6 +94,9 @@ class Bookkeeper:
     def _position_event(self, position: Position, market: MarketState) -> PositionEvent:
         if market.frozen and market.resolution is None:
             return PositionEvent.VENUE_DISAGREED
+        if position.status is PositionStatus.FROZEN and market.resolution is None:
+            held = position.shares >= SIZE_STEP
+            return PositionEvent.RECONCILED_OPEN if held else PositionEvent.RECONCILED_FLAT
         if market.resolution is not None and position.shares == 0:
             return PositionEvent.MARKET_RESOLVED
         if position.shares < SIZE_STEP:
@@ -156,6 +159,7 @@ class Bookkeeper:
         market = self._state.markets.get(fill.condition_id)
         if market is not None and not market.frozen:
             market.frozen = message
+            market.may_thaw = True
             turn.notice(NoticeKind.MARKET_FROZEN, fill.condition_id, message)
             turn.touch(fill.position_id)
 
@@ -164,23 +168,9 @@ class Bookkeeper:
         key = f"{EXTERNAL}{report.trade_id}:{report.order_id}"
         if report.status is not FillStatus.CONFIRMED or key in self._state.ledger:
             return
-        sign = 1 if report.side is Side.BUY else -1
-        cash = _cash_of(report)
-        fee = self._fee_of(report)
-        posting = Posting(
-            source_id=key,
-            kind=PostingKind.ADJUSTMENT,
-            at_ns=turn.now_ns,
-            reason="trade of an order made elsewhere",
-            condition_id=report.condition_id,
-            token_id=report.token_id,
-            settled_shares=sign * report.quantity,
-            settled_cash=-sign * cash - fee,
-            fee=fee,
-            price=report.price,
-            evidence=f"trade {report.trade_id} order {report.order_id}",
-        )
-        self.post(posting, turn)
+        for posting in trade_postings(self._state, report, _cash_of(report), self._fee_of(report), turn):
+            self.post(posting, turn)
+        self._state.last_account_event_ns = turn.now_ns
         turn.notice(NoticeKind.FILL_STRANGE, report.trade_id, f"order {report.order_id} was not made by this daemon")
 
     def _fee_of(self, report: FillReport) -> MicroDollars:

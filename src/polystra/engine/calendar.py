@@ -119,6 +119,7 @@ class Calendar:
         for token in tokens:
             state.market_of_token.pop(token, None)
             state.share_differences.pop(token, None)
+            state.readings.pop(token, None)
         self._retire_orders(market)
         for key, fill in list(state.fills.items()):
             if fill.condition_id == market.condition_id:

@@ -64,6 +64,10 @@ class BalanceConfig:
     """Books before readings while a fill of ours is younger than the venue's lag; else after the cooldown only."""
     cooldown_s: int = 3
     """Seconds after a fill in which no reading of what it moved is looked at."""
+    protect_external: bool = False
+    """Guard positions made elsewhere with the exits of our own."""
+    allow_external_orders: bool = False
+    """Make entries while open orders of the account were made elsewhere."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -228,9 +228,12 @@ class Engine:
         match event:
             case ev.AccountSnapshot():
                 self._reconciler.apply(event, turn)
+                self._settlement.cash_seen(event, turn)
                 self._notices.begin(turn)
             case ev.TokenBalanceRead():
                 self._settlement.balance_read(event, turn)
+            case ev.HoldingsRead():
+                self._reconciler.holdings_read(event, turn)
             case ev.ClockDriftMeasured():
                 self._venue_clock.measured(event, turn)
             case ev.NoticesRead():
@@ -329,6 +332,7 @@ class Engine:
             known = track.order.order_id is not None
             if track.order.terms.condition_id == condition_id and known and not track.is_settled:
                 self._gateway.look_up(track, turn)
+        market.settle_asks += 1
         self._settlement.review(market, turn)
         if market.settled:
             turn.effects.append(UnwatchTokens(token_ids=(market.market.up_token, market.market.down_token)))
@@ -348,8 +352,10 @@ class Engine:
         )
         market.positions.append(record.position_id)
         self._state.exits[record.position_id] = ExitState(mode=self._state.config.exits.mode)
-        market.entries += 1
+        if not self._state.positions[record.position_id].external:
+            market.entries += 1
         if record.status is PositionStatus.FROZEN:
+            market.may_thaw = True
             market.frozen = f"position {record.position_id} was frozen before the restart"
         market.stopped_out = market.stopped_out or record.exit_reason == Purpose.STOP_LOSS
 

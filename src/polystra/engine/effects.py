@@ -65,6 +65,8 @@ class ReadAccount:
     since_ns: Nanos
     tokens: tuple[TokenId, ...]
     trigger: str
+    refresh: bool = False
+    """Ask the venue to read the chain again before its balances are believed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,13 @@ class ReadTokenBalance:
     """Read the balance of one token."""
 
     token_id: TokenId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadHoldings:
+    """Read everything that the wallet holds from the second source (Data API)."""
+
+    trigger: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +161,7 @@ Effect: TypeAlias = (
     | LookupOrder
     | ReadAccount
     | ReadTokenBalance
+    | ReadHoldings
     | ReadBook
     | ReadResolution
     | MeasureClock

@@ -15,7 +15,15 @@ from typing import Final
 
 from polystra.domain.book import OrderBook
 from polystra.domain.errors import InvariantViolation
-from polystra.domain.events import MarketResolved, OrderReport, RefusalClass, StopMode, StreamName, SwitchName
+from polystra.domain.events import (
+    HoldingsRead,
+    MarketResolved,
+    OrderReport,
+    RefusalClass,
+    StopMode,
+    StreamName,
+    SwitchName,
+)
 from polystra.domain.facts import DoubtRecorded, Fact, Notice, NoticeKind, SwitchChanged
 from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
@@ -78,6 +86,15 @@ class Movement:
 
 
 @dataclass(slots=True)
+class ShareDifference:
+    """A token's balance at the venue less ours, since when it has read so, and how often."""
+
+    amount: MicroShares
+    since_ns: Nanos
+    readings: int = 1
+
+
+@dataclass(slots=True)
 class MarketState:
     """One market with its two books and its place in its life."""
 
@@ -96,6 +113,8 @@ class MarketState:
     """True when an agreement of both sources with our books is enough to unfreeze it."""
     resolution: MarketResolved | None = None
     settled: bool = False
+    settle_asks: int = 0
+    """How often its unsettled orders were looked up after the verdict; the pauses grow."""
     resync_asked_ns: Nanos = 0
     positions: list[PositionId] = field(default_factory=list)
 
@@ -241,8 +260,12 @@ class EngineState:
     agreed_at_ns: Nanos = 0
     """When the last snapshot was asked for that was complete, quiet and equal to the ledger."""
     cash_difference: tuple[int, int] | None = None
-    share_differences: dict[TokenId, int] = field(default_factory=dict)
+    share_differences: dict[TokenId, ShareDifference] = field(default_factory=dict)
+    holdings: HoldingsRead | None = None
+    """The last complete answer of the second source."""
     redeeming: dict[TokenId, Nanos] = field(default_factory=dict)
+    gone: dict[TokenId, Nanos] = field(default_factory=dict)
+    """Claims whose shares the venue reads as gone, since when: their cash is looked for."""
     external_orders: dict[OrderId, OrderReport] = field(default_factory=dict)
     """Open orders on this account that were made elsewhere, as the last complete snapshot showed them."""
     cash_reading: BalanceReading | None = None
@@ -372,6 +395,12 @@ class EngineState:
             return self.venue_mode.takes_entries or (self.venue_try and self.venue_try_entry)
         taken = self.venue_mode.takes_post_only if post_only else self.venue_mode.takes_taker_exits
         return taken or self.venue_try
+
+    def positions_in(self, token_id: TokenId) -> list[Position]:
+        """The positions that hold a token, foreign ones first, then the newest first."""
+        market = self.market_for(token_id)
+        held = [] if market is None else [self.positions[position_id] for position_id in reversed(market.positions)]
+        return sorted((each for each in held if each.token_id == token_id), key=lambda each: not each.external)
 
     # --- changes ----------------------------------------------------------------------
 

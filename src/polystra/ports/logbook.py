@@ -111,6 +111,8 @@ class LogEvent(StrEnum):
     EXIT_SKIPPED = "exit.skipped", "an exit could not be placed and is watched instead"
     POSITION_EXITING = "position.exit_started", "an exit fired; the position is being sold"
     MARKET_FROZEN = "market.frozen", "the venue contradicts us in a market; nothing is done there until a person looks"
+    MARKET_THAWED = "market.thawed", "the venue agrees with our books again; the market is worked as before"
+    POSITION_ADOPTED = "position.adopted", "shares bought elsewhere were found and are in our books, marked external"
     REDEMPTION_SEEN = "redemption.observed", "winning shares became cash"
     LEDGER_POSTED = "ledger.posted", "a line of the ledger; INFO for transfers and adjustments"
     TRADING_HALTED = "trading.halted", "no order may leave until a person acts"

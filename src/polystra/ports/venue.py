@@ -27,6 +27,7 @@ from polystra.domain.events import (
     BookSnapshot,
     CancelOutcome,
     ClockDriftMeasured,
+    HoldingsRead,
     MarketResolved,
     NoticesRead,
     OrderLookedUp,
@@ -56,8 +57,8 @@ class TradingVenue(Protocol):
         """Ask for one order among open orders and trades since `since_ns`."""
         ...
 
-    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
-        """Read open orders, trades since `since_ns`, cash and the balances of `tokens`."""
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId], refresh: bool = False) -> AccountSnapshot:
+        """Read open orders, trades since `since_ns`, cash and the balances of `tokens`, refreshed if asked."""
         ...
 
     async def cash(self) -> MicroDollars:
@@ -94,6 +95,14 @@ class TradingVenue(Protocol):
 
     async def close(self) -> None:
         """Release the connections."""
+        ...
+
+
+class HoldingsSource(Protocol):
+    """What the wallet holds, from a source that does not share the order book's cache."""
+
+    async def holdings(self) -> HoldingsRead:
+        """Every token held, all pages; a failed page or call says `complete=False` and never raises."""
         ...
 
 

@@ -23,7 +23,7 @@ from polystra.ports.controls import Controls
 from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
-from polystra.ports.venue import EventStream, MarketDiscovery, TokenStream, TradingVenue
+from polystra.ports.venue import EventStream, HoldingsSource, MarketDiscovery, TokenStream, TradingVenue
 from polystra.runtime.control_desk import ControlDesk
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
@@ -53,6 +53,8 @@ class Parts:
     beside: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Further eternal tasks, e.g. the built-in exchange."""
     handle_signals: bool = True
+    holdings: HoldingsSource | None = None
+    """The second source on what the wallet holds."""
     opening: tuple[WorldEvent, ...] = ()
     """Inputs that are known before the first turn."""
     controls: Controls | None = None
@@ -95,6 +97,7 @@ class Daemon:
             clock=parts.clock,
             inbox=self._inbox,
             log=parts.log,
+            holdings=parts.holdings,
         )
         loop = EngineLoop(
             engine=self._engine,

@@ -36,6 +36,8 @@ _NOTICES = {
     ft.NoticeKind.STOP_FIRED: LogEvent.STOP_FIRED,
     ft.NoticeKind.EXIT_SKIPPED: LogEvent.EXIT_SKIPPED,
     ft.NoticeKind.MARKET_FROZEN: LogEvent.MARKET_FROZEN,
+    ft.NoticeKind.MARKET_THAWED: LogEvent.MARKET_THAWED,
+    ft.NoticeKind.POSITION_ADOPTED: LogEvent.POSITION_ADOPTED,
     ft.NoticeKind.ORDER_STRANGE: LogEvent.ORDER_STRANGE,
     ft.NoticeKind.FILL_STRANGE: LogEvent.FILL_STRANGE,
     ft.NoticeKind.TRADING_HALTED: LogEvent.TRADING_HALTED,
@@ -52,6 +54,7 @@ _NOTICES = {
 }
 _TOLD_MAX = 1_000
 _CALM_NOTICES = (
+    ft.NoticeKind.MARKET_THAWED,
     ft.NoticeKind.ENTRIES_ALLOWED,
     ft.NoticeKind.STREAM_CONNECTED,
     ft.NoticeKind.STOP_ARMED,

@@ -19,11 +19,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 from polystra.domain.errors import VenueError
-from polystra.domain.events import MarketsListed, SubmitRefused, TokenBalanceRead
+from polystra.domain.events import HoldingsRead, MarketsListed, SubmitRefused, TokenBalanceRead
 from polystra.engine import effects as fx
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
-from polystra.ports.venue import MarketDiscovery, TokenStream, TradingVenue
+from polystra.ports.venue import HoldingsSource, MarketDiscovery, TokenStream, TradingVenue
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
 
@@ -36,6 +36,7 @@ _Question: TypeAlias = (
     fx.LookupOrder
     | fx.ReadAccount
     | fx.ReadTokenBalance
+    | fx.ReadHoldings
     | fx.ReadBook
     | fx.ReadResolution
     | fx.MeasureClock
@@ -59,9 +60,11 @@ class Outbox:
         clock: Clock,
         inbox: Inbox,
         log: Log,
+        holdings: HoldingsSource | None = None,
     ) -> None:
         self._venue = venue
         self._discovery = discovery
+        self._holdings = holdings
         self._market_stream = market_stream
         self._clock = clock
         self._inbox = inbox
@@ -121,16 +124,14 @@ class Outbox:
                 self._ask(_READ, ("account",), effect)
             case fx.ReadTokenBalance():
                 self._ask(_READ, ("token balance", effect.token_id), effect)
+            case fx.ReadHoldings():
+                self._ask(_READ, ("holdings",), effect)
             case fx.ReadBook():
                 self._ask(_LOOKUP, ("book", effect.token_id), effect)
             case fx.ReadResolution():
                 self._ask(_READ, ("resolution", effect.condition_id), effect)
             case fx.DiscoverMarket():
                 self._ask(_READ, ("market", effect.symbol, effect.window_s, effect.opens_at_s), effect)
-            case fx.WatchTokens():
-                self._market_stream.subscribe(effect.token_ids)
-            case fx.UnwatchTokens():
-                self._market_stream.unsubscribe(effect.token_ids)
             case _:
                 self._release_rare(effect)
 
@@ -142,6 +143,10 @@ class Outbox:
                 self._ask(_READ, ("notices",), effect)
             case fx.DismissNotices():
                 self._add(_READ, self._dismiss(effect))
+            case fx.WatchTokens():
+                self._market_stream.subscribe(effect.token_ids)
+            case fx.UnwatchTokens():
+                self._market_stream.unsubscribe(effect.token_ids)
             case _:
                 return
 
@@ -161,6 +166,8 @@ class Outbox:
                     await self._account(question)
                 case fx.ReadTokenBalance():
                     await self._token_balance(question)
+                case fx.ReadHoldings():
+                    await self._read_holdings()
                 case _:
                     await self._read(str(key[0]), question)
 
@@ -203,7 +210,18 @@ class Outbox:
         self._inbox.put(await self._venue.lookup(effect.order_id, effect.condition_id, effect.since_ns))
 
     async def _account(self, effect: fx.ReadAccount) -> None:
-        self._inbox.put(await self._venue.account(since_ns=effect.since_ns, tokens=effect.tokens))
+        self._inbox.put(
+            await self._venue.account(since_ns=effect.since_ns, tokens=effect.tokens, refresh=effect.refresh)
+        )
+
+    async def _read_holdings(self) -> None:
+        now_ns = self._clock.now_ns()
+        read = HoldingsRead(asked_at_ns=now_ns, at_ns=now_ns, complete=False, detail="there is no second source")
+        if self._holdings is not None:
+            read = await self._holdings.holdings()
+            if not read.complete:
+                self._log.warning(LogEvent.QUESTION_FAILED, question="holdings", error=read.detail)
+        self._inbox.put(read)
 
     async def _token_balance(self, effect: fx.ReadTokenBalance) -> None:
         shares: int | None = None

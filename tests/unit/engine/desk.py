@@ -306,6 +306,32 @@ class Desk:
     def resolve(self, up_cents: float = 100) -> Desk:
         return self.step(ev.MarketResolved(condition_id=CONDITION, up_payout=round(up_cents * CENT), at_ns=self.now_ns))
 
+    def redeemed(self, token: TokenId = UP) -> Desk:
+        """The shares of a claim are gone from the wallet and its cash has come."""
+        claim = self.state.ledger.balance(token).claim
+        self.step(ev.TokenBalanceRead(token_id=token, shares=0, at_ns=self.now_ns))
+        return self.snapshot(cash=self.state.ledger.cash + claim)
+
+    def holdings(self, *held: tuple[TokenId, float], complete: bool = True, cents: float = 0) -> Desk:
+        """The second source's answer, asked just now: (token, whole shares)."""
+        self.now_ns += 1_000
+        return self.step(
+            ev.HoldingsRead(
+                asked_at_ns=self.now_ns,
+                at_ns=self.now_ns,
+                complete=complete,
+                holdings=tuple(
+                    ev.Holding(
+                        token_id=token,
+                        condition_id=CONDITION,
+                        shares=micros(shares),
+                        average_price=round(cents * CENT),
+                    )
+                    for token, shares in held
+                ),
+            )
+        )
+
     # --- looking ----------------------------------------------------------------------
 
     def found(self, kind: type[F]) -> list[F]:

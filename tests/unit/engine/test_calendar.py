@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from polystra.domain.events import MarketsListed, TokenBalanceRead
+from polystra.domain.events import MarketsListed
 from polystra.domain.facts import MarketRecorded
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import Market
@@ -93,7 +93,7 @@ def run_window(desk: Desk, n: int) -> None:
     desk.advance(900)
     desk.step(MarketResolved(condition_id=made.condition_id, up_payout=1_000_000, at_ns=desk.now_ns))
     desk.advance(6)
-    desk.step(TokenBalanceRead(token_id=made.up_token, shares=0, at_ns=desk.now_ns))
+    desk.redeemed(made.up_token)
 
 
 def _enter_and_fill(desk: Desk, made: Market) -> None:
@@ -144,14 +144,14 @@ def test_memory_stays_bounded_over_many_windows():
 def test_a_market_with_a_claim_or_a_provisional_trade_is_not_forgotten():
     from polystra.domain.events import MarketResolved
 
-    desk = Desk(config(), now_ns=(OPENS + 1) * NS_PER_S).start()
+    desk = Desk(config(), now_ns=(OPENS + 1) * NS_PER_S).start().snapshot(cash=1_000_000_000)
     desk.step(MarketsListed(markets=(market(0),)))
     _enter_and_fill(desk, market(0))
     desk.advance(900)
     desk.step(MarketResolved(condition_id=market(0).condition_id, up_payout=1_000_000, at_ns=desk.now_ns))
     desk.advance(3_000)
     assert market(0).condition_id in desk.state.markets
-    desk.step(TokenBalanceRead(token_id=market(0).up_token, shares=0, at_ns=desk.now_ns))
+    desk.redeemed(market(0).up_token)
     desk.advance(20)
     assert market(0).condition_id not in desk.state.markets
 
@@ -177,6 +177,8 @@ def test_a_strangers_trade_of_a_forgotten_market_is_not_booked_again():
     run_window(desk, 0)
     report = replace(desk.leg(desk.last_order(), 3, 60, status="CONFIRMED"), order_id=OrderId("0xelsewhere"))
     desk.step(report)
+    assert desk.state.ledger.claims == 3_000_000
+    desk.advance(6).redeemed(market(0).up_token)
     booked = desk.state.ledger.cash
     desk.advance(2_000)
     assert market(0).condition_id not in desk.state.markets

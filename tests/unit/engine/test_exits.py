@@ -473,9 +473,9 @@ def test_a_frozen_market_is_left_alone(desk):
 def test_an_external_loss_of_shares_takes_the_resting_sell_back(desk):
     """Two quiet snapshots agree that half of the shares are gone."""
     guarded(desk)
-    desk.advance(1)
+    desk.advance(151)
     for _ in range(2):
-        desk.snapshot(tokens=[(UP, 5_000_000)], open_orders=[desk.word(desk.orders(TP)[0], "LIVE")])
+        desk.advance(6).snapshot(tokens=[(UP, 5_000_000)], open_orders=[desk.word(desk.orders(TP)[0], "LIVE")])
     assert desk.position().shares == 5_000_000
     assert desk.cancels() == [desk.orders(TP)[0].order_id]
 

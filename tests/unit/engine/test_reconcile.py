@@ -52,9 +52,11 @@ def test_an_account_that_lives_already_is_asked_for_its_recent_trades_only():
 def test_a_difference_of_cash_needs_two_equal_quiet_snapshots(desk):
     desk.advance(1).snapshot(cash=CASH + 5)
     assert not adjustments(desk)
-    desk.snapshot(cash=CASH + 7)
+    desk.advance(6).snapshot(cash=CASH + 7)
     assert not adjustments(desk)
-    desk.snapshot(cash=CASH + 7)
+    desk.advance(4).snapshot(cash=CASH + 7)
+    assert not adjustments(desk)
+    desk.advance(2).snapshot(cash=CASH + 7)
     assert adjustments(desk) == [7]
     assert desk.state.ledger.cash == CASH + 7
     assert any("cash differs" in words for fact in desk.found(ReconcileCompleted) for words in fact.differences)
@@ -129,11 +131,11 @@ def test_cash_is_not_compared_while_an_order_is_in_doubt(desk):
 
 def test_missing_shares_need_two_equal_readings_and_leave_evidence(desk):
     desk.hold(10, 60)
-    desk.advance(1).clear()
+    desk.advance(151).clear()
     desk.snapshot(tokens=[(UP, 10_000_000)])
     desk.snapshot(tokens=[(UP, 9_893_500)])
     assert desk.position().shares == 10_000_000
-    desk.snapshot(tokens=[(UP, 9_893_500)])
+    desk.advance(6).snapshot(tokens=[(UP, 9_893_500)])
     assert desk.position().shares == 9_893_500
     [fact] = desk.found(PostingRecorded)
     assert "10000000" in fact.posting.evidence
@@ -216,7 +218,7 @@ def test_winnings_paid_before_the_verdict_was_heard_are_no_difference(desk):
         desk.advance(10).snapshot(cash=cash, tokens=[(UP, 0)])
     assert not adjustments(desk)
     desk.resolve().report(take_profit, "CANCELED")
-    desk.advance(6).step(ev.TokenBalanceRead(token_id=UP, shares=0, at_ns=desk.now_ns))
+    desk.advance(6).step(ev.TokenBalanceRead(token_id=UP, shares=0, at_ns=desk.now_ns)).snapshot(cash=cash)
     assert desk.state.ledger.cash == cash
     for _ in range(3):
         desk.advance(10).snapshot(cash=cash)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from polystra.domain.events import MarketResolved, StreamConnected, StreamName, TokenBalanceRead
+from polystra.domain.events import MarketResolved, StreamConnected, StreamName
 from polystra.domain.facts import (
     FillRecorded,
     IntentRecorded,
@@ -236,7 +236,7 @@ def test_a_market_that_is_gone_leaves_its_claim_to_be_redeemed(life):
     again.advance(2)
     assert [each.token_id for each in again.asked(fx.ReadTokenBalance)] == [UP]
     cash = again.state.ledger.cash
-    again.step(TokenBalanceRead(token_id=UP, shares=0, at_ns=again.now_ns))
+    again.redeemed()
     assert again.state.ledger.cash == cash + 10_000_000
     assert again.state.ledger.claims == 0
 

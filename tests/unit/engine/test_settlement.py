@@ -68,7 +68,7 @@ def test_fifty_fifty_pays_half_of_both_outcomes(desk):
     assert settled.realised_pnl == -2_000_000
 
 
-def test_the_claim_becomes_cash_only_when_the_balance_reads_zero(desk):
+def test_the_claim_becomes_cash_only_when_the_shares_are_gone_and_the_cash_is_there(desk):
     after_close(desk)
     cash = desk.state.ledger.cash
     desk.resolve(100).advance(5)
@@ -81,9 +81,14 @@ def test_the_claim_becomes_cash_only_when_the_balance_reads_zero(desk):
     desk.advance(5)
     assert len(desk.asked(fx.ReadTokenBalance)) == 3
     balance(desk, 0)
+    assert desk.state.ledger.claims == 10_000_000
+    desk.snapshot(cash=cash)
+    assert desk.state.ledger.claims == 10_000_000
+    desk.snapshot(cash=cash + 10_000_000)
     assert desk.state.ledger.claims == 0
     assert desk.state.ledger.cash == cash + 10_000_000
-    assert desk.notices(NoticeKind.REDEMPTION_SEEN)
+    [notice] = desk.notices(NoticeKind.REDEMPTION_SEEN)
+    assert notice.message.startswith("released $10:")
     balance(desk, 0)
     assert desk.state.ledger.cash == cash + 10_000_000
 
@@ -165,7 +170,7 @@ def test_a_late_fill_after_the_settlement_is_claimed_too(desk):
     desk.fill(entry, 6, status="CONFIRMED")
     desk.advance(700)
     desk.cancelled(entry).answer(entry).resolve(100).advance(5)
-    balance(desk, 0)
+    desk.redeemed()
     assert desk.state.settled_markets == 1
     cash = desk.state.ledger.cash
     desk.fill(entry, 4, status="CONFIRMED")
@@ -173,7 +178,7 @@ def test_a_late_fill_after_the_settlement_is_claimed_too(desk):
     assert desk.state.ledger.cash == cash - 2_400_000
     assert desk.state.settled_markets == 1
     desk.advance(6)
-    balance(desk, 0)
+    desk.redeemed()
     assert desk.state.ledger.claims == 0
 
 
@@ -183,7 +188,7 @@ def test_two_positions_in_one_token_are_redeemed_together(desk):
     desk.advance(700).resolve(100)
     assert desk.state.ledger.balance(UP).claim == 18_000_000
     desk.advance(5)
-    balance(desk, 0)
+    desk.redeemed()
     assert desk.state.ledger.claims == 0
     assert postings(desk).count("REDEEMED") == 1
 
@@ -194,13 +199,12 @@ def test_two_positions_in_one_token_of_which_one_is_provisional(desk):
     desk.accept(second)
     report = desk.fill(second, 8)
     desk.advance(700).resolve(100).advance(5)
-    balance(desk, 0)
-    assert desk.state.ledger.claims == 0
+    desk.redeemed()
+    assert desk.state.ledger.claims == 10_000_000
     assert not desk.found(SettlementRecorded)
     desk.settle(report, "CONFIRMED")
-    assert desk.state.ledger.claims == 8_000_000
-    desk.advance(6)
-    balance(desk, 0)
+    assert desk.state.ledger.claims == 18_000_000
+    desk.advance(6).redeemed()
     assert desk.state.ledger.claims == 0
     assert desk.found(SettlementRecorded)[0].payout == 18_000_000
 

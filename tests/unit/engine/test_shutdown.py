@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from polystra.domain.events import MarketResolved, StopMode, StopRequested, TokenBalanceRead
+from polystra.domain.events import MarketResolved, StopMode, StopRequested
 from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.engine import effects as fx
-from tests.unit.engine.desk import CONDITION, UP, Desk, config
+from tests.unit.engine.desk import CONDITION, Desk, config
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_a_complete_run_waits_for_claims_and_for_the_venue_to_agree(limited):
     limited.step(MarketResolved(condition_id=CONDITION, up_payout=1_000_000, at_ns=limited.now_ns))
     assert limited.notices(NoticeKind.SHUTDOWN_STARTED)
     assert not finished(limited)
-    limited.advance(6).step(TokenBalanceRead(token_id=UP, shares=0, at_ns=limited.now_ns))
+    limited.advance(6).redeemed()
     assert not finished(limited)
     limited.advance(1).snapshot(cash=limited.state.ledger.cash - 3)
     assert not finished(limited)

@@ -203,7 +203,7 @@ async def test_several_workers_share_the_work(bench):
 class Hanging(ScriptedVenue):
     """Answers no question for ever, commands at once."""
 
-    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId], refresh: bool = False) -> AccountSnapshot:
         await asyncio.get_running_loop().create_future()
         raise AssertionError((since_ns, tokens))
 

@@ -62,19 +62,25 @@ class AccountQueries:
         self._identity = identity
         self._signature_type = signature_type
 
-    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
-        """Read everything; a failed part makes the snapshot incomplete and names the failure."""
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId], refresh: bool = False) -> AccountSnapshot:
+        """Read everything; a failed part makes the snapshot incomplete and names the failure.
+
+        With `refresh` the venue is asked to read the chain again before each balance.
+        """
         asked_at_ns = self._clock.now_ns()
         reading = _Reading()
         await self._read_orders(reading)
         await self._read_trades(reading, {}, since_ns, self._identity)
         try:
+            if refresh:
+                await self._refresh({"asset_type": "COLLATERAL"})
             reading.cash = await self.cash()
         except VenueError as error:
             reading.problems.append(f"cash: {error}")
         for token_id in tokens:
             try:
-                reading.tokens.append((token_id, await self._token_balance(token_id)))
+                balance_of = self.token_balance if refresh else self._token_balance
+                reading.tokens.append((token_id, await balance_of(token_id)))
             except VenueError as error:
                 reading.problems.append(f"token {token_id}: {error}")
         return AccountSnapshot(
@@ -113,11 +119,15 @@ class AccountQueries:
 
     async def token_balance(self, token_id: TokenId) -> MicroShares:
         """The balance of a token after asking the venue to read the chain again."""
-        await self._transport.read("/balance-allowance/update", self._of_token(token_id), self._headers)
+        await self._refresh(self._of_token(token_id))
         return await self._token_balance(token_id)
 
     async def _token_balance(self, token_id: TokenId) -> MicroShares:
         return await self._balance(self._of_token(token_id))
+
+    async def _refresh(self, params: dict[str, str]) -> None:
+        asked = {**params, "signature_type": str(self._signature_type)}
+        await self._transport.read("/balance-allowance/update", asked, self._headers)
 
     async def _balance(self, params: dict[str, str]) -> int:
         asked = {**params, "signature_type": str(self._signature_type)}

@@ -23,7 +23,9 @@ from polystra.adapters.polymarket.wire import (
     text,
     truth,
 )
-from polystra.domain.errors import VenueProtocolError
+from polystra.domain.errors import VenueError, VenueProtocolError
+from polystra.domain.events import Holding, HoldingsRead
+from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.units import MICRO, MicroDollars, MicroPrice, MicroShares, format_micros
 from polystra.ports.clock import Clock
 
@@ -113,6 +115,42 @@ class DataApiQueries:
     async def close(self) -> None:
         """Release the connections."""
         await self._transport.close()
+
+
+class WalletHoldings:
+    """`ports.venue.HoldingsSource` for one wallet."""
+
+    def __init__(self, queries: DataApiQueries, *, wallet: str, clock: Clock) -> None:
+        self._queries = queries
+        self._wallet = wallet
+        self._clock = clock
+
+    async def holdings(self) -> HoldingsRead:
+        """Every token held; rows without shares are left out, a failure makes the answer incomplete."""
+        asked_at_ns = self._clock.now_ns()
+        rows: tuple[DataPosition, ...] = ()
+        detail = ""
+        try:
+            rows = await self._queries.positions(self._wallet)
+        except VenueError as error:
+            detail = str(error)
+        return HoldingsRead(
+            asked_at_ns=asked_at_ns,
+            at_ns=self._clock.now_ns(),
+            complete=not detail,
+            holdings=tuple(
+                Holding(
+                    token_id=TokenId(row.token_id),
+                    condition_id=ConditionId(row.condition_id),
+                    shares=row.size,
+                    average_price=row.average_price,
+                    redeemable=row.redeemable,
+                )
+                for row in rows
+                if row.size > 0
+            ),
+            detail=detail,
+        )
 
 
 def _position(row: JsonObject) -> DataPosition:

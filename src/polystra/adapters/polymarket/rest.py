@@ -114,9 +114,9 @@ class PolymarketVenue:
         """Ask for one order among open orders and trades since `since_ns`."""
         return await self._queries.lookup(order_id, condition_id, since_ns)
 
-    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId]) -> AccountSnapshot:
-        """Read open orders, trades since `since_ns`, cash and the balances of `tokens`."""
-        return await self._queries.account(since_ns=since_ns, tokens=tokens)
+    async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId], refresh: bool = False) -> AccountSnapshot:
+        """Read open orders, trades since `since_ns`, cash and the balances of `tokens`, refreshed if asked."""
+        return await self._queries.account(since_ns=since_ns, tokens=tokens, refresh=refresh)
 
     async def cash(self) -> MicroDollars:
         """The collateral balance."""

@@ -46,6 +46,8 @@ class Exits:
         market = self._state.markets.get(position.condition_id)
         if market is None or market.resolution is not None or market.frozen or not self._config.enabled:
             return
+        if position.external and not self._state.config.balance.protect_external:
+            return
         self._withdraw_excess(position, turn)
         if position.bought <= 0 or position.shares < SIZE_STEP:
             self._nothing_held(position)

@@ -3,23 +3,26 @@
 A snapshot adds whatever it shows (fills, open orders). It takes something away only when it
 is complete and was asked after our last own event. A difference of cash or shares becomes an
 ADJUSTMENT posting with its evidence only when the account is quiet (no provisional fill, no
-order whose fate is open) and two snapshots in a row agree on it. The first cash ever seen is
-booked as a transfer. Trading begins after the first complete snapshot.
+order whose fate is open), two snapshots 5 s apart agree on it, and the lag of the venue's
+balances behind our own last movements cannot explain it. The first cash ever seen is booked as
+a transfer. Trading begins after the first complete snapshot. Shares are compared in `holdings`.
 """
 
 from __future__ import annotations
 
-from polystra.domain.events import AccountSnapshot
+from polystra.domain.events import AccountSnapshot, HoldingsRead, OrderReport
 from polystra.domain.facts import BalanceObserved, NoticeKind, ReconcileCompleted
-from polystra.domain.ids import OrderId, TokenId
 from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.orders import OrderStatus
 from polystra.domain.units import NS_PER_S, format_micros
+from polystra.engine.balance_truth import DUST, LAG_HORIZON_NS, in_cooldown, may_be_lag, some_that_sum_to
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import CancelOrder, ReadAccount
+from polystra.engine.external import order_words
 from polystra.engine.gateway import Gateway
 from polystra.engine.order_life import LOOKUP_MARGIN_NS
-from polystra.engine.state import EngineState, Turn
+from polystra.engine.positions.holdings import AGAIN_NS, Holdings
+from polystra.engine.state import BalanceReading, EngineState, Turn
 
 RECONCILE_BLOCK = "reconcile"
 STRANGER_BLOCK = "stranger"
@@ -33,6 +36,7 @@ class Reconciler:
         self._gateway = gateway
         self._bookkeeper = bookkeeper
         self._trigger = ""
+        self._holdings = Holdings(state, bookkeeper)
 
     def ask(self, trigger: str, turn: Turn) -> None:
         """Ask for a snapshot of the account; the answer comes as `AccountSnapshot`."""
@@ -40,8 +44,13 @@ class Reconciler:
         newest = self._state.reconciled_at_ns or self._state.last_fill_ns
         provisional = (fill.matched_at_ns for fill in self._state.fills.values() if not fill.status.is_final)
         since = max(0, min(newest, min(provisional, default=newest)) - LOOKUP_MARGIN_NS)
-        tokens = tuple(token for token, balance in self._state.ledger.tokens.items() if balance.shares)
-        turn.effects.append(ReadAccount(since_ns=since, tokens=tokens, trigger=trigger))
+        again = trigger != "periodic"
+        turn.effects.append(ReadAccount(since_ns=since, tokens=self._holdings.tokens(), trigger=trigger, refresh=again))
+        self._holdings.ask_in_time(trigger, turn)
+
+    def holdings_read(self, event: HoldingsRead, turn: Turn) -> None:
+        """The second source has answered."""
+        self._holdings.read(event, turn)
 
     def apply(self, snapshot: AccountSnapshot, turn: Turn) -> None:
         """Take what the snapshot adds, compare the rest."""
@@ -50,10 +59,12 @@ class Reconciler:
             self._bookkeeper.fill_reported(report, turn)
         applied = len(self._state.fills) - known
         differences = self._compare_orders(snapshot, turn)
+        if snapshot.cash is not None:
+            self._state.cash_reading = BalanceReading(snapshot.cash, snapshot.asked_at_ns)
         if snapshot.complete:
             self._state.reconciled_at_ns = max(self._state.reconciled_at_ns, snapshot.asked_at_ns)
             differences += self._compare_cash(snapshot, turn)
-            differences += self._compare_shares(snapshot, turn)
+            differences += self._holdings.compare(snapshot, turn, quiet=self._quiet(snapshot))
             if self._quiet(snapshot) and snapshot.cash == self._state.ledger.cash:
                 self._state.agreed_at_ns = snapshot.asked_at_ns
         else:
@@ -76,11 +87,11 @@ class Reconciler:
 
     def _compare_orders(self, snapshot: AccountSnapshot, turn: Turn) -> list[str]:
         differences = []
-        strangers: list[OrderId] = []
+        strangers: list[OrderReport] = []
         for report in snapshot.open_orders:
             track = self._state.track_of(report.order_id)
             if track is None:
-                strangers.append(report.order_id)
+                strangers.append(report)
                 continue
             if not track.is_live and track.order.status is not OrderStatus.FILLED:
                 differences.append(f"order {report.order_id} is open at the venue, {track.order.status} here")
@@ -101,14 +112,15 @@ class Reconciler:
                 continue
             self._gateway.look_up(track, turn)
 
-    def _strangers(self, strangers: list[OrderId], turn: Turn) -> None:
-        if not strangers:
-            self._state.blocks.pop(STRANGER_BLOCK, None)
-            return
-        words = f"{len(strangers)} open order(s) at the venue were not made by this daemon, e.g. {strangers[0]}"
-        if self._state.blocks.get(STRANGER_BLOCK) != words:
-            self._state.blocks[STRANGER_BLOCK] = words
-            turn.notice(NoticeKind.ORDER_STRANGE, strangers[0], words)
+    def _strangers(self, strangers: list[OrderReport], turn: Turn) -> None:
+        state = self._state
+        known, state.external_orders = state.external_orders, {report.order_id: report for report in strangers}
+        if not strangers or state.config.balance.allow_external_orders:
+            state.blocks.pop(STRANGER_BLOCK, None)
+        else:
+            state.blocks[STRANGER_BLOCK] = order_words(state)
+        if state.external_orders.keys() - known.keys():
+            turn.notice(NoticeKind.ORDER_STRANGE, strangers[0].order_id, order_words(state))
 
     def _quiet(self, snapshot: AccountSnapshot) -> bool:
         """True when nothing of ours could have moved the balance around the snapshot."""
@@ -116,7 +128,6 @@ class Reconciler:
         return (
             snapshot.asked_at_ns > state.last_account_event_ns
             and state.ledger.pending_cash == 0
-            and not state.redeeming
             and not self._awaits_verdict(snapshot)
             and all(balance.pending_shares == 0 for balance in state.ledger.tokens.values())
             and all(
@@ -145,21 +156,33 @@ class Reconciler:
                 self._adjust_cash(PostingKind.TRANSFER, "opening balance", snapshot.cash - state.ledger.cash, turn)
             self._observe(snapshot, turn)
             return []
-        if not self._quiet(snapshot):
+        if not self._quiet(snapshot) or in_cooldown(state, None, snapshot.asked_at_ns):
             return []
         difference = snapshot.cash - state.ledger.cash
-        if difference == 0:
+        if difference == 0 or self._is_winnings(difference):
             state.cash_difference = None
             return []
         known = state.cash_difference
         if known is None or known[0] != difference:
-            state.cash_difference = (difference, turn.now_ns)
-            turn.timer("reconcile:again", turn.now_ns + 5 * NS_PER_S)
+            state.cash_difference = (difference, snapshot.asked_at_ns)
+            turn.timer("reconcile:again", turn.now_ns + AGAIN_NS)
+            return []
+        if snapshot.asked_at_ns - known[1] < AGAIN_NS or self._may_be_late(difference, snapshot):
             return []
         state.cash_difference = None
         self._adjust_cash(PostingKind.ADJUSTMENT, "venue cash differs from the ledger", difference, turn)
         self._observe(snapshot, turn)
         return [f"cash differs by {format_micros(difference)} dollars: adjusted"]
+
+    def _is_winnings(self, difference: int) -> bool:
+        """True while more cash than ours may be claims that were paid: the settlement books those."""
+        claims = [self._state.ledger.balance(token_id).claim for token_id in self._state.redeeming]
+        return difference > DUST and bool(some_that_sum_to(difference, claims))
+
+    def _may_be_late(self, difference: int, snapshot: AccountSnapshot) -> bool:
+        since = snapshot.asked_at_ns - LAG_HORIZON_NS
+        recent = [m.cash for m in self._state.movements.values() if m.cash and m.at_ns >= since]
+        return may_be_lag(difference, recent)
 
     def _adjust_cash(self, kind: PostingKind, reason: str, amount: int, turn: Turn) -> None:
         self._bookkeeper.post(
@@ -181,45 +204,3 @@ class Reconciler:
                     cash=snapshot.cash, ledger_cash=self._state.ledger.cash, at_ns=turn.now_ns, source=self._trigger
                 )
             )
-
-    def _compare_shares(self, snapshot: AccountSnapshot, turn: Turn) -> list[str]:
-        if not self._quiet(snapshot):
-            return []
-        found = []
-        for token_id, shares in snapshot.tokens:
-            difference = shares - self._state.ledger.balance(token_id).shares
-            market = self._state.market_for(token_id)
-            if difference == 0 or market is None or market.resolution is not None:
-                self._state.share_differences.pop(token_id, None)
-                continue
-            if self._state.share_differences.get(token_id) != difference:
-                self._state.share_differences[token_id] = difference
-                turn.timer("reconcile:again", turn.now_ns + 5 * NS_PER_S)
-                continue
-            del self._state.share_differences[token_id]
-            self._adjust_shares(token_id, difference, turn)
-            found.append(f"token {token_id} differs by {format_micros(difference)} shares: adjusted")
-        return found
-
-    def _adjust_shares(self, token_id: TokenId, difference: int, turn: Turn) -> None:
-        market = self._state.market_for(token_id)
-        position_id = None
-        if market is not None:
-            held = [p for p in market.positions if self._state.positions[p].token_id == token_id]
-            position_id = held[-1] if held else None
-        known = self._state.ledger.balance(token_id).shares
-        self._bookkeeper.post(
-            Posting(
-                source_id=f"adjustment:{token_id}:{turn.now_ns}",
-                kind=PostingKind.ADJUSTMENT,
-                at_ns=turn.now_ns,
-                reason="venue shares differ from the ledger",
-                condition_id=market.condition_id if market else None,
-                token_id=token_id,
-                position_id=position_id,
-                settled_shares=difference,
-                evidence=f"ledger {known}, venue {known + difference}",
-            ),
-            turn,
-        )
-        turn.notice(NoticeKind.FILL_STRANGE, token_id, f"shares adjusted by {difference} after two equal readings")

@@ -1,23 +1,26 @@
 """Settlement: what a resolved market pays, and the wait until the pay-out is cash.
 
 On the verdict, held shares become a claim (RESOLVED posting: shares out, claim in, payout
-realised). The claim becomes cash only when the venue shows that the shares are gone
-(REDEEMED posting). Shares of a trade that is still provisional wait for its confirmation.
+realised). The claim becomes cash only when the venue shows that the shares are gone *and* that
+the cash has come (REDEEMED posting): a balance that reads zero for a while after a fill is no
+redemption. Shares of a trade that is still provisional wait for its confirmation.
 Nothing is redeemed by this program; losers' shares stay in the wallet, worth nothing.
 """
 
 from __future__ import annotations
 
-from polystra.domain.events import MarketResolved, TokenBalanceRead
+from polystra.domain.events import AccountSnapshot, MarketResolved, TokenBalanceRead
 from polystra.domain.facts import NoticeKind, SettlementRecorded
+from polystra.domain.ids import TokenId
 from polystra.domain.ledger import Posting, PostingKind
-from polystra.domain.market import Outcome
+from polystra.domain.market import SIZE_STEP, Outcome
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, NS_PER_S
+from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, format_micros
+from polystra.engine.balance_truth import DUST, LAG_HORIZON_NS, some_that_sum_to
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import LookupOrder, ReadResolution, ReadTokenBalance
 from polystra.engine.order_life import LOOKUP_MARGIN_NS
-from polystra.engine.state import EngineState, MarketState, Turn
+from polystra.engine.state import BalanceReading, EngineState, MarketState, Turn
 
 FIRST_ASK_S = 10
 ASK_EVERY_S = 30
@@ -85,41 +88,48 @@ class Settlement:
             if track.order.terms.condition_id == market.condition_id and not track.is_settled
         ]
         if unsettled or any(p.pending_shares or p.settled_shares for p in positions):
-            turn.timer(f"settle:{market.condition_id}", turn.now_ns + 2 * NS_PER_S)
+            pause_s = min(30, 2 << min(market.settle_asks, 4))
+            turn.timer(f"settle:{market.condition_id}", turn.now_ns + pause_s * NS_PER_S)
             return
         market.settled = True
         self._state.settled_markets += 1
         self._record(market, resolution, positions, turn)
 
     def balance_read(self, event: TokenBalanceRead, turn: Turn) -> None:
-        """A claim whose shares are gone from the wallet has been redeemed: it is cash now."""
-        if event.token_id not in self._state.redeeming:
+        """Shares of a claim that are gone from the wallet may have been redeemed: look for the cash."""
+        state, token_id = self._state, event.token_id
+        if event.shares is not None:
+            state.readings[token_id] = BalanceReading(event.shares, event.at_ns)
+        if token_id not in state.redeeming:
             return
-        claim = self._state.ledger.balance(event.token_id).claim
-        if event.shares is None or event.shares > 0:
-            turn.timer(f"redeem:{event.token_id}", turn.now_ns + REDEEM_ASK_S * NS_PER_S)
+        turn.timer(f"redeem:{token_id}", turn.now_ns + self._pause_s(token_id, turn) * NS_PER_S)
+        if event.shares is None:
             return
-        market = self._state.market_for(event.token_id)
-        self._bookkeeper.post(
-            Posting(
-                source_id=f"redeemed:{event.token_id}:{self._state.redeeming[event.token_id]}",
-                kind=PostingKind.REDEEMED,
-                at_ns=turn.now_ns,
-                reason="winning shares were redeemed",
-                condition_id=market.condition_id if market else None,
-                token_id=event.token_id,
-                settled_cash=claim,
-                claim=-claim,
-                evidence="the venue's balance of the token is 0",
-            ),
-            turn,
-        )
-        del self._state.redeeming[event.token_id]
-        self._state.last_account_event_ns = turn.now_ns
-        turn.notice(NoticeKind.REDEMPTION_SEEN, event.token_id, f"{claim} micro-dollars became cash")
-        if market is not None:
-            for position_id in market.positions:
-                turn.touch(position_id)
+        if event.shares >= SIZE_STEP:
+            state.gone.pop(token_id, None)
+            return
+        state.gone.setdefault(token_id, turn.now_ns)
+        turn.timer("reconcile:redemption", turn.now_ns + NS_PER_MS)
+
+    def cash_seen(self, snapshot: AccountSnapshot, turn: Turn) -> None:
+        """Book the claims whose shares are gone and whose cash is there; in the end, those that brought none."""
+        state = self._state
+        if not state.gone or not snapshot.complete or snapshot.cash is None:
+            return
+        if state.ledger.pending_cash or snapshot.asked_at_ns <= state.last_account_event_ns:
+            return
+        tokens = list(state.gone)
+        more = snapshot.cash - state.ledger.cash
+        claims = [state.ledger.balance(token_id).claim for token_id in tokens]
+        paid = {tokens[place] for place in some_that_sum_to(more, claims)} if more > DUST else set()
+        for token_id in tokens:
+            quiet_ns = turn.now_ns - max(state.gone[token_id], state.moved_at_ns(token_id))
+            if token_id in paid:
+                self._released(token_id, "the shares are gone from the wallet and the cash has come", turn)
+            elif quiet_ns > LAG_HORIZON_NS and abs(more) <= DUST:
+                self._gone_unpaid(token_id, turn)
+            elif quiet_ns > 2 * LAG_HORIZON_NS:
+                self._released(token_id, "the shares are gone from the wallet", turn)
 
     def ask_redeemed(self, token_id: str, turn: Turn) -> None:
         """The timer of a claim: read the token's balance again."""
@@ -128,6 +138,48 @@ class Settlement:
                 turn.effects.append(ReadTokenBalance(token_id=known))
 
     # --- inside -----------------------------------------------------------------------
+
+    def _pause_s(self, token_id: TokenId, turn: Turn) -> int:
+        """Seconds to the next look at a claim: nothing is redeemed by us, so that it may wait for days."""
+        age_s = (turn.now_ns - self._state.redeeming[token_id]) // NS_PER_S
+        return REDEEM_ASK_S if age_s < 300 else 60 if age_s < 3_600 else 600
+
+    def _released(self, token_id: TokenId, evidence: str, turn: Turn) -> None:
+        claim = self._state.ledger.balance(token_id).claim
+        self._end_claim(token_id, evidence, turn, paid=True)
+        words = f"released ${format_micros(claim)}: {evidence}"
+        turn.notice(NoticeKind.REDEMPTION_SEEN, token_id, words)
+
+    def _gone_unpaid(self, token_id: TokenId, turn: Turn) -> None:
+        claim = self._state.ledger.balance(token_id).claim
+        evidence = f"the balance of the token has been 0 for longer than it lags, cash is {self._state.ledger.cash}"
+        self._end_claim(token_id, evidence, turn, paid=False)
+        words = f"winning shares worth ${format_micros(claim)} left the wallet and no cash came for them"
+        turn.notice(NoticeKind.FILL_STRANGE, token_id, words)
+
+    def _end_claim(self, token_id: TokenId, evidence: str, turn: Turn, *, paid: bool) -> None:
+        state = self._state
+        claim = state.ledger.balance(token_id).claim
+        market = state.market_for(token_id)
+        self._bookkeeper.post(
+            Posting(
+                source_id=f"redeemed:{token_id}:{state.redeeming[token_id]}",
+                kind=PostingKind.REDEEMED if paid else PostingKind.ADJUSTMENT,
+                at_ns=turn.now_ns,
+                reason="winning shares were redeemed" if paid else "winning shares left without cash",
+                condition_id=market.condition_id if market else None,
+                token_id=token_id,
+                settled_cash=claim if paid else 0,
+                claim=-claim,
+                evidence=evidence,
+            ),
+            turn,
+        )
+        del state.redeeming[token_id]
+        del state.gone[token_id]
+        state.last_account_event_ns = turn.now_ns
+        for position_id in market.positions if market else ():
+            turn.touch(position_id)
 
     def _claim(self, position: Position, market: MarketState, resolution: MarketResolved, turn: Turn) -> None:
         if position.pending_shares or not position.settled_shares:

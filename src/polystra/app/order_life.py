@@ -295,7 +295,7 @@ def _summary(life: OrderLife) -> dict[str, str]:
             f"{each.terms.client_order_id} {rule_word(each.terms)} {status_words(each)}" for each in life.siblings
         )
     if life.exit_reason:
-        told["exit reason"] = life.exit_reason
+        told["position's exit"] = life.exit_reason
     if life.doubt is not None:
         doubt = life.doubt
         told["in doubt"] = (

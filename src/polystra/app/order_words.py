@@ -7,33 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from types import MappingProxyType
 from typing import Final
 
 from polystra.domain.fills import Fill, FillStatus
-from polystra.domain.orders import Order, OrderStatus, OrderTerms, Side
+from polystra.domain.order_words import field_status
+from polystra.domain.orders import Order, OrderTerms, Side
 from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, MicroDollars, MicroPrice, MicroShares, Nanos
 
 _LONGEST_PART: Final = 20
-_WORDS: Final = MappingProxyType(
-    {
-        OrderStatus.NEW: "DELAYED",
-        OrderStatus.SUBMITTED: "DELAYED",
-        OrderStatus.IN_DOUBT: "UNKNOWN",
-        OrderStatus.OPEN: "LIVE",
-        OrderStatus.PENDING_CANCEL: "LIVE",
-        OrderStatus.FILLED: "FILLED",
-        OrderStatus.CANCELED: "CANCELED",
-        OrderStatus.EXPIRED: "EXPIRED",
-        OrderStatus.REJECTED: "ERROR",
-        OrderStatus.DENIED: "ERROR",
-    }
-)
 
 
 def status_words(order: Order) -> str:
     """The field's word for where an order stands."""
-    return _WORDS[order.status]
+    return field_status(order)
 
 
 def rule_word(terms: OrderTerms) -> str:

@@ -26,6 +26,7 @@ from typing import Final
 from polystra.domain.events import OrderLookedUp
 from polystra.domain.facts import DoubtRecorded, NoticeKind
 from polystra.domain.market import SIZE_STEP
+from polystra.domain.order_words import ABSENT
 from polystra.domain.orders import OrderEvent, OrderStatus
 from polystra.domain.units import NS_PER_S, Nanos
 from polystra.engine.cancels import Cancels
@@ -165,7 +166,7 @@ class DoubtSearch:
             self._life.look_again(track, turn)
             return
         track.fate_known = True
-        self._life.change(track, OrderEvent.REJECT, turn, detail="found neither among open orders nor among trades")
+        self._life.change(track, OrderEvent.REJECT, turn, detail=ABSENT)
 
     def _is_healthy_since(self, track: OrderTrack) -> bool:
         """True when the venue answered something sent after the doubt began, and a cancel of its last send was sent."""

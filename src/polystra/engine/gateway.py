@@ -32,6 +32,7 @@ from polystra.domain.events import (
 )
 from polystra.domain.facts import DoubtRecorded, IntentDenied, IntentRecorded, NoticeKind
 from polystra.domain.ids import ClientOrderId, OrderId
+from polystra.domain.order_words import accepted_as
 from polystra.domain.orders import Order, OrderEvent, OrderTerms
 from polystra.domain.rounding import replanned
 from polystra.domain.units import NS_PER_MS, MicroShares, Nanos
@@ -137,7 +138,7 @@ class Gateway:
         track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
         self._answered(track.sent_ns)
         self._modes.order_taken(track, turn)
-        self._life.change(track, OrderEvent.ACCEPT, turn, detail=f"venue: {event.status.lower()}")
+        self._life.change(track, OrderEvent.ACCEPT, turn, detail=accepted_as(event.status))
         if event.status is VenueOrderStatus.UNMATCHED or not terms.time_in_force.may_rest:
             self._life.look_again(track, turn, after_s=3)
 

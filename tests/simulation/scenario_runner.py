@@ -1,7 +1,7 @@
 """Runs a scenario file: the whole daemon at the built-in exchange whose book does what the file says.
 
-What lives here: the scripted book, the scripted wishes, the run, and the comparison with what must come
-of it. What must not: the form of a file (`scenario_file`), what scenarios there are (tests/scenarios).
+What lives here: the scripted wishes, the run, and the comparison with what must come of it. What must not:
+the form of a file (`scenario_file`), the world (`scripted_run`), what scenarios there are (tests/scenarios).
 Everything runs under virtual time on the deterministic loop; the crowd stays away.
 """
 
@@ -10,18 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from random import Random
 
-import structlog
-
-from polystra.adapters.clock import LoopClock
-from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
 from polystra.adapters.store.account_reading import AccountReading
 from polystra.app.book_reading import read_both
 from polystra.app.report import Report, build_report
-from polystra.app.sessions import simulated_key
 from polystra.app.settings import load_settings
-from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import exchange_books_path
 from polystra.domain.events import EntryRequested, ExitRequested, StopMode, StopRequested, SwitchName, SwitchRequested
 from polystra.domain.fills import Fill, FillStatus
@@ -31,18 +24,17 @@ from polystra.domain.orders import Order, Side
 from polystra.domain.units import E8, MICRO, NS_PER_S, format_micros
 from polystra.exchange.account_rules import REALISTIC
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
-from polystra.exchange.core import ExchangeCore, PlaceRequest
 from polystra.exchange.faults.scenario import read_scenario
 from polystra.exchange.series import PriceSeries, SeriesSummary, TickSeries
-from polystra.exchange.simulation import DEFAULT_EPOCH_S, planned_start_ns
+from polystra.exchange.simulation import DEFAULT_EPOCH_S
 from polystra.exchange.traders.config import CrowdConfig
 from polystra.exchange.world import WorldMarket
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
 from polystra.ports.venue import Sink
-from polystra.runtime import deterministic
 from polystra.runtime.daemon import RunSummary
-from tests.simulation.scenario_file import ExpectedOrder, Quotes, Scenario, Step
+from tests.simulation.scenario_file import ExpectedOrder, Scenario, Step
+from tests.simulation.scripted_run import ScriptedBook, run_scripted
 from tests.unit.runtime.lines import Lines
 
 ONE = MICRO
@@ -51,58 +43,6 @@ WINDOW = "5m"
 PULSE_PRICE = 10_000
 PULSE_NS = 2 * NS_PER_S
 _STRATEGY_OFF = {"MIN_EDGE_PERCENT": "9999"}
-
-
-class ScriptedBook:
-    """Keeps the book as the file has it: a house account that buys Up (bids) and Down (asks)."""
-
-    def __init__(self, core: ExchangeCore, market: WorldMarket) -> None:
-        self._core = core
-        self._spec = market.spec
-        self._house = core.open_house_account("scripted-book")
-        self._other = core.open_house_account("scripted-other")
-        self._resting: dict[str, list[str]] = {}
-        self._best_bid = 0
-        self._pulse: list[str] = []
-
-    def pulse(self, now_ns: int) -> int | None:
-        """Move a small bid far below the market, so that the book speaks while nothing happens; returns when next."""
-        if now_ns >= self._spec.closes_at_s * NS_PER_S:
-            return None
-        if self._pulse:
-            self._core.cancel(self._house, self._pulse, now_ns)
-        self._pulse = []
-        if self._resting:
-            self._pulse.append(self._rest(self._spec.up_token, PULSE_PRICE, 5 * MICRO, now_ns))
-        return now_ns + PULSE_NS
-
-    def quote(self, quotes: Quotes, now_ns: int) -> None:
-        """Rest the new quotes and withdraw the old ones, in the order in which neither side is ever empty between."""
-        old = self._resting
-        bids = ("bids", self._spec.up_token, quotes.bids)
-        asks = ("asks", self._spec.down_token, tuple((ONE - price, size) for price, size in quotes.asks))
-        falls = not quotes.bids or not self._best_bid or quotes.bids[0][0] <= self._best_bid
-        for name, token, levels in (bids, asks) if falls else (asks, bids):
-            gone = old.pop(name, [])
-            self._resting[name] = [self._rest(token, price, size, now_ns) for price, size in levels]
-            if gone:
-                self._core.cancel(self._house, gone, now_ns)
-        self._best_bid = quotes.bids[0][0] if quotes.bids else 0
-
-    def _rest(self, token: str, price: int, size: int, now_ns: int) -> str:
-        request = PlaceRequest.limit(token, "BUY", price=price, size=size)
-        return self._core.place(self._house, request, now_ns).order_id
-
-    def other(self, step: Step, now_ns: int) -> None:
-        """Somebody else trades once; what does not match at once is withdrawn."""
-        buys = step.verb == "other buys"
-        own = self._spec.up_token if step.outcome == "up" else self._spec.down_token
-        opposite = self._spec.down_token if step.outcome == "up" else self._spec.up_token
-        token, price = (own, step.price) if buys else (opposite, ONE - step.price)
-        request = PlaceRequest.limit(token, "BUY", price=price, size=step.quantity)
-        placed = self._core.place(self._other, request, now_ns)
-        if placed.accepted:
-            self._core.cancel(self._other, [placed.order_id], now_ns)
 
 
 class Script:
@@ -215,39 +155,9 @@ def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
     )
     lines = Lines()
 
-    async def main() -> RunSummary:
-        clock = LoopClock(planned_start_ns(config))
-        exchange = BuiltInExchange(config, clock)
-        script = Script(scenario, exchange, clock)
-        urls = await exchange.start()
-        key = SigningKey(simulated_key(seed))
-        opened = exchange.open_account(key.address)
-        run = Run(
-            settings=settings,
-            symbols=(SYMBOL,),
-            endpoints=Endpoints(**{name: getattr(urls, name) for name in Endpoints.__dataclass_fields__}),
-            wallet=Wallet(
-                key=key,
-                credentials=L2Credentials(opened.key, opened.secret, opened.passphrase),
-                signature_type=0,
-                funder=None,
-            ),
-            clock=clock,
-            log=lines,
-            chance=Random(f"{seed}:daemon"),
-            session=endless_session,
-            markets_limit=1,
-            handle_signals=False,
-            beside={"exchange": exchange.run},
-            wishes={"script": script},
-        )
-        try:
-            return await run_daemon(run)
-        finally:
-            await exchange.close()
-
-    summary = deterministic.run(main(), seed=seed, start_ns=planned_start_ns(config))
-    structlog.reset_defaults()
+    summary = run_scripted(
+        settings, config, lambda exchange, clock: Script(scenario, exchange, clock), log=lines, markets_limit=1
+    )
     reading = read_both(settings)
     return Played(summary, build_report(reading), reading.account, lines)
 

@@ -1,0 +1,133 @@
+"""A run of the whole daemon in a world that a test scripts: its book, its wishes, its log.
+
+What lives here: the house account that holds a book at will, and the composition of exchange and daemon on
+the deterministic loop. What must not: what is wished for, what is expected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import aiohttp
+import structlog
+
+from polystra.adapters.clock import LoopClock
+from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
+from polystra.app.sessions import simulated_key
+from polystra.app.settings import Settings
+from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
+from polystra.domain.units import MICRO, NS_PER_S
+from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
+from polystra.exchange.core import ExchangeCore, PlaceRequest
+from polystra.exchange.simulation import planned_start_ns
+from polystra.exchange.world import WorldMarket
+from polystra.ports.clock import Clock
+from polystra.ports.venue import EventStream
+from polystra.runtime import deterministic
+from polystra.runtime.daemon import RunSummary
+from polystra.runtime.log import Log
+from tests.simulation.scenario_file import Quotes, Step
+
+ONE = MICRO
+PULSE_PRICE = 10_000
+PULSE_NS = 2 * NS_PER_S
+
+
+class ScriptedBook:
+    """Keeps the book as the file has it: a house account that buys Up (bids) and Down (asks)."""
+
+    def __init__(self, core: ExchangeCore, market: WorldMarket) -> None:
+        self._core = core
+        self._spec = market.spec
+        self._house = core.open_house_account("scripted-book")
+        self._other = core.open_house_account("scripted-other")
+        self._resting: dict[str, list[str]] = {}
+        self._best_bid = 0
+        self._pulse: list[str] = []
+
+    def pulse(self, now_ns: int) -> int | None:
+        """Move a small bid far below the market, so that the book speaks while nothing happens; returns when next."""
+        if now_ns >= self._spec.closes_at_s * NS_PER_S:
+            return None
+        if self._pulse:
+            self._core.cancel(self._house, self._pulse, now_ns)
+        self._pulse = []
+        if self._resting:
+            self._pulse.append(self._rest(self._spec.up_token, PULSE_PRICE, 5 * MICRO, now_ns))
+        return now_ns + PULSE_NS
+
+    def quote(self, quotes: Quotes, now_ns: int) -> None:
+        """Rest the new quotes and withdraw the old ones, in the order in which neither side is ever empty between."""
+        old = self._resting
+        bids = ("bids", self._spec.up_token, quotes.bids)
+        asks = ("asks", self._spec.down_token, tuple((ONE - price, size) for price, size in quotes.asks))
+        falls = not quotes.bids or not self._best_bid or quotes.bids[0][0] <= self._best_bid
+        for name, token, levels in (bids, asks) if falls else (asks, bids):
+            gone = old.pop(name, [])
+            self._resting[name] = [self._rest(token, price, size, now_ns) for price, size in levels]
+            if gone:
+                self._core.cancel(self._house, gone, now_ns)
+        self._best_bid = quotes.bids[0][0] if quotes.bids else 0
+
+    def _rest(self, token: str, price: int, size: int, now_ns: int) -> str:
+        request = PlaceRequest.limit(token, "BUY", price=price, size=size)
+        return self._core.place(self._house, request, now_ns).order_id
+
+    def other(self, step: Step, now_ns: int) -> None:
+        """Somebody else trades once; what does not match at once is withdrawn."""
+        buys = step.verb == "other buys"
+        own = self._spec.up_token if step.outcome == "up" else self._spec.down_token
+        opposite = self._spec.down_token if step.outcome == "up" else self._spec.up_token
+        token, price = (own, step.price) if buys else (opposite, ONE - step.price)
+        request = PlaceRequest.limit(token, "BUY", price=price, size=step.quantity)
+        placed = self._core.place(self._other, request, now_ns)
+        if placed.accepted:
+            self._core.cancel(self._other, [placed.order_id], now_ns)
+
+
+def run_scripted(
+    settings: Settings,
+    config: BuiltInConfig,
+    script: Callable[[BuiltInExchange, Clock], EventStream],
+    *,
+    log: Log,
+    markets_limit: int,
+    session: Callable[[], aiohttp.ClientSession] = endless_session,
+) -> RunSummary:
+    """Run exchange and daemon under virtual time until so many markets have settled."""
+
+    async def main() -> RunSummary:
+        clock = LoopClock(planned_start_ns(config))
+        exchange = BuiltInExchange(config, clock)
+        wishes = script(exchange, clock)
+        urls = await exchange.start()
+        key = SigningKey(simulated_key(config.seed))
+        opened = exchange.open_account(key.address)
+        run = Run(
+            settings=settings,
+            symbols=config.symbols,
+            endpoints=Endpoints(**{name: getattr(urls, name) for name in Endpoints.__dataclass_fields__}),
+            wallet=Wallet(
+                key=key,
+                credentials=L2Credentials(opened.key, opened.secret, opened.passphrase),
+                signature_type=0,
+                funder=None,
+            ),
+            clock=clock,
+            log=log,
+            chance=Random(f"{config.seed}:daemon"),
+            session=session,
+            markets_limit=markets_limit,
+            handle_signals=False,
+            beside={"exchange": exchange.run},
+            wishes={"script": wishes},
+        )
+        try:
+            return await run_daemon(run)
+        finally:
+            await exchange.close()
+
+    summary = deterministic.run(main(), seed=config.seed, start_ns=planned_start_ns(config))
+    structlog.reset_defaults()
+    return summary

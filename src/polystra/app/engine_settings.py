@@ -65,6 +65,7 @@ def engine_config(
         cancel_timeout_s=settings.cancel_timeout_seconds,
         unfilled_cancel=settings.cancel_unfilled_orders,
         unfilled_timeout_s=settings.unfilled_timeout_seconds,
+        venue_heartbeat=settings.enable_venue_heartbeat,
         notices_every_s=settings.notifications_interval_seconds,
         markets_limit=markets_limit,
     )

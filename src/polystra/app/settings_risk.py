@@ -9,12 +9,13 @@ from typing import Annotated
 
 from pydantic import BeforeValidator
 
-from polystra.app.setting_rules import COUNT, COUNT_OR_ZERO, DOLLARS, FINE_SECONDS, MORE_DOLLARS, RISK, SECONDS
+from polystra.app.setting_rules import COUNT, COUNT_OR_ZERO, DOLLARS, FINE_SECONDS, MORE_DOLLARS, RISK, SECONDS, YES_NO
 from polystra.app.setting_values import (
     Count,
     CountOrZero,
     Dollars,
     FineSeconds,
+    Flag,
     PositiveDollars,
     Seconds,
     parse_word,
@@ -62,6 +63,13 @@ class RiskSettings(PositionSettings):
     balance_floor_dollars: Dollars = setting("0", RISK, "dollars that entries always leave available", DOLLARS)
     on_shutdown: Annotated[StopMode, BeforeValidator(parse_word)] = setting(
         "keep_exits", RISK, "entries are cancelled; keep_exits leaves the exits that rest", "keep_exits or cancel_all"
+    )
+    enable_venue_heartbeat: Flag = setting(
+        "NO",
+        RISK,
+        "let the venue cancel every open order of the API key 10 to 15 seconds after this daemon stops or hangs, "
+        "resting exits included",
+        YES_NO,
     )
     notifications_interval_seconds: Seconds = setting(
         "30", RISK, "seconds between readings of the venue's notices, a recovery behind the streams; 0: off", SECONDS

@@ -14,9 +14,11 @@ from typing import Any, Final
 
 import aiohttp
 
+from polystra.adapters.clock import LoopClock
 from polystra.adapters.control_files import ControlFiles
 from polystra.adapters.polymarket.data_api import DataApiQueries, WalletHoldings
 from polystra.adapters.polymarket.discovery import GammaDiscovery
+from polystra.adapters.polymarket.pacemaker import InlineHeart, ThreadHeart
 from polystra.adapters.polymarket.price_fallback import FallbackPriceStream
 from polystra.adapters.polymarket.price_stream import PriceStream
 from polystra.adapters.polymarket.rest import PolymarketVenue, VenueAccount
@@ -34,6 +36,7 @@ from polystra.domain.events import ClockDriftMeasured
 from polystra.domain.units import NS_PER_S
 from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
+from polystra.ports.heartbeat import Heart, LifeSign
 from polystra.ports.logbook import LogEvent
 from polystra.ports.venue import EventStream
 from polystra.runtime.audit_journal import AuditJournal
@@ -129,7 +132,9 @@ async def run_daemon(run: Run) -> RunSummary:
     run.log.info(LogEvent.RULES_LISTED, on=on, off=off)
     try:
         drift = await _first_drift(run, venue)
-        daemon = Daemon(replace(_parts(run, store, venue, discovery, holdings), opening=(drift,)))
+        heart, life = _heart(run, venue)
+        parts = replace(_parts(run, store, venue, discovery, holdings), opening=(drift,), heart=heart, life=life)
+        daemon = Daemon(parts)
         return await daemon.run()
     finally:
         await venue.close()
@@ -213,6 +218,19 @@ def _parts(
         handle_signals=run.handle_signals,
         holdings=holdings,
     )
+
+
+def _heart(run: Run, venue: PolymarketVenue) -> tuple[Heart | None, LifeSign | None]:
+    """The heart and its sign of life, when the user wants resting orders to die with the daemon.
+
+    Its thread has chance of its own: another thread's draws would change the daemon's.
+    """
+    if not run.settings.enable_venue_heartbeat:
+        return None, None
+    life = LifeSign(run.clock)
+    chance = Random(run.chance.getrandbits(64))
+    kind = InlineHeart if isinstance(run.clock, LoopClock) else ThreadHeart
+    return kind(lambda: venue.own_heartbeat(chance, run.session), clock=run.clock, life=life), life
 
 
 async def _first_drift(run: Run, venue: PolymarketVenue) -> ClockDriftMeasured:

@@ -341,6 +341,28 @@ class HoldingsRead:
     detail: str = ""
 
 
+class HeartbeatState(StrEnum):
+    """How the heartbeats of our API key fare."""
+
+    BEATING = "BEATING"
+    """Accepted: for the first time, or again after a gap of `gap_ns`."""
+    FAILING = "FAILING"
+    """Two in a row were not accepted."""
+    SILENT = "SILENT"
+    """None has been accepted for so long that the venue may cancel our orders."""
+    CONTESTED = "CONTESTED"
+    """Another sender beats for the same key."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeartbeatTold:
+    """A change in the heartbeats. `gap_ns`: since the last accepted beat before this one, 0 when there was none."""
+
+    state: HeartbeatState
+    gap_ns: Nanos
+    reason: str
+
+
 # --- the shell itself ----------------------------------------------------------------
 
 
@@ -517,6 +539,7 @@ WorldEvent: TypeAlias = (
     | HoldingsRead
     | ClockDriftMeasured
     | NoticesRead
+    | HeartbeatTold
     | StreamConnected
     | StreamLost
     | TimerFired

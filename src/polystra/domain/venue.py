@@ -10,6 +10,11 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
+from polystra.domain.units import NS_PER_S, Nanos
+
+HEARTBEAT_GAP_NS: Final[Nanos] = 8 * NS_PER_S
+"""After so long without an accepted heartbeat resting orders may be gone: the venue looks every 5 s for 10 s of it."""
+
 
 class VenueMode(StrEnum):
     """A state of the venue's matching engine, or of our account there."""

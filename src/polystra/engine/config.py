@@ -87,6 +87,7 @@ class EngineConfig:
     discover_ahead_s: int = 60
     check_every_s: int = 30
     clock_check_every_s: int = 300
+    venue_heartbeat: bool = False
     notices_every_s: int = 30
     """0: the venue's notices are not read."""
     cancel_timeout_s: int = 5

@@ -30,6 +30,7 @@ from polystra.engine.calendar import Calendar
 from polystra.engine.config import EngineConfig
 from polystra.engine.effects import UnwatchTokens
 from polystra.engine.gateway import Gateway
+from polystra.engine.heartbeat import HeartbeatWatch
 from polystra.engine.market_data import MarketData
 from polystra.engine.notices import VenueNotices
 from polystra.engine.order_requests import REQUEST_RULE, OrderRequests
@@ -71,6 +72,7 @@ class Engine:
         self._shutdown = Shutdown(state, self._gateway)
         self._order_requests = OrderRequests(state, self._gateway, self._risk)
         self._venue_clock = VenueClock(state)
+        self._heartbeat = HeartbeatWatch(state, self._gateway, self._reconciler)
         self._notices = VenueNotices(state, self._gateway, self._settlement)
 
     @property
@@ -229,6 +231,7 @@ class Engine:
             case ev.AccountSnapshot():
                 self._reconciler.apply(event, turn)
                 self._settlement.cash_seen(event, turn)
+                self._heartbeat.snapshot(event, turn)
                 self._notices.begin(turn)
             case ev.TokenBalanceRead():
                 self._settlement.balance_read(event, turn)
@@ -238,6 +241,8 @@ class Engine:
                 self._venue_clock.measured(event, turn)
             case ev.NoticesRead():
                 self._notices.read(event, turn)
+            case ev.HeartbeatTold():
+                self._heartbeat.told(event, turn)
             case _:
                 raise InvariantViolation(f"the engine does not know the input {type(event).__name__}")
 

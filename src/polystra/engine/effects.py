@@ -146,6 +146,11 @@ class SetTimer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartHeartbeat:
+    """Begin to beat: from the first accepted beat on our resting orders live only as long as we do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finish:
     """Everything that had to be done before a stop is done; `left_open` says in words what is not."""
 
@@ -171,5 +176,6 @@ Effect: TypeAlias = (
     | WatchTokens
     | UnwatchTokens
     | SetTimer
+    | StartHeartbeat
     | Finish
 )

@@ -228,6 +228,12 @@ class Gateway:
         """The bookkeeper booked (or reversed) a fill: the new cumulative quantity."""
         self._life.filled(track, filled, event, turn)
 
+    def presume_gone(self, track: OrderTrack, turn: Turn) -> None:
+        """It may have been cancelled without a word: looked up until the venue shows it, or tells its end."""
+        track.missing = True
+        self._life.look_up(track, turn)
+        self._life.look_again(track, turn)
+
     def look_up(self, track: OrderTrack, turn: Turn) -> None:
         """Ask the venue for the order's id among open orders and trades."""
         self._life.look_up(track, turn)

@@ -57,11 +57,17 @@ class Shutdown:
         state.stopping = mode
         state.stop_reason = reason
         state.stop_deadline_ns = turn.now_ns + wait_s * NS_PER_S
-        turn.notice(NoticeKind.SHUTDOWN_STARTED, mode, reason)
+        turn.notice(NoticeKind.SHUTDOWN_STARTED, mode, reason + self._heartbeat_words(mode))
         for track in list(state.live_orders()):
             if mode is StopMode.CANCEL_ALL or track.order.terms.purpose is Purpose.ENTRY:
                 self._gateway.cancel(track, turn, "shutting down")
         turn.timer("shutdown", state.stop_deadline_ns)
+
+    def _heartbeat_words(self, mode: StopMode) -> str:
+        if not self._state.config.venue_heartbeat or mode is not StopMode.KEEP_EXITS:
+            return ""
+        exits = sum(1 for track in self._state.live_orders() if track.order.terms.purpose.is_exit)
+        return f"; {exits} exit(s) rest, which the venue cancels when the heartbeats end with the daemon"
 
     def _waiting(self, turn: Turn) -> bool:
         state = self._state
@@ -101,6 +107,11 @@ class Shutdown:
             for position in state.positions.values()
             if position.shares > 0
         ]
+        if state.config.venue_heartbeat and any(track.is_live for track in state.orders.values()):
+            left.append(
+                "the heartbeats end with the daemon: within 10-15 s the venue cancels every open order of this API "
+                "key, those named here included"
+            )
         if state.ledger.claims:
             left.append(f"{format_micros(state.ledger.claims)} dollars of winnings not redeemed yet")
         return left

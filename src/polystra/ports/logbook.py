@@ -61,6 +61,10 @@ class LogEvent(StrEnum):
         "a notice of the venue that is not about trading stays unread for its owner",
     )
 
+    HEARTBEAT_ARMED = "heartbeat.armed", "the venue's dead man's switch is armed; what it would cancel is named"
+    HEARTBEAT_FAILED = "heartbeat.failed", "the venue takes no heartbeats of ours, or takes another's"
+    HEARTBEAT_RECOVERED = "heartbeat.recovered", "heartbeats are taken again; what was cancelled is looked up"
+
     MARKET_LISTED = "market.listed", "a market was found that we trade"
     MARKET_REFUSED = "market.refused", "a market was found whose rule or grid is not known"
     MARKET_OPENED = "market.opened", "a market's window began; the price to beat is known"

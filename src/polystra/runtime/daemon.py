@@ -20,6 +20,7 @@ from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
 from polystra.ports.clock import Clock
 from polystra.ports.controls import Controls
+from polystra.ports.heartbeat import Heart, LifeSign
 from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
@@ -55,6 +56,9 @@ class Parts:
     handle_signals: bool = True
     holdings: HoldingsSource | None = None
     """The second source on what the wallet holds."""
+    heart: Heart | None = None
+    """Beats for the API key once the engine asks for it; depends on `life`."""
+    life: LifeSign | None = None
     opening: tuple[WorldEvent, ...] = ()
     """Inputs that are known before the first turn."""
     controls: Controls | None = None
@@ -109,6 +113,8 @@ class Daemon:
             timers=timers,
             log=parts.log,
             on_switched=None if desk is None else desk.committed,
+            life=parts.life,
+            heart=parts.heart,
         )
         if desk is not None:
             desk.look()
@@ -116,6 +122,9 @@ class Daemon:
             self._listen_for_signals()
         eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
         eternal["timers"] = timers.run()
+        if parts.heart is not None:
+            eternal["sign of life"] = loop.show_life()
+            eternal["heartbeat"] = parts.heart.run(self._inbox.put)
         eternal["housekeeping"] = self._keep_house()
         if desk is not None:
             eternal["controls"] = desk.run()

@@ -47,6 +47,9 @@ _NOTICES = {
     ft.NoticeKind.REDEMPTION_SEEN: LogEvent.REDEMPTION_SEEN,
     ft.NoticeKind.SHUTDOWN_STARTED: LogEvent.SHUTDOWN_STARTED,
     ft.NoticeKind.VENUE_NOTICE: LogEvent.VENUE_NOTICE_LEFT,
+    ft.NoticeKind.HEARTBEAT_ARMED: LogEvent.HEARTBEAT_ARMED,
+    ft.NoticeKind.HEARTBEAT_FAILED: LogEvent.HEARTBEAT_FAILED,
+    ft.NoticeKind.HEARTBEAT_RECOVERED: LogEvent.HEARTBEAT_RECOVERED,
     ft.NoticeKind.CLOCK_DRIFTED: LogEvent.CLOCK_DRIFTED,
     ft.NoticeKind.CLOCK_AGREED: LogEvent.CLOCK_AGREED,
     ft.NoticeKind.CLOCK_CORRECTED: LogEvent.CLOCK_CORRECTED,
@@ -61,6 +64,7 @@ _CALM_NOTICES = (
     ft.NoticeKind.REDEMPTION_SEEN,
     ft.NoticeKind.SHUTDOWN_STARTED,
     ft.NoticeKind.VENUE_NOTICE,
+    ft.NoticeKind.HEARTBEAT_RECOVERED,
     ft.NoticeKind.CLOCK_AGREED,
     ft.NoticeKind.CLOCK_CORRECTED,
 )

@@ -23,6 +23,7 @@ from polystra.engine import effects as fx
 from polystra.engine.core import Engine
 from polystra.engine.state import Turn
 from polystra.ports.clock import Clock
+from polystra.ports.heartbeat import Heart, LifeSign
 from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store
@@ -34,6 +35,7 @@ from polystra.runtime.timers import Timers
 
 _BATCH = 256
 _BUSY_PAUSE_S = 0.5
+_LIFE_EVERY_S = 1.0
 
 
 class FactDigest:
@@ -71,6 +73,8 @@ class EngineLoop:
         timers: Timers,
         log: Log,
         on_switched: Callable[[SwitchRequested], None] | None = None,
+        life: LifeSign | None = None,
+        heart: Heart | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -80,6 +84,9 @@ class EngineLoop:
         self._outbox = outbox
         self._timers = timers
         self._log = log
+        self._life = life
+        self._heart = heart
+        self._is_idle = False
         self._fact_log = FactLog(log)
         self._on_switched = on_switched
         self._facts: list[Fact] = []
@@ -93,13 +100,22 @@ class EngineLoop:
         self._absorb(self._engine.start(self._clock.now_ns()))
         await self._commit()
         while self.finish is None:
+            self._is_idle = True
             batch = await self._inbox.take(_BATCH)
+            self._is_idle = False
             for event in batch:
                 self.steps += 1
                 self._absorb(self._engine.step(event, self._clock.now_ns()))
             await self._commit()
             self._tell_switched(batch)
         return self.finish
+
+    async def show_life(self) -> None:
+        """Mark the sign of life once a second while the loop waits for inputs; its commits mark it too."""
+        while True:
+            if self._is_idle:
+                self._mark()
+            await self._clock.sleep(_LIFE_EVERY_S)
 
     # --- inside -----------------------------------------------------------------------
 
@@ -147,7 +163,14 @@ class EngineLoop:
                     busy = True
                     await self._clock.sleep(_BUSY_PAUSE_S)
             self._fact_log.write(facts)
+        self._mark()
         self._outbox.release(effects)
         for effect in effects:
             if isinstance(effect, fx.Finish):
                 self.finish = effect
+            elif isinstance(effect, fx.StartHeartbeat) and self._heart is not None:
+                self._heart.start()
+
+    def _mark(self) -> None:
+        if self._life is not None:
+            self._life.mark()

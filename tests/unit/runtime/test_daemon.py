@@ -7,6 +7,8 @@ import pytest
 from polystra.domain.errors import InvariantViolation, VenueUnreachable
 from polystra.domain.events import StopMode, StreamName
 from polystra.domain.notices import NoticeTopic, VenueNotice
+from polystra.domain.units import NS_PER_S
+from polystra.ports.heartbeat import LifeSign
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
 from tests.fakes.clock import ManualClock, settle
@@ -19,8 +21,8 @@ from tests.unit.runtime.lines import Lines
 
 
 class Bench:
-    def __init__(self, **changes: object) -> None:
-        self.clock = ManualClock(START_NS)
+    def __init__(self, clock: ManualClock | None = None, **changes: object) -> None:
+        self.clock = clock or ManualClock(START_NS)
         self.store = MemoryStore()
         self.venue = ScriptedVenue(self.clock, cash=1_000_000_000)
         self.discovery = ScriptedDiscovery([MARKET])
@@ -86,6 +88,54 @@ async def test_a_dismissal_that_fails_is_told_and_harms_nothing():
     summary = await bench.run()
     assert summary.reason == "test over"
     assert bench.log.of(LogEvent.QUESTION_FAILED) == [{"question": "notices read", "error": "nobody there"}]
+
+
+class FakeHeart:
+    """Fulfils `Heart`; remembers when it was started and how old the sign of life was when asked."""
+
+    def __init__(self, life: LifeSign) -> None:
+        self.life = life
+        self.started = 0
+        self.ages: list[int] = []
+        self.is_running = False
+
+    def start(self) -> None:
+        self.started += 1
+        self.ages.append(self.life.age_ns())
+
+    async def run(self, sink):
+        self.is_running = True
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            self.is_running = False
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_the_heart_begins_when_the_engine_asks_and_ends_with_the_run(wanted: bool):
+    clock = ManualClock(START_NS)
+    heart = FakeHeart(LifeSign(clock))
+    bench = Bench(clock, heart=heart, life=heart.life, config=config(venue_heartbeat=wanted))
+    await bench.run()
+    assert heart.started == (1 if wanted else 0)
+    assert not heart.is_running
+
+
+async def test_an_idle_loop_shows_life_and_one_that_waits_for_its_store_does_not():
+    clock = ManualClock(START_NS)
+    life = LifeSign(clock)
+    bench = Bench(clock, heart=FakeHeart(life), life=life)
+    task = asyncio.get_running_loop().create_task(bench.daemon.run())
+    await settle(80)
+    for _ in range(30):
+        await bench.clock.advance(1)
+        assert life.age_ns() <= NS_PER_S
+    bench.store.busy = 1_000
+    bench.daemon.stop("test over")
+    for _ in range(20):
+        await bench.clock.advance(1)
+    assert life.age_ns() >= 15 * NS_PER_S
+    task.cancel()
 
 
 async def test_two_runs_of_the_same_world_have_the_same_digest():

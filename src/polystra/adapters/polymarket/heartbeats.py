@@ -34,8 +34,10 @@ class Heartbeat:
         self._next_id = ""
         self._one_at_a_time = asyncio.Lock()
 
-    async def beat(self) -> None:
+    async def beat(self) -> bool:
         """Beat once; a beat that is still under way is waited for, not overtaken.
+
+        Returns True when the venue expected another id than our last one.
 
         A wrong id (the last answer was lost, or another process beat before) is answered with the right
         one, which is adopted and sent at once, one time. After any failure the next call simply goes on.
@@ -51,7 +53,8 @@ class Heartbeat:
         async with self._one_at_a_time:
             reply = await self._send()
             expected = _expected_id(reply)
-            if expected is not None and expected != self._next_id:
+            was_adopted = expected is not None and expected != self._next_id
+            if expected is not None and was_adopted:
                 self._next_id = expected
                 reply = await self._send()
             if reply.status != OK:
@@ -59,6 +62,7 @@ class Heartbeat:
                     reply.status, reply.error_text(), asked=f"POST {_PATH}", retry_after_s=reply.retry_after_s
                 )
             self._next_id = required_text(json_object(reply, "heartbeat"), "heartbeat_id")
+            return was_adopted
 
     async def _send(self) -> Reply:
         body = msgspec.json.encode({"heartbeat_id": self._next_id})

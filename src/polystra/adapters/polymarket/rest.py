@@ -6,7 +6,8 @@ of messages (`decode_*`, `errors`) or the rules of sending (`transport`, `orders
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
@@ -93,6 +94,15 @@ class PolymarketVenue:
     def set_clock_offset(self, offset_ns: int) -> None:
         """Set what is added to our clock for the venue's proofs (venue time minus ours, nanoseconds)."""
         self._clock_offset_ns = offset_ns
+
+    @asynccontextmanager
+    async def own_heartbeat(self, rng: Random, session: SessionFactory) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        """Open a connection for heartbeats alone, on whichever loop enters this; its proofs follow our clock offset."""
+        transport = HttpTransport(base_url=self._transport.base_url, clock=self._clock, rng=rng, session=session)
+        try:
+            yield Heartbeat(transport, self._headers).beat
+        finally:
+            await transport.close()
 
     def _headers(self, method: str, path: str, body: bytes) -> Mapping[str, str]:
         timestamp_s = (self._clock.now_ns() + self._clock_offset_ns) // NS_PER_S

@@ -1,0 +1,188 @@
+"""The rhythm of a heart, in virtual time: one beat at a time, no beat for a dead loop, gaps told once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from polystra.adapters.clock import LoopClock
+from polystra.adapters.polymarket.pacemaker import LIFE_LIMIT_S, InlineHeart, Pacemaker, Rhythm
+from polystra.domain.errors import RateLimited, VenueUnreachable
+from polystra.domain.events import HeartbeatState, HeartbeatTold
+from polystra.domain.units import NS_PER_S
+from polystra.ports.heartbeat import LifeSign
+from polystra.runtime.deterministic import run
+
+BEATING, FAILING, SILENT = HeartbeatState.BEATING, HeartbeatState.FAILING, HeartbeatState.SILENT
+
+
+class Chest:
+    """A venue for beats by script: None accepts, True adopts another id, a number is slow, an error fails."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock(1_800_000_000 * NS_PER_S)
+        self.life = LifeSign(self.clock)
+        self.answers: deque[object] = deque()
+        self.always: object = None
+        self.beats: list[float] = []
+        self.under_way = 0
+        self.told: list[HeartbeatTold] = []
+
+    def now_s(self) -> float:
+        return self.clock.monotonic_ns() / NS_PER_S
+
+    async def beat(self) -> bool:
+        assert self.under_way == 0
+        self.under_way += 1
+        try:
+            self.beats.append(self.now_s())
+            answer = self.answers.popleft() if self.answers else self.always
+            if isinstance(answer, float):
+                await self.clock.sleep(answer)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer is True
+        finally:
+            self.under_way -= 1
+
+    async def keep_alive(self) -> None:
+        while True:
+            self.life.mark()
+            await self.clock.sleep(1)
+
+    def states(self) -> list[HeartbeatState]:
+        return [each.state for each in self.told]
+
+
+def play(scene: Callable[[Chest], Awaitable[None]], *, alive: bool = True) -> Chest:
+    async def main() -> Chest:
+        chest = Chest()
+        maker = Pacemaker(clock=chest.clock, life=chest.life, tell=chest.told.append, rhythm=Rhythm())
+        loop = asyncio.get_running_loop()
+        tasks = [loop.create_task(maker.run(chest.beat))]
+        if alive:
+            tasks.append(loop.create_task(chest.keep_alive()))
+        await scene(chest)
+        for task in tasks:
+            task.cancel()
+        return chest
+
+    return run(main(), seed=1)
+
+
+def lasting(seconds: float) -> Callable[[Chest], Awaitable[None]]:
+    async def scene(chest: Chest) -> None:
+        await chest.clock.sleep(seconds)
+
+    return scene
+
+
+def test_a_heart_beats_every_five_seconds_and_tells_the_first_only() -> None:
+    chest = play(lasting(21))
+    assert chest.beats == [0, 5, 10, 15, 20]
+    assert chest.states() == [BEATING]
+    assert chest.told[0].gap_ns == 0
+
+
+def test_a_slow_answer_does_not_shift_the_rhythm() -> None:
+    async def scene(chest: Chest) -> None:
+        chest.always = 1.5
+        await chest.clock.sleep(12)
+
+    assert play(scene).beats == [0, 5, 10]
+
+
+def test_a_beat_without_an_answer_is_given_up_and_tried_again_soon() -> None:
+    async def scene(chest: Chest) -> None:
+        chest.answers.extend([None, 100.0, None])
+        await chest.clock.sleep(9)
+
+    chest = play(scene)
+    assert chest.beats == [0, 5, 7.5]
+    assert chest.states() == [BEATING]
+
+
+def test_two_failures_in_a_row_are_one_alarm_and_a_gap_is_told_once_and_when_it_ends() -> None:
+    async def scene(chest: Chest) -> None:
+        await chest.clock.sleep(4)
+        chest.always = VenueUnreachable("no route")
+        await chest.clock.sleep(16)
+        chest.always = None
+        await chest.clock.sleep(3)
+
+    chest = play(scene)
+    assert chest.states() == [BEATING, FAILING, SILENT, BEATING]
+    assert "no route" in chest.told[1].reason
+    assert 8 * NS_PER_S < chest.told[2].gap_ns < 10 * NS_PER_S
+    assert chest.told[3].gap_ns > 16 * NS_PER_S
+
+
+def test_a_short_trouble_that_was_told_is_told_to_be_over() -> None:
+    async def scene(chest: Chest) -> None:
+        chest.answers.extend([None, VenueUnreachable("x"), VenueUnreachable("y"), None])
+        await chest.clock.sleep(9)
+
+    chest = play(scene)
+    assert chest.states() == [BEATING, FAILING, BEATING]
+    assert chest.told[2].gap_ns < 8 * NS_PER_S
+
+
+def test_a_pause_that_the_venue_asks_for_is_kept_but_never_longer_than_a_beat() -> None:
+    async def scene(chest: Chest) -> None:
+        chest.answers.extend([RateLimited("slow", retry_after_s=3), RateLimited("slow", retry_after_s=600), None])
+        await chest.clock.sleep(9)
+
+    assert play(scene).beats == [0, 3, 8]
+
+
+def test_a_dead_loop_is_not_kept_alive_and_one_that_comes_back_is() -> None:
+    async def scene(chest: Chest) -> None:
+        await chest.clock.sleep(40)
+        assert max(chest.beats) <= LIFE_LIMIT_S
+        assert chest.states() == [BEATING, SILENT]
+        assert "stands still" in chest.told[1].reason
+        chest.life.mark()
+        await chest.clock.sleep(1)
+
+    chest = play(scene, alive=False)
+    assert chest.states() == [BEATING, SILENT, BEATING]
+    assert chest.told[2].gap_ns > 30 * NS_PER_S
+
+
+def test_another_sender_for_the_same_key_is_told_once() -> None:
+    async def scene(chest: Chest) -> None:
+        chest.answers.extend([True, None, True, True, True, None])
+        await chest.clock.sleep(31)
+
+    assert play(scene).states() == [BEATING, HeartbeatState.CONTESTED]
+
+
+def test_an_id_adopted_after_a_lost_reply_is_nobody_elses() -> None:
+    async def scene(chest: Chest) -> None:
+        chest.answers.extend([None, 100.0, True])
+        await chest.clock.sleep(12)
+
+    assert play(scene).states() == [BEATING]
+
+
+def test_nothing_is_sent_before_the_start() -> None:
+    async def main() -> tuple[int, int]:
+        chest = Chest()
+
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+            yield chest.beat
+
+        heart = InlineHeart(opened, clock=chest.clock, life=chest.life)
+        task = asyncio.get_running_loop().create_task(heart.run(chest.told.append))
+        await chest.clock.sleep(60)
+        before = len(chest.beats)
+        chest.life.mark()
+        heart.start()
+        await chest.clock.sleep(1)
+        task.cancel()
+        return before, len(chest.beats)
+
+    assert run(main(), seed=1) == (0, 1)

@@ -23,6 +23,7 @@ from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, OrderTerms, Side
 from polystra.domain.units import MICRO
 from polystra.engine import effects as fx
+from polystra.engine.config import UnfilledConfig
 from tests.unit.engine.desk import CASH, UP, Desk, config, live_sells
 
 STEPS = 60
@@ -283,7 +284,7 @@ def quieten(desk: Desk, venue: ModelVenue) -> None:
 @given(seed=st.integers(0, 2**32))
 @settings(max_examples=150)
 def test_whatever_the_wire_does_the_ledger_ends_as_the_venues(seed):
-    desk = Desk(config(unfilled_timeout_s=20)).ready()
+    desk = Desk(config(unfilled=UnfilledConfig(timeout_s=20))).ready()
     venue = ModelVenue(desk, Random(seed))
     desk.enter()
     venue.collect()

@@ -10,7 +10,15 @@ from typing import Final
 
 from polystra.app.settings import Settings
 from polystra.domain.units import NS_PER_S, parse_micros
-from polystra.engine.config import BalanceConfig, EngineConfig, ExitConfig, ExitMode, RiskConfig
+from polystra.engine.config import (
+    BalanceConfig,
+    EngineConfig,
+    ExitConfig,
+    ExitMode,
+    RiskConfig,
+    ScaleInConfig,
+    UnfilledConfig,
+)
 from polystra.engine.strategy.config import EntryStyle, StrategyConfig
 from polystra.engine.strategy.fusion import Fusion
 from polystra.engine.strategy.sizing import SizingRules
@@ -63,8 +71,20 @@ def engine_config(
         salt_seed=salt_seed,
         check_every_s=settings.order_check_interval_seconds,
         cancel_timeout_s=settings.cancel_timeout_seconds,
-        unfilled_cancel=settings.cancel_unfilled_orders,
-        unfilled_timeout_s=settings.unfilled_timeout_seconds,
+        unfilled=UnfilledConfig(
+            cancel=settings.cancel_unfilled_orders,
+            timeout_s=settings.unfilled_timeout_seconds,
+            retry=settings.cancel_unfilled_orders and settings.unfilled_retry_on_winning_side,
+            retry_min_pnl_ppm=_ppm(settings, "unfilled_retry_min_pnl_percent"),
+            cancel_threshold_ppm=_ppm(settings, "unfilled_cancel_threshold"),
+        ),
+        scale_in=ScaleInConfig(
+            enabled=settings.enable_scale_in,
+            max_times=settings.scale_in_max,
+            trigger_ppm=_ppm(settings, "scale_in_trigger_percent"),
+            multiplier_ppm=parse_micros(settings.scale_in_multiplier, field="SCALE_IN_MULTIPLIER"),
+            min_dollars=parse_micros(settings.scale_in_min_dollars, field="SCALE_IN_MIN_DOLLARS"),
+        ),
         venue_heartbeat=settings.enable_venue_heartbeat,
         notices_every_s=settings.notifications_interval_seconds,
         markets_limit=markets_limit,
@@ -105,6 +125,9 @@ def position_rules(settings: Settings) -> tuple[str, str]:
         f"take-profit {settings.take_profit_percent}%": settings.enable_exit_plan and settings.enable_take_profit,
         f"stop-loss {settings.stop_loss_percent}%": settings.enable_exit_plan and settings.enable_stop_loss,
         f"unfilled time-out {settings.unfilled_timeout_seconds}s": settings.cancel_unfilled_orders,
+        "early cancel of unfilled": settings.cancel_unfilled_orders and settings.unfilled_cancel_threshold > 0,
+        "retry at market": settings.cancel_unfilled_orders and settings.unfilled_retry_on_winning_side,
+        f"scale-in at {settings.scale_in_trigger_percent}%": settings.enable_scale_in,
         f"exits as {settings.exit_mode}": settings.enable_exit_plan,
         "blacklist of a coin after a stop": settings.blacklist_after_stop_seconds > 0,
         f"hold to resolution in the last {settings.close_guard_seconds}s": True,
@@ -112,3 +135,8 @@ def position_rules(settings: Settings) -> tuple[str, str]:
     on = ", ".join(name for name, active in rules.items() if active)
     off = ", ".join(name for name, active in rules.items() if not active)
     return on, off or "none"
+
+
+def _ppm(settings: Settings, name: str) -> int:
+    """A setting in percent as millionths."""
+    return parse_micros(getattr(settings, name), field=name.upper()) // 100

@@ -233,6 +233,8 @@ Dollars = Annotated[Decimal, BeforeValidator(parse_number), Field(ge=0, le=10_00
 """A sum of dollars with at most six decimals."""
 PositiveDollars = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=10_000_000)]
 Percent = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=10_000)]
+PercentOrZero = Annotated[Decimal, BeforeValidator(parse_number), Field(ge=0, le=10_000)]
+PositiveNumber = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=100)]
 StopPercent = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, lt=100)]
 ShareOfPrice = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, lt=1)]
 Fraction = Annotated[Decimal, BeforeValidator(parse_number), Field(ge=0, le=1)]

@@ -9,10 +9,23 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from polystra.app.setting_rules import MORE_SECONDS, PERCENT, POSITIONS, SECONDS, YES_NO
+from polystra.app.setting_rules import (
+    COUNT,
+    MORE_DOLLARS,
+    MORE_SECONDS,
+    PERCENT,
+    PERCENT_OR_ZERO,
+    POSITIONS,
+    SECONDS,
+    YES_NO,
+)
 from polystra.app.setting_values import (
+    Count,
     Flag,
     Percent,
+    PercentOrZero,
+    PositiveDollars,
+    PositiveNumber,
     PositiveSeconds,
     Seconds,
     StopPercent,
@@ -49,6 +62,26 @@ class PositionSettings(TradingSettings):
     cancel_unfilled_orders: Flag = setting("YES", POSITIONS, "cancel entries that do not fill", YES_NO)
     unfilled_timeout_seconds: PositiveSeconds = setting(
         "300", POSITIONS, "seconds; never more than a third of the window left at entry", MORE_SECONDS
+    )
+    unfilled_retry_on_winning_side: Flag = setting(
+        "YES", POSITIONS, "try an entry that timed out once at market when it would be winning", YES_NO
+    )
+    unfilled_retry_min_pnl_percent: Percent = setting(
+        "10", POSITIONS, "percent above its price that others bid; the edge test must pass again", PERCENT
+    )
+    unfilled_cancel_threshold: PercentOrZero = setting(
+        "15.0", POSITIONS, "percent below its price that the outcome is worth: cancel early; 0: off", PERCENT_OR_ZERO
+    )
+    enable_scale_in: Flag = setting("NO", POSITIONS, "add to positions that are winning", YES_NO)
+    scale_in_max: Count = setting("1", POSITIONS, "additions to one position", COUNT)
+    scale_in_trigger_percent: Percent = setting(
+        "10", POSITIONS, "percent that the best bid stands above the average price paid", PERCENT
+    )
+    scale_in_multiplier: PositiveNumber = setting(
+        "1.0", POSITIONS, "times the cost of the first entry", "a number above 0 and up to 100"
+    )
+    scale_in_min_dollars: PositiveDollars = setting(
+        "5", POSITIONS, "dollars; below it an addition is skipped", MORE_DOLLARS
     )
     blacklist_after_stop_seconds: Seconds = setting(
         "0", POSITIONS, "seconds without entries in a coin after a stop sold at a loss; 0: off", SECONDS

@@ -248,6 +248,9 @@ class NoticeKind(StrEnum):
     CLOCK_AGREED = "clock.agreed"
     CLOCK_CORRECTED = "clock.corrected"
     BALANCE_LOW = "balance.low"
+    RETRY_SKIPPED = "retry.skipped"
+    SCALE_IN_PLACED = "scale_in.placed"
+    SCALE_IN_SKIPPED = "scale_in.skipped"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

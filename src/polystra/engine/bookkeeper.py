@@ -9,6 +9,7 @@ adjustments with their evidence once confirmed, and never guessed at before.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from polystra.domain.errors import IllegalTransition
 from polystra.domain.facts import FillRecorded, NoticeKind, PositionRecorded, PostingRecorded
@@ -20,12 +21,14 @@ from polystra.domain.ledger import (
     settled_posting,
 )
 from polystra.domain.market import SIZE_STEP
-from polystra.domain.orders import OrderEvent, fill_event
+from polystra.domain.orders import OrderEvent, OrderStatus, fill_event
 from polystra.domain.positions import Position, PositionEvent, PositionStatus, move
 from polystra.domain.units import MicroDollars, notional_floor
 from polystra.engine.external import trade_postings
 from polystra.engine.gateway import Gateway
-from polystra.engine.state import EXTERNAL, EngineState, ExitPhase, MarketState, OrderTrack, Turn
+from polystra.engine.state import EXTERNAL, EngineState, ExitPhase, ExitState, MarketState, OrderTrack, Turn
+
+CANCELLED_UNFILLED: Final = "CANCELLED_UNFILLED"
 
 
 class Bookkeeper:
@@ -85,11 +88,22 @@ class Bookkeeper:
                 stop_price=exits.stop_price if exits else None,
                 opened_at_ns=position.opened_at_ns,
                 at_ns=turn.now_ns,
-                exit_reason=exits.reason if exits and exits.phase is not ExitPhase.GUARDING else "",
+                exit_reason=self._exit_reason(position, exits),
             )
         )
 
     # --- inside -----------------------------------------------------------------------
+
+    def _exit_reason(self, position: Position, exits: ExitState | None) -> str:
+        """How the position ends or ended; one that never held a share because its entries were cancelled says so."""
+        if exits is not None and exits.phase is not ExitPhase.GUARDING:
+            return exits.reason
+        if position.bought > 0 or any(f.position_id == position.position_id for f in self._state.fills.values()):
+            return ""
+        tracks = list(self._state.orders_of(position.position_id))
+        ended = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
+        cancelled = any(track.order.status in ended for track in tracks)
+        return CANCELLED_UNFILLED if cancelled and all(track.is_settled for track in tracks) else ""
 
     def _position_event(self, position: Position, market: MarketState) -> PositionEvent:
         if market.frozen and market.resolution is None:

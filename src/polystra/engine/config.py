@@ -71,6 +71,32 @@ class BalanceConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UnfilledConfig:
+    """What happens to entries that do not fill."""
+
+    cancel: bool = True
+    timeout_s: int = 300
+    retry: bool = True
+    """Try once more at market when it timed out on the winning side."""
+    retry_min_pnl_ppm: int = 100_000
+    cancel_threshold_ppm: int = 150_000
+    """Cancelled early when the outcome is worth so much less than the price bid; 0: never."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScaleInConfig:
+    """Additions to a position that wins."""
+
+    enabled: bool = False
+    max_times: int = 1
+    trigger_ppm: int = 100_000
+    """How far the best bid stands above the average price."""
+    multiplier_ppm: int = 1_000_000
+    """Of the cost of the first entry."""
+    min_dollars: MicroDollars = 5_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """Everything that a turn may depend on besides its input and the time."""
 
@@ -91,8 +117,8 @@ class EngineConfig:
     notices_every_s: int = 30
     """0: the venue's notices are not read."""
     cancel_timeout_s: int = 5
-    unfilled_cancel: bool = True
-    unfilled_timeout_s: int = 300
+    unfilled: UnfilledConfig = field(default_factory=UnfilledConfig)
+    scale_in: ScaleInConfig = field(default_factory=ScaleInConfig)
     absence_horizon_s: int = 60
     entry_deadline_s: int = 5
     """An entry that has not left after so many seconds is dropped: its idea is stale."""

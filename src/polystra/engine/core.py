@@ -19,7 +19,7 @@ from polystra.domain import events as ev
 from polystra.domain.errors import InvariantViolation
 from polystra.domain.facts import DoubtRecorded, NoticeKind, PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill, FillReport, FillStatus
-from polystra.domain.ids import ConditionId, PositionId
+from polystra.domain.ids import ConditionId, OrderId, PositionId
 from polystra.domain.ledger import Posting
 from polystra.domain.market import Market
 from polystra.domain.orders import LIVE_STATUSES, Order, OrderStatus, Purpose, SignedOrder
@@ -29,6 +29,7 @@ from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.calendar import Calendar
 from polystra.engine.config import EngineConfig
 from polystra.engine.effects import UnwatchTokens
+from polystra.engine.entries import Entries
 from polystra.engine.gateway import Gateway
 from polystra.engine.heartbeat import HeartbeatWatch
 from polystra.engine.market_data import MarketData
@@ -36,6 +37,7 @@ from polystra.engine.notices import VenueNotices
 from polystra.engine.order_requests import REQUEST_RULE, OrderRequests
 from polystra.engine.positions.exits import Exits
 from polystra.engine.positions.reconcile import RECONCILE_BLOCK, Reconciler
+from polystra.engine.positions.scale_in import ScaleIn
 from polystra.engine.positions.settlement import Settlement
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
@@ -63,12 +65,14 @@ class Engine:
         self._exits = Exits(state, self._gateway)
         self._settlement = Settlement(state, self._bookkeeper)
         self._reconciler = Reconciler(state, self._gateway, self._bookkeeper)
-        self._unfilled = Unfilled(state, self._gateway)
         self._risk = Risk(state)
         self._switches = Switches(state, self._gateway, self._risk)
         self._calendar = Calendar(state)
         self._market_data = MarketData(state)
-        self._trader = Trader(state, self._gateway, self._risk, self._unfilled)
+        self._entries = Entries(state, self._gateway)
+        self._unfilled = Unfilled(state, self._gateway, self._risk, self._entries)
+        rules = (self._unfilled, ScaleIn(state, self._risk, self._entries))
+        self._trader = Trader(state, self._risk, self._entries, self._unfilled, rules)
         self._shutdown = Shutdown(state, self._gateway)
         self._order_requests = OrderRequests(state, self._gateway, self._risk)
         self._venue_clock = VenueClock(state)
@@ -176,6 +180,7 @@ class Engine:
                 self._bookkeeper.fill_reported(event, turn)
             case ev.OrderReport():
                 gateway.report(event, turn)
+                self._touch_ended(event.order_id, turn)
             case ev.OrderSigned():
                 gateway.signed(event, turn)
             case ev.SubmitAccepted():
@@ -273,6 +278,12 @@ class Engine:
         self._gateway.submit_refused(event, turn)
         if event.kind is ev.RefusalClass.AUTH:
             self._venue_clock.ask(turn)
+
+    def _touch_ended(self, order_id: OrderId, turn: Turn) -> None:
+        """The fate of an order may be known now without a change of its state."""
+        track = self._state.track_of(order_id)
+        if track is not None and not track.is_live:
+            turn.touch(track.order.terms.position_id)
 
     def _looked_up(self, event: ev.OrderLookedUp, turn: Turn) -> None:
         for report in event.fills:

@@ -8,39 +8,45 @@ bug in it disables the strategy for that market, and exits go on.
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from polystra.domain.events import EntryRequested
 from polystra.domain.facts import DecisionRecorded, NoticeKind
-from polystra.domain.ids import PositionId
 from polystra.domain.market import SIZE_STEP, Market, Outcome
-from polystra.domain.orders import OrderStatus, OrderTerms, Purpose, Side, TimeInForce
+from polystra.domain.orders import OrderStatus
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroPrice, MicroShares, floor_to, format_micros
-from polystra.engine.gateway import Gateway
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroShares, floor_to, format_micros
+from polystra.engine.entries import Entries
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
 from polystra.engine.state import EngineState, MarketState, Turn
 from polystra.engine.strategy.evaluate import Action, Evaluation, evaluate
 from polystra.engine.strategy.view import observe
 
-GTD_MINIMUM_S: Final = 190
-"""The venue refuses an expiration closer than 180 s; ten more for latency (Polymarket CLOB docs, order types)."""
-GTD_EARLY_S: Final = 60
-"""The venue removes a GTD order this long before its expiration."""
-
 MARKETABLE_MINIMUM: Final[MicroDollars] = MICRO
 """The venue refuses a buy that takes for less than a dollar (Polymarket CLOB docs, error codes)."""
+
+
+class Rule(Protocol):
+    """A rule of positions that acts on the strategy's decisions: adds, reverses, tries again."""
+
+    def follow(self, market: MarketState, evaluation: Evaluation, record: Callable[[], int], turn: Turn) -> bool:
+        """Act on an evaluation or do nothing; True when it acted. `record` writes the decision down, giving its id."""
+        ...
 
 
 class Trader:
     """Owns entries."""
 
-    def __init__(self, state: EngineState, gateway: Gateway, risk: Risk, unfilled: Unfilled) -> None:
+    def __init__(
+        self, state: EngineState, risk: Risk, entries: Entries, unfilled: Unfilled, rules: Sequence[Rule]
+    ) -> None:
         self._state = state
-        self._gateway = gateway
         self._risk = risk
+        self._entries = entries
         self._unfilled = unfilled
+        self._rules = rules
         self._blocked = ""
 
     def consider(self, market: MarketState, turn: Turn) -> None:
@@ -57,6 +63,12 @@ class Trader:
         busy = self._busy(market)
         evaluation = self._evaluate(market, turn)
         if evaluation is None:
+            return
+        self._unfilled.reviewed(market, evaluation, turn)
+        decision = evaluation
+        if any(
+            rule.follow(market, decision, lambda: self._record(market, decision, turn), turn) for rule in self._rules
+        ):
             return
         block = busy or self._block(market, turn)
         if evaluation.action is Action.ENTER and not block:
@@ -81,17 +93,17 @@ class Trader:
             turn.notice(NoticeKind.REQUEST_REFUSED, event.request_id, f"no entry: {refusal}")
             return
         position = self._held(market, event.outcome) if event.adds else None
-        terms = self._terms(
+        self._entries.place(
             market,
-            position or self._open(market, event.outcome, turn),
+            position or self._entries.open(market, event.outcome, turn),
+            turn,
             price=event.price,
             quantity=_shares(event),
             budget=event.budget,
             rule="manual",
             reason=reason,
-            turn=turn,
+            rank=MICRO,
         )
-        self._send(terms, market, turn, rank=MICRO)
 
     # --- inside -----------------------------------------------------------------------
 
@@ -193,88 +205,19 @@ class Trader:
         if outcome is None or price is None or quantity is None:
             return
         decision_id = self._record(market, evaluation, turn)
-        terms = self._terms(
+        self._entries.place(
             market,
-            self._open(market, outcome, turn),
+            self._entries.open(market, outcome, turn),
+            turn,
             price=price,
             quantity=quantity,
             budget=evaluation.budget,
             rule="entry",
             reason=f"edge {evaluation.edge:.3f} {_side_words(outcome)}",
-            turn=turn,
+            decision_id=decision_id,
+            rank=round(evaluation.edge * MICRO),
             planned=evaluation.planned_price,
         )
-        self._send(terms, market, turn, decision_id=decision_id, rank=round(evaluation.edge * MICRO))
-
-    def _open(self, market: MarketState, outcome: Outcome, turn: Turn) -> Position:
-        """A new position, still without shares."""
-        grid = market.market
-        market.entries += 1
-        position = Position(
-            position_id=PositionId(f"{grid.slug}:{outcome.lower()}:{market.entries}"),
-            condition_id=grid.condition_id,
-            token_id=grid.token(outcome),
-            opened_at_ns=turn.now_ns,
-        )
-        self._state.positions[position.position_id] = position
-        market.positions.append(position.position_id)
-        return position
-
-    def _terms(
-        self,
-        market: MarketState,
-        position: Position,
-        *,
-        price: MicroPrice,
-        quantity: MicroShares,
-        budget: MicroDollars,
-        rule: str,
-        reason: str,
-        turn: Turn,
-        planned: MicroPrice | None = None,
-    ) -> OrderTerms:
-        """An entry's terms; without a planned price it is the limit that is planned with."""
-        grid = market.market
-        time_in_force, expires_at_s = self._life(budget, grid, turn)
-        return OrderTerms(
-            client_order_id=self._gateway.next_client_order_id(),
-            condition_id=grid.condition_id,
-            token_id=position.token_id,
-            position_id=position.position_id,
-            purpose=Purpose.ENTRY,
-            side=Side.BUY,
-            price=price,
-            quantity=quantity,
-            budget=budget,
-            time_in_force=time_in_force,
-            expires_at_s=expires_at_s,
-            tick_size=grid.tick_size,
-            negative_risk=grid.negative_risk,
-            version=grid.version,
-            reason=reason,
-            rule=rule,
-            planned_price=planned or price,
-        )
-
-    def _send(
-        self, terms: OrderTerms, market: MarketState, turn: Turn, *, decision_id: int | None = None, rank: int = 0
-    ) -> None:
-        """Place an entry: it leaves within its deadline or not at all."""
-        deadline_ns = turn.now_ns + self._state.config.entry_deadline_s * NS_PER_S
-        self._gateway.place(terms, turn, decision_id=decision_id, deadline_ns=deadline_ns, rank=rank)
-        self._unfilled.watch(terms.client_order_id, market.market, turn)
-        turn.touch(terms.position_id)
-
-    def _life(self, budget: int, grid: Market, turn: Turn) -> tuple[TimeInForce, int]:
-        """GTD where the venue allows it, so that an order in doubt dies by itself; FAK for dollars."""
-        if budget:
-            return TimeInForce.FAK, 0
-        now_s = self._state.venue_now_s(turn.now_ns)
-        life_s = self._unfilled.life_ns(grid, turn.now_ns) // NS_PER_S
-        expires_at_s = max(now_s + GTD_MINIMUM_S, now_s + GTD_EARLY_S + life_s)
-        if expires_at_s - GTD_EARLY_S < grid.closes_at_s:
-            return TimeInForce.GTD, expires_at_s
-        return TimeInForce.GTC, 0
 
     def _record_skip(self, market: MarketState, evaluation: Evaluation, reason: str, turn: Turn) -> None:
         if reason == market.last_reason or turn.now_ns - market.decided_at_ns < NS_PER_S:

@@ -79,6 +79,9 @@ class LogEvent(StrEnum):
     SWITCH_SET = "switch.set", "a switch that stops or limits entries is on; it survives a restart"
     SWITCH_CLEARED = "switch.cleared", "a switch that stopped or limited entries is off"
     VENUE_MODE_CHANGED = "venue.mode_changed", "the venue restarts, takes only some orders, or is back to normal"
+    RETRY_SKIPPED = "retry.skipped", "an entry that did not fill in time is not tried at market"
+    SCALE_IN_PLACED = "scale_in.placed", "a position is added to; the dollars available before it are named"
+    SCALE_IN_SKIPPED = "scale_in.skipped", "a position could be added to but is not; need and have are named"
     BALANCE_LOW = "balance.fell_low", "the available dollars are below the alert; what waits to be redeemed is named"
     ENTRIES_ALLOWED = "entries.allowed", "the cause is gone; entries are made again"
 

@@ -54,6 +54,9 @@ _NOTICES = {
     ft.NoticeKind.CLOCK_AGREED: LogEvent.CLOCK_AGREED,
     ft.NoticeKind.CLOCK_CORRECTED: LogEvent.CLOCK_CORRECTED,
     ft.NoticeKind.BALANCE_LOW: LogEvent.BALANCE_LOW,
+    ft.NoticeKind.RETRY_SKIPPED: LogEvent.RETRY_SKIPPED,
+    ft.NoticeKind.SCALE_IN_PLACED: LogEvent.SCALE_IN_PLACED,
+    ft.NoticeKind.SCALE_IN_SKIPPED: LogEvent.SCALE_IN_SKIPPED,
 }
 _TOLD_MAX = 1_000
 _CALM_NOTICES = (

@@ -92,7 +92,7 @@ def test_rules_that_are_on_and_off_are_named():
     on, off = position_rules(load_settings({}, None))
     assert "take-profit 80%" in on
     assert "stop-loss 50%" in on
-    assert off == "blacklist of a coin after a stop"
+    assert off == "scale-in at 10%, blacklist of a coin after a stop"
     on, off = position_rules(load_settings({"ENABLE_EXIT_PLAN": "NO"}, None))
     assert "take-profit" in off
     assert "stop-loss" in off

@@ -11,8 +11,8 @@ from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import Market
 from polystra.domain.orders import OrderStatus, Purpose, TimeInForce
 from polystra.domain.units import E8, NS_PER_S
-from polystra.engine.config import RiskConfig
-from polystra.engine.positions.unfilled import Unfilled
+from polystra.engine.config import RiskConfig, UnfilledConfig
+from polystra.engine.entries import Entries
 from polystra.engine.strategy.evaluate import Action, Evaluation
 from tests.unit.engine.desk import CASH, CONDITION, MARKET, OPENS, Desk, config, enter
 
@@ -296,14 +296,14 @@ def test_an_entry_is_cancelled_when_a_third_of_what_was_left_of_the_window_is_ov
 
 
 def test_the_configured_time_out_wins_when_it_is_shorter(strategy):
-    desk = Desk(config(unfilled_timeout_s=60)).ready()
+    desk = Desk(config(unfilled=UnfilledConfig(timeout_s=60))).ready()
     track = desk.enter()
     desk.accept(track).advance(61)
     assert track.order.status is OrderStatus.PENDING_CANCEL
 
 
 def test_without_the_rule_an_entry_lives_until_the_window_closes(strategy):
-    desk = Desk(config(unfilled_cancel=False)).ready()
+    desk = Desk(config(unfilled=UnfilledConfig(cancel=False))).ready()
     track = desk.enter()
     desk.accept(track).advance(590)
     assert not track.cancel_asked_ns
@@ -321,9 +321,9 @@ def test_a_take_profit_is_not_timed_out(desk):
 @pytest.mark.parametrize(("left_s", "life_s"), [(900, 300), (600, 200), (30, 10), (0, 0)])
 def test_the_life_of_an_entry(left_s, life_s):
     desk = Desk()
-    unfilled = Unfilled(desk.state, desk.engine._gateway)
+    entries = Entries(desk.state, desk.engine._gateway)
     now_ns = (MARKET.closes_at_s - left_s) * NS_PER_S
-    assert unfilled.life_ns(MARKET, now_ns) == life_s * NS_PER_S
+    assert entries.life_ns(MARKET, now_ns) == life_s * NS_PER_S
 
 
 def test_an_entry_dies_by_itself_where_the_venue_allows_it(desk):

@@ -14,7 +14,7 @@ from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import TimeInForce
 from polystra.domain.units import NS_PER_MS, NS_PER_S
 from polystra.engine.effects import MeasureClock
-from polystra.engine.trader import GTD_MINIMUM_S
+from polystra.engine.entries import GTD_MINIMUM_S
 from polystra.engine.venue_clock import CLOCK_BLOCK
 from tests.unit.engine.desk import Desk
 

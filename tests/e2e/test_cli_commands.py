@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,40 @@ def test_status(world: Path):
     shown = polystra(world, "status").stdout
     assert "not running" in shown
     assert status["account"] in shown
+
+
+def test_nothing_is_redeemable_when_the_exchange_has_redeemed_by_itself(world: Path):
+    assert told(world, "redeemable") == []
+    assert "Nothing to redeem." in polystra(world, "redeemable").stdout
+    assert told(world, "status")["runway"] == ""
+
+
+def _let_the_ledger_change(database: Path) -> None:
+    connection = sqlite3.connect(database)
+    with connection:
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'ledger'")
+        for (name,) in found.fetchall():
+            connection.execute(f'DROP TRIGGER "{name}"')
+    connection.close()
+
+
+def test_winnings_that_wait_are_listed_and_shown_as_runway(world: Path, tmp_path: Path):
+    folder = copy_of(world, tmp_path)
+    _let_the_ledger_change(folder / "polystra-sim.db")
+    change(folder / "polystra-sim.db", "DELETE FROM ledger WHERE kind = 'REDEEMED'")
+    lines = told(folder, "redeemable")
+    assert lines
+    assert {line["outcome"] for line in lines} <= {"UP", "DOWN"}
+    dollars = sum(Decimal(line["dollars"]) for line in lines)
+    assert dollars > 0
+    assert all(Decimal(line["shares"]) == Decimal(line["dollars"]) for line in lines)
+    assert all(line["age_s"] >= 0 for line in lines)
+    status = told(folder, "status")
+    assert Decimal(status["claims"]) == dollars
+    assert status["runway"].endswith(f"trading could go on for {dollars // 5} entries")
+    shown = polystra(folder, "redeemable").stdout
+    assert lines[0]["market"] in shown
+    assert "Nothing is redeemed by this program" in shown
 
 
 def test_positions(world: Path):

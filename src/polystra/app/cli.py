@@ -20,6 +20,7 @@ from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.failures import EXIT_DISCREPANCY, fail, guarded, settings_from_here
 from polystra.app.order_life import show_order
 from polystra.app.order_list import show_orders
+from polystra.app.redeemable import show_redeemable
 from polystra.app.report import show_report
 from polystra.app.sessions import DEFAULT_SPEED, RunOptions, run_session
 from polystra.app.status import show_positions, show_status
@@ -126,6 +127,13 @@ def audit(
         guarded(lambda: show_calls(settings, limit=limit, failed=failed, as_json=as_json), settings)
     else:
         guarded(lambda: show_order(settings, order, as_json=as_json), settings)
+
+
+@app.command()
+def redeemable(as_json: AsJson = False) -> None:
+    """Show winnings that wait to be redeemed; nothing is redeemed by this program."""
+    settings = settings_from_here()
+    guarded(lambda: show_redeemable(settings, as_json=as_json), settings)
 
 
 @app.command()

@@ -16,12 +16,13 @@ import typer
 
 from polystra.adapters.store.account_reading import AccountReading, is_in_use, read_account
 from polystra.app.book_reading import database_url, own_books
+from polystra.app.redeemable import runway
 from polystra.app.screen import grid, pairs, screen
 from polystra.app.settings import Settings
 from polystra.domain.facts import PositionRecorded, SwitchChanged
 from polystra.domain.orders import Order, Side
 from polystra.domain.positions import PositionStatus
-from polystra.domain.units import NS_PER_S, MicroDollars, Nanos, format_micros, notional_ceil
+from polystra.domain.units import NS_PER_S, MicroDollars, Nanos, format_micros, notional_ceil, parse_micros
 from polystra.engine.results import Results
 
 _DONE: Final = (PositionStatus.CLOSED, PositionStatus.RESOLVED)
@@ -55,6 +56,7 @@ class Status:
     cash: str
     available: str
     claims: str
+    runway: str
     realised_pnl_today: str
     realised_pnl: str
     losses_in_row: int
@@ -90,7 +92,8 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
         StoreError: the database cannot be read.
     """
     url = database_url(settings)
-    status = build_status(read_account(url), running=is_in_use(url))
+    entry = parse_micros(settings.trade_size_dollars, field="TRADE_SIZE_DOLLARS")
+    status = build_status(read_account(url), running=is_in_use(url), entry=entry)
     if as_json:
         typer.echo(json.dumps(asdict(status), indent=2))
         return
@@ -132,8 +135,11 @@ def _row(line: PositionLine) -> tuple[str, ...]:
     )
 
 
-def build_status(account: AccountReading, *, running: bool) -> Status:
-    """Read the status off an account. Today is the UTC day of the newest entry, on the run's clock."""
+def build_status(account: AccountReading, *, running: bool, entry: MicroDollars = 0) -> Status:
+    """Read the status off an account. Today is the UTC day of the newest entry, on the run's clock.
+
+    `entry` is the usual stake in micro-dollars, by which the runway is counted.
+    """
     ledger = own_books(account).ledger()
     results = _results(account)
     reserved = sum(_reserved(order) for order in account.orders)
@@ -154,6 +160,7 @@ def build_status(account: AccountReading, *, running: bool) -> Status:
         cash=format_micros(ledger.cash),
         available=format_micros(max(0, ledger.cash - reserved)),
         claims=format_micros(ledger.claims),
+        runway=runway(ledger.claims, entry),
         realised_pnl_today=format_micros(results.today(account.last_entry_ns)),
         realised_pnl=format_micros(sum(line.realised_pnl for line in account.positions)),
         losses_in_row=results.losses_in_row(),
@@ -240,6 +247,7 @@ def _in_words(status: Status) -> dict[str, str]:
         "cash $": status.cash,
         "available $": status.available,
         "winnings not redeemed $": status.claims,
+        "runway": status.runway or "no winnings wait to be redeemed",
         "realised PnL today $": status.realised_pnl_today,
         "realised PnL $": status.realised_pnl,
         "losses in a row": str(status.losses_in_row),

@@ -6,7 +6,8 @@ Contract:
 2. Writing a fact again is harmless (same key, same content); another content under the same
    key raises `StoreConflict`.
 3. `load` gives what the engine needs to go on: it is the same after a clean stop and a crash.
-4. `prune` drops decisions that led to nothing and are older than asked; nothing else is ever deleted.
+4. `prune` drops decisions that led to nothing and are older than asked, and notices, observed balances and
+   reconciliations of more than a month ago, the newest of each kind excepted; the journal of money stays.
 5. Errors: `StoreBusy` (try again), `StoreCorrupt` (stop), `StoreConflict`.
 """
 

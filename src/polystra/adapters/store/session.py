@@ -24,11 +24,13 @@ from polystra.adapters.store.migrations import require_head
 from polystra.adapters.store.statements import Write, compile_writes
 from polystra.domain.errors import InvariantViolation, PolystraError, StoreBusy, StoreConflict, StoreCorrupt
 from polystra.domain.facts import Fact
-from polystra.domain.units import Nanos
+from polystra.domain.units import NS_PER_S, Nanos
 from polystra.ports.audit import ApiCall
 from polystra.ports.store import StoredState
 
 _COUNTED: Final = {"preserve_rowcount": True}
+NOTES_KEPT_NS: Final = 30 * 86_400 * NS_PER_S
+"""Notices, observed balances and reconciliations go after so long: they tell the past, the ledger explains it."""
 _PRUNED_AT_ONCE: Final = 2_000
 _CALLS_PRUNED_AT_ONCE: Final = 500
 CHECKPOINT_BACKSTOP_PAGES: Final = 16_000
@@ -121,9 +123,10 @@ class WriteSession:
                 return load_state(connection)
 
     def prune(self, now_ns: Nanos, keep_ns: Nanos) -> int:
-        """Delete a chunk of old decisions to skip; returns how many went, 0 when none is left.
+        """Delete a chunk of old decisions to skip, then of old notes; returns how many went, 0 when none is left.
 
-        The newest decision always stays, so that its number is not given twice.
+        The newest decision always stays, so that its number is not given twice. Notices, observed balances
+        and reconciliations are kept for at least `NOTES_KEPT_NS`, the newest of each kind for ever.
         """
         decisions = tables.decisions
         old = (
@@ -135,7 +138,8 @@ class WriteSession:
         with self._guard, translated(self._url):
             connection = self._connected()
             with connection.begin():
-                return connection.execute(delete(decisions).where(decisions.c.decision_id.in_(old))).rowcount
+                gone = connection.execute(delete(decisions).where(decisions.c.decision_id.in_(old))).rowcount
+                return gone or _prune_notes(connection, now_ns - max(keep_ns, NOTES_KEPT_NS))
 
     def write_calls(self, calls: Sequence[ApiCall]) -> None:
         """Add to the audit of requests in one transaction; raises StoreError or InvariantViolation."""
@@ -235,3 +239,20 @@ def _compare(connection: Connection, write: Write, rows: Sequence[Values], name:
                 raise StoreConflict(
                     f"{name}: {write.table.name} has {key} already, with another {column}; nothing was written"
                 )
+
+
+def _prune_notes(connection: Connection, before_ns: Nanos) -> int:
+    """Delete a chunk of what only tells the past; the last word of each kind stays, because status shows it."""
+    for table in (tables.notices, tables.balances, tables.reconciliations):
+        newest = select(func.max(table.c.sequence))
+        if table is tables.notices:
+            newest = newest.group_by(table.c.kind)
+        old = (
+            select(table.c.sequence)
+            .where(table.c.at_ns < before_ns, table.c.sequence.not_in(newest))
+            .limit(_PRUNED_AT_ONCE)
+        )
+        gone = connection.execute(delete(table).where(table.c.sequence.in_(old))).rowcount
+        if gone:
+            return gone
+    return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 
@@ -25,6 +25,7 @@ class Shelf:
     """Fulfils `AuditStore`; `errors` are raised by the next writes, one each."""
 
     def __init__(self, *errors: PolystraError) -> None:
+        self.meanwhile: Callable[[], None] = lambda: None
         self.batches: list[list[ApiCall]] = []
         self.pruned: list[int] = []
         self.errors = list(errors)
@@ -35,6 +36,7 @@ class Shelf:
 
     async def write_calls(self, calls: Sequence[ApiCall]) -> None:
         await asyncio.sleep(0)
+        self.meanwhile()
         if self.errors:
             raise self.errors.pop(0)
         self.batches.append(list(calls))
@@ -132,6 +134,17 @@ async def test_a_busy_store_is_tried_again_in_order_and_said_once(lines: Lines, 
     assert len(lines.of(LogEvent.AUDIT_BLOCKED)) == 1
     assert not task.done()
     task.cancel()
+
+
+async def test_what_comes_while_a_write_fails_stays_behind_it(lines: Lines, clock: ManualClock) -> None:
+    shelf = Shelf(StoreBusy("locked"))
+    kept = journal(shelf, lines, clock)
+    shelf.meanwhile = lambda: kept.record(call(2)) if shelf.errors else None
+    kept.record(call(0))
+    kept.record(call(1))
+    await kept.flush()
+    await kept.flush()
+    assert shelf.numbers == [0, 1, 2]
 
 
 async def test_a_store_that_refuses_costs_calls_and_nothing_else(lines: Lines, clock: ManualClock) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from polystra.adapters.polymarket.wire import decode_json
 from polystra.domain.errors import VenueProtocolError
 
-LONGEST: Final = 8_000
+LONGEST: Final = 12_000
 """Characters that are kept of one body: a batch of 15 orders without signatures fits."""
 
 _READ: Final = 262_144
@@ -30,7 +30,7 @@ _HIDDEN_NAMES: Final = frozenset(
 _SHORTENED_NAMES: Final = frozenset({"owner", "apikey", "key", "makerowner", "takerowner"})
 _SHOWN_OF_A_KEY: Final = 4
 _SHORTEST_SECRET: Final = 4
-_LONG_HEX: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{128,}")
+_LONG_HEX: Final = re.compile(r"(?<![0-9a-fA-F])(?:0x)?[0-9a-fA-F]{128,}")
 """Signatures have 130 digits and more; ids, addresses and hashes have 64 at most."""
 _NAMED: Final = re.compile(
     r"""(["']?(?:signature|salt|secret|passphrase|private_?key|api_?key|owner)["']?\s*[:=]\s*["']?)([^"',}\s]+)""",

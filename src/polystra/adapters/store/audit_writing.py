@@ -48,7 +48,7 @@ def insert_calls(connection: Connection, calls: Sequence[ApiCall]) -> None:
 
 def delete_calls(connection: Connection, before_ns: Nanos, limit: int) -> int:
     """Delete at most `limit` calls made before a time, with their orders; returns how many went."""
-    old = select(api_calls.c.sequence).where(api_calls.c.at_ns < before_ns).order_by(api_calls.c.sequence).limit(limit)
+    old = select(api_calls.c.sequence).where(api_calls.c.at_ns < before_ns).order_by(api_calls.c.at_ns).limit(limit)
     numbers = list(connection.scalars(old))
     if numbers:
         connection.execute(delete(api_call_orders).where(api_call_orders.c.call_sequence.in_(numbers)))

@@ -11,8 +11,12 @@ import pytest
 from aiohttp import web
 
 from polystra.adapters.clock import LoopClock
+from polystra.adapters.polymarket.call_audit import CallAudit
+from polystra.adapters.polymarket.redaction import Redaction
 from polystra.adapters.polymarket.rest import PolymarketVenue
+from polystra.adapters.polymarket.transport import Attempt, Reply
 from polystra.domain.errors import VenueError
+from polystra.domain.events import SubmitAccepted, SubmitRefused, VenueOrderStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, TokenId
 from polystra.domain.orders import SignedOrder
 from polystra.ports.audit import ApiCall
@@ -156,6 +160,30 @@ def test_a_server_that_is_not_there_is_a_row_for_each_attempt() -> None:
     calls = kept_of(scene, port="127.0.0.1:1")
     assert len(calls) > 1
     assert {(call.status, call.outcome, tuple(words(call))) for call in calls} == {(None, "not sent", ("not sent",))}
+
+
+def test_an_order_has_its_outcome_in_its_last_request_and_each_request_only_its_own_orders() -> None:
+    kept = Kept()
+    audit = CallAudit(kept, Redaction())
+    first, second = order_id(1), order_id(2)
+
+    def attempt(at_ns: int, body: bytes, status: int, answer: bytes) -> Attempt:
+        reply = Reply(status=status, body=answer)
+        return Attempt(at_ns=at_ns, latency_ns=1, method="POST", path="/orders", body=body, reply=reply, error=None)
+
+    with audit.trace({first: b"one", second: b"two"}) as trace:
+        audit.observe(attempt(1, b"one two", 425, b'{"error":"service not ready"}'))
+        audit.observe(attempt(2, b"one", 200, b"[]"))
+        trace.outcomes = [
+            SubmitAccepted(order_id=first, status=VenueOrderStatus.LIVE),
+            SubmitRefused(order_id=second, message="stale", code="stale"),
+        ]
+    assert [(call.at_ns, call.orders) for call in kept.calls] == [
+        (1, ((first, "refused: restarting"), (second, "refused: stale"))),
+        (2, ((first, "live"),)),
+    ]
+    audit.observe(attempt(3, b"three", 200, b"{}"))
+    assert (kept.calls[-1].outcome, kept.calls[-1].orders) == ("ok", ())
 
 
 def test_cancels() -> None:

@@ -16,6 +16,7 @@ from polystra.adapters.store.session import WriteSession
 from polystra.adapters.store.writer import SqlStore
 from polystra.domain.errors import PolystraError, StoreBusy, StoreConflict
 from polystra.domain.facts import Fact
+from polystra.ports.audit import ApiCall
 from polystra.runtime.deterministic import run
 from tests.fakes import store_facts as facts
 
@@ -30,6 +31,7 @@ class ScriptedSession:
         self.gate = threading.Semaphore(0)
         self.answers: list[list[PolystraError | None] | Exception] = []
         self.checkpoints = 0
+        self.calls: list[ApiCall] = []
         self.closed = False
 
     def write(self, batches: Sequence[Sequence[Fact]]) -> list[PolystraError | None]:
@@ -41,6 +43,10 @@ class ScriptedSession:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+    def write_calls(self, calls: Sequence[ApiCall]) -> None:
+        assert not self.closed
+        self.calls.extend(calls)
 
     def checkpoint(self) -> None:
         self.checkpoints += 1
@@ -133,6 +139,24 @@ async def test_the_log_is_folded_when_nothing_waits(store: SqlStore, session: Sc
     await store.commit([facts.transfer()])
     await store.close()
     assert session.checkpoints == 1
+
+
+async def test_calls_that_wait_behind_a_commit_are_written_although_their_caller_is_cancelled(
+    store: SqlStore, session: ScriptedSession
+) -> None:
+    call = ApiCall(
+        at_ns=1, method="POST", path="/order", latency_ns=1, status=200, request="", reply="", outcome="live"
+    )
+    commit = asyncio.ensure_future(store.commit([facts.transfer()]))
+    await asyncio.sleep(0)
+    writing = asyncio.ensure_future(store.write_calls([call]))
+    await asyncio.sleep(0)
+    writing.cancel()
+    await asyncio.sleep(0)
+    session.gate.release()
+    await commit
+    await store.close()
+    assert session.calls == [call]
 
 
 async def test_no_facts_is_no_transaction(store: SqlStore, session: ScriptedSession) -> None:

@@ -12,11 +12,15 @@ from polystra.app.settings import Settings
 from polystra.domain.units import NS_PER_S, parse_micros
 from polystra.engine.config import (
     BalanceConfig,
+    CloseAction,
+    DustPolicy,
     EngineConfig,
     ExitConfig,
     ExitMode,
+    PostOnlyExit,
     RiskConfig,
     ScaleInConfig,
+    TakeProfitKind,
     UnfilledConfig,
 )
 from polystra.engine.strategy.config import EntryStyle, StrategyConfig
@@ -53,14 +57,7 @@ def engine_config(
         symbols=symbols,
         windows_s=tuple(WINDOW_SECONDS[window] for window in settings.windows),
         strategy=strategy_config(settings),
-        exits=ExitConfig(
-            enabled=settings.enable_exit_plan,
-            mode=ExitMode(settings.exit_mode),
-            take_profit=settings.enable_take_profit,
-            take_profit_ppm=parse_micros(settings.take_profit_percent, field="TAKE_PROFIT_PERCENT") // 100,
-            stop_loss=settings.enable_stop_loss,
-            stop_loss_ppm=parse_micros(settings.stop_loss_percent, field="STOP_LOSS_PERCENT") // 100,
-        ),
+        exits=exit_config(settings),
         risk=risk_config(settings),
         balance=BalanceConfig(
             enhanced=settings.enable_enhanced_balance_validation,
@@ -88,6 +85,46 @@ def engine_config(
         venue_heartbeat=settings.enable_venue_heartbeat,
         notices_every_s=settings.notifications_interval_seconds,
         markets_limit=markets_limit,
+    )
+
+
+def exit_config(settings: Settings) -> ExitConfig:
+    """The exit rules in millionths and micro-dollars."""
+
+    def ppm(name: str) -> int:
+        return parse_micros(getattr(settings, name), field=name.upper()) // 100
+
+    return ExitConfig(
+        enabled=settings.enable_exit_plan,
+        mode=ExitMode(settings.resolved_exit_mode),
+        ab_share_ppm=parse_micros(settings.exit_mode_ab_share, field="EXIT_MODE_AB_SHARE"),
+        take_profit=settings.enable_take_profit,
+        take_profit_kind=TakeProfitKind(settings.take_profit_kind),
+        take_profit_ppm=ppm("take_profit_percent"),
+        take_profit_price=parse_micros(settings.take_profit_price, field="TAKE_PROFIT_PRICE"),
+        take_profit_risk_ppm=parse_micros(settings.take_profit_risk_multiple, field="TAKE_PROFIT_RISK_MULTIPLE"),
+        ladder=tuple(
+            (
+                parse_micros(share, field="TAKE_PROFIT_LADDER") // 100,
+                parse_micros(gain, field="TAKE_PROFIT_LADDER") // 100,
+            )
+            for share, gain in settings.take_profit_ladder
+        ),
+        stop_loss=settings.enable_stop_loss,
+        stop_loss_ppm=ppm("stop_loss_percent"),
+        trailing=settings.enable_trailing_stop,
+        trailing_ppm=ppm("trailing_stop_percent"),
+        break_even=settings.enable_break_even_stop,
+        break_even_after_ppm=ppm("break_even_after_percent"),
+        time_stop=settings.enable_time_stop,
+        time_stop_s=settings.time_stop_seconds,
+        close_guard_s=settings.close_guard_seconds,
+        close_action=CloseAction(settings.close_guard_action),
+        max_age_s=settings.exit_max_age_seconds,
+        balance_cooldown_s=settings.balance_cooldown_seconds,
+        worst_price_ppm=ppm("exit_worst_price_percent"),
+        post_only_exit=PostOnlyExit(settings.venue_post_only_exit),
+        dust=DustPolicy(settings.dust_policy),
     )
 
 
@@ -122,15 +159,12 @@ def risk_config(settings: Settings) -> RiskConfig:
 def position_rules(settings: Settings) -> tuple[str, str]:
     """The position rules that are on and those that are off, in words, for the start-up line."""
     rules = {
-        f"take-profit {settings.take_profit_percent}%": settings.enable_exit_plan and settings.enable_take_profit,
-        f"stop-loss {settings.stop_loss_percent}%": settings.enable_exit_plan and settings.enable_stop_loss,
+        **_exit_rules(settings),
         f"unfilled time-out {settings.unfilled_timeout_seconds}s": settings.cancel_unfilled_orders,
         "early cancel of unfilled": settings.cancel_unfilled_orders and settings.unfilled_cancel_threshold > 0,
         "retry at market": settings.cancel_unfilled_orders and settings.unfilled_retry_on_winning_side,
         f"scale-in at {settings.scale_in_trigger_percent}%": settings.enable_scale_in,
-        f"exits as {settings.exit_mode}": settings.enable_exit_plan,
         "blacklist of a coin after a stop": settings.blacklist_after_stop_seconds > 0,
-        f"hold to resolution in the last {settings.close_guard_seconds}s": True,
     }
     on = ", ".join(name for name, active in rules.items() if active)
     off = ", ".join(name for name, active in rules.items() if not active)
@@ -140,3 +174,29 @@ def position_rules(settings: Settings) -> tuple[str, str]:
 def _ppm(settings: Settings, name: str) -> int:
     """A setting in percent as millionths."""
     return parse_micros(getattr(settings, name), field=name.upper()) // 100
+
+
+def _exit_rules(settings: Settings) -> dict[str, bool]:
+    """The exit rules in words, and whether each is on."""
+    plan = settings.enable_exit_plan
+    target = {
+        "percent": f"{settings.take_profit_percent}%",
+        "price": f"at {settings.take_profit_price}",
+        "risk": f"{settings.take_profit_risk_multiple} times the risk",
+    }[settings.take_profit_kind]
+    if settings.take_profit_ladder:
+        target = " and ".join(f"{share}% at {gain}%" for share, gain in settings.take_profit_ladder)
+    share = settings.exit_mode_ab_share
+    age = f"{settings.exit_max_age_seconds}s" if settings.exit_max_age_seconds else "a time"
+    guard = "sell" if settings.close_guard_action == "exit" else "hold to resolution"
+    return {
+        f"take-profit {target}": plan and settings.enable_take_profit,
+        f"stop-loss {settings.stop_loss_percent}%": plan and settings.enable_stop_loss,
+        f"trailing stop {settings.trailing_stop_percent}%": plan and settings.enable_trailing_stop,
+        f"break-even stop after {settings.break_even_after_percent}%": plan and settings.enable_break_even_stop,
+        f"time stop {settings.time_stop_seconds}s": plan and settings.enable_time_stop,
+        f"limit exits at market after {age}": plan and settings.exit_max_age_seconds > 0,
+        f"exits as {settings.resolved_exit_mode}": plan,
+        f"{share or 'a share'} of the positions in the other exit mode": plan and share > 0,
+        f"{guard} in the last {settings.close_guard_seconds}s": plan or settings.close_guard_action == "hold",
+    }

@@ -29,6 +29,7 @@ _PRIVATE_KEY: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{64}")
 _SECP256K1_ORDER: Final = 0xFFFFFFFF_FFFFFFFF_FFFFFFFF_FFFFFFFE_BAAEDCE6_AF48A03B_BFD25E8C_D0364141
 _YES: Final = frozenset({"yes", "true", "1"})
 _NO: Final = frozenset({"no", "false", "0"})
+_WHOLE: Final = Decimal(100)
 
 
 class Mode(StrEnum):
@@ -85,6 +86,29 @@ def parse_flag(value: object) -> bool:
     if word in _NO:
         return False
     raise ValueError("not a yes or no")
+
+
+def parse_optional_flag(value: object) -> bool | None:
+    """Read YES/NO, or nothing, which leaves the choice to another setting."""
+    return None if value is None or str(value).strip() == "" else parse_flag(value)
+
+
+def parse_ladder(value: object) -> tuple[tuple[Decimal, Decimal], ...]:
+    """Read parts as `share@gain`, both in percent, separated by commas; empty means one part."""
+    if isinstance(value, tuple):
+        return value
+    parts = [part for part in _split(value) if part] if str(value).strip() else []
+    found = []
+    for part in parts:
+        share, at, gain = part.partition("@")
+        if not at:
+            raise ValueError("a part without @")
+        found.append((parse_number(share), parse_number(gain)))
+    if any(share <= 0 or gain <= 0 for share, gain in found):
+        raise ValueError("a share or a gain that is not above 0")
+    if sum((share for share, _ in found), Decimal(0)) > _WHOLE:
+        raise ValueError("shares of more than 100 percent together")
+    return tuple(found)
 
 
 def parse_number(value: object) -> Decimal:
@@ -229,6 +253,9 @@ def parse_database_url(value: object) -> object:
 
 
 Flag = Annotated[bool, BeforeValidator(parse_flag)]
+OptionalFlag = Annotated[bool | None, BeforeValidator(parse_optional_flag)]
+Ladder = Annotated[tuple[tuple[Decimal, Decimal], ...], BeforeValidator(parse_ladder)]
+"""Parts of a take-profit: (percent of the shares, percent of gain)."""
 Dollars = Annotated[Decimal, BeforeValidator(parse_number), Field(ge=0, le=10_000_000)]
 """A sum of dollars with at most six decimals."""
 PositiveDollars = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=10_000_000)]

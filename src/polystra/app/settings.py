@@ -76,6 +76,7 @@ class Settings(RiskSettings):
     def _agree(self) -> Self:
         _check_wallet(self)
         _check_sizes(self)
+        _check_exits(self)
         if self.mode is Mode.LIVE:
             _check_live(self)
         return self
@@ -92,6 +93,13 @@ class Settings(RiskSettings):
         if self.poly_signature_type is not None:
             return self.poly_signature_type
         return 3 if self.poly_funder_address else 0
+
+    @property
+    def resolved_exit_mode(self) -> str:
+        """The exit mode: EXIT_MODE, or what its old name says."""
+        if self.use_concurrent_orders is None:
+            return self.exit_mode
+        return "limit_orders" if self.use_concurrent_orders else "monitor"
 
     @property
     def resolved_database_url(self) -> SecretStr:
@@ -135,6 +143,24 @@ def _check_sizes(settings: Settings) -> None:
         raise _Disagreement(
             f"TRADE_SIZE_DOLLARS is {settings.trade_size_dollars}, above MAX_TRADE_SIZE {settings.max_trade_size}: "
             "lower the first or raise the second"
+        )
+
+
+def _check_exits(settings: Settings) -> None:
+    if "exit_mode" in settings.model_fields_set and settings.resolved_exit_mode != settings.exit_mode:
+        raise _Disagreement(
+            f"USE_CONCURRENT_ORDERS means EXIT_MODE={settings.resolved_exit_mode}, but EXIT_MODE is "
+            f"{settings.exit_mode}: empty USE_CONCURRENT_ORDERS, the old name"
+        )
+    if settings.take_profit_ladder and settings.take_profit_kind != "percent":
+        raise _Disagreement(
+            f"TAKE_PROFIT_LADDER holds gains in percent, but TAKE_PROFIT_KIND is {settings.take_profit_kind}: "
+            "empty the ladder or set TAKE_PROFIT_KIND=percent"
+        )
+    if settings.take_profit_kind == "risk" and not settings.enable_stop_loss:
+        raise _Disagreement(
+            "TAKE_PROFIT_KIND is risk, the price paid less the stop, but ENABLE_STOP_LOSS is NO: "
+            "enable the stop or choose another kind"
         )
 
 

@@ -22,12 +22,16 @@ from polystra.app.setting_rules import (
 from polystra.app.setting_values import (
     Count,
     Flag,
+    Fraction,
+    Ladder,
+    OptionalFlag,
     Percent,
     PercentOrZero,
     PositiveDollars,
     PositiveNumber,
     PositiveSeconds,
     Seconds,
+    ShareOfPrice,
     StopPercent,
     parse_word,
     setting,
@@ -45,9 +49,36 @@ class PositionSettings(TradingSettings):
         "limit_orders rests the take-profit on the book and arms the stop in the daemon, monitor arms both",
         "limit_orders or monitor",
     )
+    use_concurrent_orders: OptionalFlag = setting(
+        "", POSITIONS, "old name of EXIT_MODE: YES means limit_orders, NO means monitor", f"{YES_NO}, or empty"
+    )
+    exit_mode_ab_share: Fraction = setting(
+        "0", POSITIONS, "share of positions put into the other exit mode, for comparison", "a number from 0 to 1"
+    )
     enable_take_profit: Flag = setting("YES", POSITIONS, "sell at a gain", YES_NO)
     take_profit_percent: Percent = setting(
         "80", POSITIONS, "percent of the price paid; a target above 1 - tick means hold to resolution", PERCENT
+    )
+    take_profit_kind: Annotated[Literal["percent", "price", "risk"], BeforeValidator(parse_word)] = setting(
+        "percent",
+        POSITIONS,
+        "which of the three tells the target: TAKE_PROFIT_PERCENT, TAKE_PROFIT_PRICE or TAKE_PROFIT_RISK_MULTIPLE",
+        "percent, price or risk",
+    )
+    take_profit_price: ShareOfPrice = setting(
+        "0.9", POSITIONS, "dollars per share, for TAKE_PROFIT_KIND=price", "a number of dollars above 0 and below 1"
+    )
+    take_profit_risk_multiple: Percent = setting(
+        "2",
+        POSITIONS,
+        "for TAKE_PROFIT_KIND=risk: so many times the price paid less the stop-loss",
+        "a number above 0 and up to 10000, at most six decimals",
+    )
+    take_profit_ladder: Ladder = setting(
+        "",
+        POSITIONS,
+        "take-profit in parts, percent of the shares @ percent of gain, e.g. 50@40,50@80; empty: one part",
+        "parts like 50@40 separated by commas, together at most 100 percent of the shares, or empty",
     )
     enable_stop_loss: Flag = setting("YES", POSITIONS, "sell at a loss", YES_NO)
     stop_loss_percent: StopPercent = setting(
@@ -56,8 +87,48 @@ class PositionSettings(TradingSettings):
         "percent below the price paid, judged on the best bid",
         "a number of percent above 0 and below 100",
     )
+    enable_trailing_stop: Flag = setting("NO", POSITIONS, "a stop below the highest best bid seen", YES_NO)
+    trailing_stop_percent: StopPercent = setting(
+        "25", POSITIONS, "percent below the highest best bid", "a number of percent above 0 and below 100"
+    )
+    enable_break_even_stop: Flag = setting(
+        "NO", POSITIONS, "once in gain, a stop at the price paid with its fees", YES_NO
+    )
+    break_even_after_percent: Percent = setting("20", POSITIONS, "percent of gain that arms it", PERCENT)
+    enable_time_stop: Flag = setting("NO", POSITIONS, "sell a position that has been open for long", YES_NO)
+    time_stop_seconds: PositiveSeconds = setting("600", POSITIONS, "seconds after the entry was made", MORE_SECONDS)
+    exit_worst_price_percent: StopPercent = setting(
+        "30",
+        POSITIONS,
+        "percent below the best bid, the least that a sale at market accepts",
+        "a number of percent above 0 and below 100",
+    )
+    exit_max_age_seconds: Seconds = setting(
+        "0",
+        POSITIONS,
+        "seconds after which an unfilled limit exit is replaced by a sale at market; 0: at the close guard",
+        SECONDS,
+    )
     close_guard_seconds: Seconds = setting(
-        "20", POSITIONS, "seconds before the window ends in which positions are held to resolution", SECONDS
+        "20", POSITIONS, "seconds before the window ends in which CLOSE_GUARD_ACTION holds", SECONDS
+    )
+    close_guard_action: Annotated[Literal["hold", "exit"], BeforeValidator(parse_word)] = setting(
+        "hold",
+        POSITIONS,
+        "hold: no stop fires in the close guard, positions go to resolution; exit: they are sold",
+        "hold or exit",
+    )
+    venue_post_only_exit: Annotated[Literal["post_only", "wait"], BeforeValidator(parse_word)] = setting(
+        "post_only",
+        POSITIONS,
+        "a stop while the venue takes only post-only orders rests at the touch, or waits",
+        "post_only or wait",
+    )
+    dust_policy: Annotated[Literal["hold", "with_next_lot"], BeforeValidator(parse_word)] = setting(
+        "hold",
+        POSITIONS,
+        "shares too few to be sold are held to resolution, or sold with the position's next shares",
+        "hold or with_next_lot",
     )
     cancel_unfilled_orders: Flag = setting("YES", POSITIONS, "cancel entries that do not fill", YES_NO)
     unfilled_timeout_seconds: PositiveSeconds = setting(

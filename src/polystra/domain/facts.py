@@ -229,6 +229,8 @@ class NoticeKind(StrEnum):
     STOP_ARMED = "stop.armed"
     STOP_FIRED = "stop.fired"
     EXIT_SKIPPED = "exit.skipped"
+    EXIT_HEALED = "exit.healed"
+    EXIT_FROZEN = "exit.frozen"
     MARKET_FROZEN = "market.frozen"
     MARKET_THAWED = "market.thawed"
     POSITION_ADOPTED = "position.adopted"

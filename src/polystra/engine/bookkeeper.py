@@ -24,6 +24,7 @@ from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderEvent, OrderStatus, fill_event
 from polystra.domain.positions import Position, PositionEvent, PositionStatus, move
 from polystra.domain.units import MicroDollars, notional_floor
+from polystra.engine import exit_memory
 from polystra.engine.external import trade_postings
 from polystra.engine.gateway import Gateway
 from polystra.engine.state import EXTERNAL, EngineState, ExitPhase, ExitState, MarketState, OrderTrack, Turn
@@ -89,6 +90,9 @@ class Bookkeeper:
                 opened_at_ns=position.opened_at_ns,
                 at_ns=turn.now_ns,
                 exit_reason=self._exit_reason(position, exits),
+                exit_mode=exits.mode if exits else "",
+                high_water=exits.high_water if exits else 0,
+                exits=exit_memory.to_text(exits) if exits else "",
             )
         )
 

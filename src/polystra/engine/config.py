@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from polystra.domain.units import NS_PER_S, MicroDollars, Nanos
+from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, Nanos
 from polystra.engine.strategy.config import StrategyConfig
 
 
@@ -16,18 +16,78 @@ class ExitMode(StrEnum):
     MONITOR = "monitor"
 
 
+class TakeProfitKind(StrEnum):
+    """How the target of a take-profit is told."""
+
+    PERCENT = "percent"
+    """A gain on the price paid."""
+    PRICE = "price"
+    """A price."""
+    RISK = "risk"
+    """A multiple of the risk: the price paid less the stop."""
+
+
+class CloseAction(StrEnum):
+    """What happens in the last seconds of a window."""
+
+    HOLD = "hold"
+    """No exit fires any more: what is held goes to resolution."""
+    EXIT = "exit"
+    """What is held is sold."""
+
+
+class PostOnlyExit(StrEnum):
+    """What a fired exit does while the venue takes only post-only orders."""
+
+    POST_ONLY = "post_only"
+    """Rest at the touch."""
+    WAIT = "wait"
+    """Wait until it may take."""
+
+
+class DustPolicy(StrEnum):
+    """What happens to shares that cannot be sold."""
+
+    HOLD = "hold"
+    """They are held to resolution."""
+    WITH_NEXT_LOT = "with_next_lot"
+    """They are sold together with the next shares of the position."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitConfig:
     """Exit rules; each on or off by itself. `*_ppm` are millionths of the average price paid."""
 
     enabled: bool = True
     mode: ExitMode = ExitMode.LIMIT_ORDERS
+    ab_share_ppm: int = 0
+    """Share of the positions, in millionths, that is put into the other mode."""
     take_profit: bool = True
+    take_profit_kind: TakeProfitKind = TakeProfitKind.PERCENT
     take_profit_ppm: int = 800_000
+    take_profit_price: MicroPrice = 0
+    take_profit_risk_ppm: int = 2_000_000
+    ladder: tuple[tuple[int, int], ...] = ()
+    """Parts of the take-profit: (share of the shares, gain), both in millionths; empty: one part."""
     stop_loss: bool = True
     stop_loss_ppm: int = 500_000
-    worst_price_percent: int = 30
+    trailing: bool = False
+    trailing_ppm: int = 250_000
+    """Below the highest best bid seen."""
+    break_even: bool = False
+    break_even_after_ppm: int = 200_000
+    time_stop: bool = False
+    time_stop_s: int = 600
+    close_guard_s: int = 0
+    close_action: CloseAction = CloseAction.HOLD
+    max_age_s: int = 0
+    """A resting take-profit older than this is replaced by a sale at market; 0: never."""
+    balance_cooldown_s: int = 0
+    """No take-profit is placed so soon after a fill (`BalanceConfig.enhanced` says whether lags are reckoned with)."""
+    worst_price_ppm: int = 300_000
     """A market exit accepts down to this much below the best bid it saw."""
+    post_only_exit: PostOnlyExit = PostOnlyExit.POST_ONLY
+    dust: DustPolicy = DustPolicy.HOLD
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from polystra.domain.market import Market
 from polystra.domain.orders import LIVE_STATUSES, Order, OrderStatus, Purpose, SignedOrder
 from polystra.domain.positions import Position, PositionStatus
 from polystra.domain.units import NS_PER_S, Nanos, PriceE8
+from polystra.engine import exit_memory
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.calendar import Calendar
 from polystra.engine.config import EngineConfig
@@ -35,14 +36,14 @@ from polystra.engine.heartbeat import HeartbeatWatch
 from polystra.engine.market_data import MarketData
 from polystra.engine.notices import VenueNotices
 from polystra.engine.order_requests import REQUEST_RULE, OrderRequests
-from polystra.engine.positions.exits import Exits
+from polystra.engine.positions.exits import EXIT_TIMERS, Exits
 from polystra.engine.positions.reconcile import RECONCILE_BLOCK, Reconciler
 from polystra.engine.positions.scale_in import ScaleIn
 from polystra.engine.positions.settlement import Settlement
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
 from polystra.engine.shutdown import Shutdown
-from polystra.engine.state import EngineState, ExitState, MarketState, OrderTrack, Turn
+from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
 from polystra.engine.switches import Switches
 from polystra.engine.trader import Trader
 from polystra.engine.venue_clock import VenueClock
@@ -185,6 +186,7 @@ class Engine:
                 gateway.signed(event, turn)
             case ev.SubmitAccepted():
                 gateway.submit_accepted(event, turn)
+                self._exits.accepted(self._state.track_of(event.order_id))
             case ev.SubmitRefused():
                 self._submit_refused(event, turn)
             case ev.SubmitUnknown():
@@ -220,6 +222,8 @@ class Engine:
         match event:
             case ev.EntryRequested():
                 self._trader.requested(event, turn)
+            case ev.ExitRequested():
+                self._exits.requested(event, turn)
             case ev.SwitchRequested():
                 self._switches.requested(event, turn)
             case ev.StopRequested():
@@ -237,9 +241,11 @@ class Engine:
                 self._reconciler.apply(event, turn)
                 self._settlement.cash_seen(event, turn)
                 self._heartbeat.snapshot(event, turn)
+                self._exits.check_all(turn)
                 self._notices.begin(turn)
             case ev.TokenBalanceRead():
                 self._settlement.balance_read(event, turn)
+                self._exits.balance_read(event, turn)
             case ev.HoldingsRead():
                 self._reconciler.holdings_read(event, turn)
             case ev.ClockDriftMeasured():
@@ -276,6 +282,7 @@ class Engine:
 
     def _submit_refused(self, event: ev.SubmitRefused, turn: Turn) -> None:
         self._gateway.submit_refused(event, turn)
+        self._exits.refused(event, turn)
         if event.kind is ev.RefusalClass.AUTH:
             self._venue_clock.ask(turn)
 
@@ -313,6 +320,7 @@ class Engine:
         turn.notice(NoticeKind.STREAM_LOST, event.stream, event.reason)
         if event.stream is ev.StreamName.MARKET:
             self._market_data.distrust_books()
+            self._exits.check_all(turn)
 
     def _timer(self, event: ev.TimerFired, turn: Turn) -> None:
         kind, _, subject = event.key.partition(":")
@@ -321,7 +329,7 @@ class Engine:
             _CHECK: lambda: self._check(subject, turn),
             "order": lambda: self._gateway.check(subject, turn),
             "unfilled": lambda: self._unfilled.due(subject, turn),
-            "exit": lambda: turn.touch(PositionId(subject)),
+            **dict.fromkeys(EXIT_TIMERS, lambda: turn.touch(PositionId(subject))),
             "close": lambda: self._unfilled.window_closed(subject, turn),
             "resolve": lambda: self._settlement.ask(subject, turn),
             "settle": lambda: self._settle(subject, turn),
@@ -367,7 +375,8 @@ class Engine:
             status=record.status,
         )
         market.positions.append(record.position_id)
-        self._state.exits[record.position_id] = ExitState(mode=self._state.config.exits.mode)
+        config = self._state.config
+        self._state.exits[record.position_id] = exit_memory.restored(record, config.exits, config.salt_seed)
         if not self._state.positions[record.position_id].external:
             market.entries += 1
         if record.status is PositionStatus.FROZEN:

@@ -213,11 +213,37 @@ class ExitState:
     mode: ExitMode
     phase: ExitPhase = ExitPhase.GUARDING
     reason: Purpose = Purpose.STOP_LOSS
+    rule: str = ""
+    """The rule that fired."""
     take_profit_price: MicroPrice | None = None
+    """The lowest target that still has shares to sell."""
     stop_price: MicroPrice | None = None
+    stop_rule: str = ""
     armed: bool = False
+    high_water: MicroPrice = 0
+    """The highest best bid of a trusted book while shares were held."""
+    break_even: bool = False
+    """True once the break-even stop is armed; it stays so."""
+    watched: str = ""
+    """Why the take-profit is watched although it should rest; empty while it may rest."""
+    resting_since_ns: Nanos = 0
+    """When the first take-profit was placed."""
+    fired_ns: Nanos = 0
     attempts: int = 0
     next_attempt_ns: Nanos = 0
+    sold_before: MicroShares = 0
+    """Shares sold when the last sale was made: a step that sold something is followed at once."""
+    refusals: int = 0
+    """Definite refusals of sells that were not a lag, a mode or a kill."""
+    shortages: int = 0
+    """Refusals for want of balance since the last sell that was taken."""
+    dust: MicroShares = 0
+    """Shares that the venue does not let us sell."""
+    clocks_set: bool = False
+    repairs: dict[str, Nanos] = field(default_factory=dict)
+    """What was mended, in words, and when."""
+    seen_lost: int = 0
+    """Resting exits that ended without our asking and were looked at."""
 
 
 @dataclass(slots=True)

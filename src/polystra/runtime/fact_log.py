@@ -35,6 +35,8 @@ _NOTICES = {
     ft.NoticeKind.STOP_ARMED: LogEvent.EXIT_ARMED,
     ft.NoticeKind.STOP_FIRED: LogEvent.STOP_FIRED,
     ft.NoticeKind.EXIT_SKIPPED: LogEvent.EXIT_SKIPPED,
+    ft.NoticeKind.EXIT_HEALED: LogEvent.EXIT_HEALED,
+    ft.NoticeKind.EXIT_FROZEN: LogEvent.EXIT_FROZEN,
     ft.NoticeKind.MARKET_FROZEN: LogEvent.MARKET_FROZEN,
     ft.NoticeKind.MARKET_THAWED: LogEvent.MARKET_THAWED,
     ft.NoticeKind.POSITION_ADOPTED: LogEvent.POSITION_ADOPTED,

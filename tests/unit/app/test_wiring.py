@@ -92,7 +92,10 @@ def test_rules_that_are_on_and_off_are_named():
     on, off = position_rules(load_settings({}, None))
     assert "take-profit 80%" in on
     assert "stop-loss 50%" in on
-    assert off == "scale-in at 10%, blacklist of a coin after a stop"
+    assert off == (
+        "trailing stop 25%, break-even stop after 20%, time stop 600s, limit exits at market after a time, "
+        "a share of the positions in the other exit mode, scale-in at 10%, blacklist of a coin after a stop"
+    )
     on, off = position_rules(load_settings({"ENABLE_EXIT_PLAN": "NO"}, None))
     assert "take-profit" in off
     assert "stop-loss" in off

@@ -386,9 +386,9 @@ class Desk:
 
 
 def live_sells(desk: Desk, position_id: PositionId) -> int:
-    """Micro-shares promised to sells that may still trade."""
+    """Micro-shares promised to sells that may still trade; a match that failed does not come back to the book."""
     return sum(
-        track.order.remaining
+        track.left
         for track in desk.state.orders_of(position_id)
         if track.is_live and track.order.terms.side is Side.SELL
     )

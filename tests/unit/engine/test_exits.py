@@ -114,7 +114,8 @@ def test_a_take_profit_refused_twice_is_watched_instead(desk):
     desk.refuse(desk.orders(TP)[1], message="not enough balance")
     desk.advance(3)
     assert len(desk.orders(TP)) == 2
-    assert desk.exits().mode is ExitMode.MONITOR
+    assert desk.exits().mode is ExitMode.LIMIT_ORDERS
+    assert desk.exits().watched == "take-profit was refused twice"
     assert desk.notices(NoticeKind.EXIT_SKIPPED)
     desk.advance(60).book(90, 92)
     assert desk.orders(TP)[-1].order.terms.time_in_force is TimeInForce.FAK

@@ -148,6 +148,9 @@ def test_a_cancelled_order_that_an_old_answer_shows_open_is_asked_for_until_its_
         desk.clear().answer(take_profit, open_as=0).advance(40)
         assert take_profit.order_id in desk.lookups()
     desk.answer(take_profit)
+    assert not desk.orders(Purpose.STOP_LOSS), "the book is two minutes old"
+    assert desk.asked(fx.ReadBook)
+    desk.books(20, 22)
     assert desk.orders(Purpose.STOP_LOSS)
 
 

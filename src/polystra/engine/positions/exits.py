@@ -1,36 +1,48 @@
-"""Exits: the take-profit that rests or is watched, the stop that is armed here, and one owner for both.
+"""Exits: the take-profit that rests or is watched, the stops that are armed here, and one owner for both.
 
 `review` looks at a position as it is and asks for what is missing; it is called whenever
 its shares, orders or book changed, and calling it again without a change asks for nothing.
 
 GUARDING  `limit_orders`: the take-profit rests on the book for the shares that have arrived
           on chain; what is too small to rest, or whose placement was refused, is watched.
-          `monitor`: both exits are watched. The stop is judged on the best bid of a book in
-          sync, never on a one-sided or stale one.
-SELLING   an exit fired. Cancel the entry and the resting take-profit, wait until their
-          fate and fills are *known*, sell exactly what has arrived and is left, with FAK
-          and a worst price; again with growing pauses until nothing sellable is left.
+          `monitor`: all exits are watched. A watched part is sold by FAK at its target or
+          better. Stops are judged on the best bid of a trusted book (`stops`).
+SELLING   a stop, the clock or a person asked for a sale of everything (`exit_selling`).
 DONE      nothing sellable is left (dust below the venue's size step is held to resolution).
 
 The sum of live sells never exceeds the arrived shares: a sell is only made from what no
-other live sell has reserved, and in SELLING only when no other sell lives. A second
-take-profit waits until the first is answered.
+other live sell has reserved. A second take-profit waits until the first is answered; one that
+no longer fits is cancelled, its fate learnt, and only then replaced (`exit_health`).
 """
 
 from __future__ import annotations
 
-from polystra.domain.book import OrderBook
-from polystra.domain.events import StopMode
+from polystra.domain.events import ExitRequested, RefusalClass, StopMode, SubmitRefused, TokenBalanceRead
 from polystra.domain.facts import NoticeKind
+from polystra.domain.fills import FillStatus
 from polystra.domain.market import SIZE_STEP
-from polystra.domain.orders import OrderStatus, OrderTerms, Purpose, Side, TimeInForce
+from polystra.domain.orders import OrderStatus, Purpose, Side
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, NS_PER_S, MicroPrice, MicroShares, floor_to
-from polystra.engine.config import ExitMode
+from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, format_micros
+from polystra.engine.config import DustPolicy
+from polystra.engine.exit_memory import mode_of
 from polystra.engine.gateway import Gateway
+from polystra.engine.positions import exit_health, stops
+from polystra.engine.positions.exit_balance import ExitBalance
+from polystra.engine.positions.exit_health import ExitHealth
+from polystra.engine.positions.exit_orders import ExitOrders, Held
+from polystra.engine.positions.exit_profit import TAKE_PROFIT_RULE, TakeProfit
+from polystra.engine.positions.exit_selling import ExitSelling, oldest_book_ns
 from polystra.engine.state import EngineState, ExitPhase, ExitState, MarketState, OrderTrack, Turn
 
-_MAX_PAUSE_S = 8
+OVERSOLD_BLOCK = "oversold"
+EXIT_TIMERS = ("exit", "exit-age", "exit-book", "exit-guard", "exit-time")
+"""Kinds of the timers that only make a position be looked at."""
+_ASK_BOOK_NS = 2 * NS_PER_S
+_ASK_ODD_BOOK_NS = 10 * NS_PER_S
+"""A one-sided or crossed book is fetched this seldom: near the end of a window it is the truth."""
+_RETRY_NS = 2 * NS_PER_S
+_NOT_HELD_AGAINST = (RefusalClass.MODE, RefusalClass.RETRY, RefusalClass.REPLAN)
 
 
 class Exits:
@@ -40,40 +52,151 @@ class Exits:
         self._state = state
         self._gateway = gateway
         self._config = state.config.exits
+        self._orders = ExitOrders(state, gateway)
+        self._balance = ExitBalance(state)
+        self._selling = ExitSelling(state, gateway, self._orders, self._balance)
+        self._health = ExitHealth()
+        self._profit = TakeProfit(state, gateway, self._orders, self._health)
+
+    # --- what is told from outside ----------------------------------------------------
+
+    def requested(self, event: ExitRequested, turn: Turn) -> None:
+        """Close a position: what is sold follows from the shares held; already flat sends nothing."""
+        position = self._state.positions.get(event.position_id)
+        if position is None:
+            turn.notice(NoticeKind.EXIT_SKIPPED, event.position_id, f"no such position; asked for by {event.source}")
+            return
+        market = self._state.markets.get(position.condition_id)
+        working = [t for t in self._state.orders_of(event.position_id) if t.is_live and t.order.terms.side is Side.BUY]
+        if market is None or market.resolution is not None or market.frozen:
+            why = "its market is over" if market is None or market.resolution is not None else market.frozen
+            turn.notice(NoticeKind.EXIT_SKIPPED, event.position_id, f"not closed for {event.source}: {why}")
+        elif position.shares < SIZE_STEP and not working:
+            turn.notice(NoticeKind.EXIT_SKIPPED, event.position_id, f"already flat: nothing sent for {event.source}")
+        else:
+            exits = self._exits_of(position)
+            if exits.phase is not ExitPhase.SELLING:
+                exits.dust = 0
+                self._fire(position, exits, stops.MANUAL, f"asked for by {event.source}", turn)
+            for track in working:
+                self._gateway.cancel(track, turn, f"closed by {event.source}")
+            turn.touch(event.position_id)
+
+    def accepted(self, track: OrderTrack | None) -> None:
+        """The venue took an order: a sell among them ends a shortage."""
+        if track is not None and track.order.terms.side is Side.SELL:
+            exits = self._state.exits.get(track.order.terms.position_id)
+            if exits is not None:
+                exits.shortages = 0
+
+    def refused(self, event: SubmitRefused, turn: Turn) -> None:
+        """A sell was refused: a lag, a mode and a crossed book are not held against it."""
+        track = self._state.track_of(event.order_id)
+        if track is None or track.order.terms.side is not Side.SELL or event.killed:
+            return
+        position_id = track.order.terms.position_id
+        exits = self._state.exits.get(position_id)
+        if exits is None or track.order.status is not OrderStatus.REJECTED:
+            return
+        position = self._state.positions[position_id]
+        is_lag = event.code == "balance" and self._state.config.balance.enhanced
+        if is_lag:
+            self._balance.short(position, exits, track.order.terms.quantity, turn)
+        elif event.code != "balance" and (event.mode is not None or event.kind in _NOT_HELD_AGAINST):
+            pause_ns = max(_RETRY_NS, event.retry_after_s * NS_PER_S)
+            exits.next_attempt_ns = max(exits.next_attempt_ns, turn.now_ns + pause_ns)
+            turn.timer(f"exit:{position_id}", exits.next_attempt_ns)
+        else:
+            exits.refusals += 1
+        turn.touch(position_id)
+
+    def balance_read(self, event: TokenBalanceRead, turn: Turn) -> None:
+        """The venue told the balance of a token."""
+        self._balance.read(event, turn)
+
+    def check_all(self, turn: Turn) -> None:
+        """Look at every position that holds shares or has a working sell: at each reconciliation and lost stream."""
+        for position in self._state.positions.values():
+            resting = self._orders.resting(position)
+            if position.shares > 0 or resting:
+                turn.touch(position.position_id)
+            exits = self._state.exits.get(position.position_id)
+            if exits is not None:
+                for ailment in exit_health.stuck(resting):
+                    self._health.report_stuck(position, exits, ailment, turn)
+
+    # --- one position -----------------------------------------------------------------
 
     def review(self, position: Position, turn: Turn) -> None:
         """Ask for whatever the exits of this position need now."""
         market = self._state.markets.get(position.condition_id)
-        if market is None or market.resolution is not None or market.frozen or not self._config.enabled:
+        if market is None or market.resolution is not None or self._oversold(position, market, turn) or market.frozen:
             return
-        if position.external and not self._state.config.balance.protect_external:
+        known = self._state.exits.get(position.position_id)
+        sells = known is not None and known.phase is ExitPhase.SELLING
+        guarded = self._is_guarded(position)
+        if not guarded and not sells:
             return
         self._withdraw_excess(position, turn)
-        if position.bought <= 0 or position.shares < SIZE_STEP:
+        if position.shares < SIZE_STEP or (position.bought <= 0 and not sells):
             self._nothing_held(position)
             return
-        exits = self._state.exits.setdefault(position.position_id, ExitState(mode=self._config.mode))
-        if exits.phase is ExitPhase.DONE:
+        exits = self._exits_of(position)
+        if exits.phase is ExitPhase.DONE and position.shares - exits.dust >= SIZE_STEP:
             exits.phase = ExitPhase.GUARDING
-        self._plan(position, market, exits, turn)
+            exits.dust = exits.dust if self._config.dust is DustPolicy.HOLD else 0
+        if guarded:
+            self._plan(position, market, exits, turn)
         if turn.now_ns >= market.market.closes_at_s * NS_PER_S:
             return
-        if exits.phase is ExitPhase.GUARDING and self._state.stopping is not StopMode.CANCEL_ALL:
+        if guarded and exits.phase is ExitPhase.GUARDING and self._state.stopping is not StopMode.CANCEL_ALL:
             self._guard(position, market, exits, turn)
         if exits.phase is ExitPhase.SELLING:
-            self._sell_out(position, market, exits, turn)
+            self._selling.review(position, market, exits, turn)
+
+    def _is_guarded(self, position: Position) -> bool:
+        """True when the plan protects it: shares bought elsewhere only when the user says so."""
+        return self._config.enabled and (not position.external or self._state.config.balance.protect_external)
+
+    def _exits_of(self, position: Position) -> ExitState:
+        found = self._state.exits.get(position.position_id)
+        if found is None:
+            mode = mode_of(self._config, self._state.config.salt_seed, position.position_id)
+            found = self._state.exits[position.position_id] = ExitState(mode=mode)
+        return found
+
+    def _oversold(self, position: Position, market: MarketState, turn: Turn) -> bool:
+        """More sold than was ever bought: both exits were filled, which only a race at the venue can do."""
+        if position.shares > -SIZE_STEP:
+            if self._state.blocks.get(OVERSOLD_BLOCK, "").startswith(f"{position.position_id} "):
+                del self._state.blocks[OVERSOLD_BLOCK]
+            return False
+        bought = sold = 0
+        for fill in self._state.fills.values():
+            if fill.position_id == position.position_id:
+                if fill.side is Side.BUY:
+                    bought += fill.quantity
+                elif fill.status is not FillStatus.FAILED:
+                    sold += fill.quantity
+        if sold < bought + position.adjusted + SIZE_STEP or OVERSOLD_BLOCK in self._state.blocks:
+            return False
+        words = (
+            f"{position.position_id} sold {format_micros(sold)} of {format_micros(bought)} shares: both exits filled"
+        )
+        self._state.blocks[OVERSOLD_BLOCK] = words
+        market.frozen = market.frozen or words
+        turn.notice(NoticeKind.MARKET_FROZEN, position.condition_id, words)
+        turn.timer("reconcile:both exits filled", turn.now_ns + NS_PER_MS)
+        return True
 
     def _withdraw_excess(self, position: Position, turn: Turn) -> None:
         """Cancel resting sells of shares that are not there any more (their purchase failed on chain), newest first."""
-        excess = self._reserved(position) - max(0, self._state.arrived_shares(position.position_id))
-        for track in reversed(self._sells(position)):
-            if excess < SIZE_STEP:
-                return
-            if track.is_live and track.order.terms.time_in_force.may_rest:
-                self._gateway.cancel(track, turn, "its shares are not there any more")
-                excess -= track.left
-
-    # --- guarding ---------------------------------------------------------------------
+        arrived = max(0, self._state.arrived_shares(position.position_id))
+        surplus = self._state.promised_shares(position.position_id) - arrived
+        if surplus < SIZE_STEP:
+            return
+        for ailment in exit_health.excess(self._orders.resting(position), surplus, arrived):
+            self._profit.take_back(position, ailment, turn)
 
     def _nothing_held(self, position: Position) -> None:
         exits = self._state.exits.get(position.position_id)
@@ -81,185 +204,119 @@ class Exits:
             return
         if exits.phase is ExitPhase.GUARDING:
             exits.reason = Purpose.TAKE_PROFIT
+            exits.rule = TAKE_PROFIT_RULE
         exits.phase = ExitPhase.DONE
 
+    # --- guarding ---------------------------------------------------------------------
+
     def _plan(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> None:
-        """Prices of the exits from the average price paid; a target above one minus a tick means: hold."""
-        average = position.average_price
-        grid = market.market
-        target = average + average * self._config.take_profit_ppm // MICRO
-        take_profit = -(-target // grid.tick_size) * grid.tick_size
-        exits.take_profit_price = (
-            take_profit if self._config.take_profit and take_profit <= grid.highest_price else None
+        """The prices of the stop and of the next part of the take-profit, and the clocks of the time rules."""
+        plan = self._profit.plan(position, market, exits)
+        exits.take_profit_price = next((target.price for target in plan if target.quantity >= SIZE_STEP), None)
+        level = stops.stop_level(
+            self._config,
+            market.market,
+            average=position.average_price,
+            high_water=exits.high_water,
+            break_even=self._break_even_price(position, market) if exits.break_even else None,
         )
-        floor = average - average * self._config.stop_loss_ppm // MICRO
-        stop = floor_to(floor, grid.tick_size)
-        exits.stop_price = stop if self._config.stop_loss and stop >= grid.lowest_price else None
+        before = exits.stop_price
+        exits.stop_price = None if level is None else level.price
+        exits.stop_rule = "" if level is None else level.rule
         if not exits.armed and exits.stop_price is not None:
             exits.armed = True
+            shown = "none: hold to resolution"
+            if exits.take_profit_price is not None:
+                shown = format_micros(exits.take_profit_price)
             turn.notice(
                 NoticeKind.STOP_ARMED,
                 position.position_id,
-                f"stop {exits.stop_price} take-profit {exits.take_profit_price or 'none: hold to resolution'}",
+                f"{exits.stop_rule} {format_micros(exits.stop_price)} take-profit {shown}",
             )
+        elif exits.stop_price != before:
+            turn.touch(position.position_id)
+        if not exits.clocks_set:
+            exits.clocks_set = True
+            self._set_clocks(position, market, turn)
+
+    def _set_clocks(self, position: Position, market: MarketState, turn: Turn) -> None:
+        config = self._config
+        if config.time_stop:
+            due_ns = position.opened_at_ns + config.time_stop_s * NS_PER_S
+            turn.timer(f"exit-time:{position.position_id}", max(turn.now_ns, due_ns))
+        guard_ns = (market.market.closes_at_s - config.close_guard_s) * NS_PER_S
+        turn.timer(f"exit-guard:{position.position_id}", max(turn.now_ns, guard_ns))
+
+    def _break_even_price(self, position: Position, market: MarketState) -> int:
+        fees = -(-position.fees * MICRO // position.bought) if position.bought else 0
+        return stops.break_even_price(market.market, average=position.average_price, fees_per_share=fees)
 
     def _guard(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> None:
+        """Fire what is due; else see to the take-profit."""
+        if self._watch_stops(position, market, exits, turn):
+            return
+        closes_ns = market.market.closes_at_s * NS_PER_S
+        rule = stops.clock_rule(self._config, opened_ns=position.opened_at_ns, closes_ns=closes_ns, now_ns=turn.now_ns)
+        if not rule and self._is_too_old(exits, position, turn):
+            rule = stops.MAX_AGE
+        if rule:
+            self._fire(position, exits, rule, "its time is up", turn)
+            return
+        self._profit.review(Held(position, market, exits, turn))
+
+    def _watch_stops(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> bool:
+        """Judge the stops on the best bid of a trusted book; True when one fired."""
         book = market.books[position.token_id]
-        if exits.stop_price is not None and self._stop_hit(book, exits.stop_price, turn):
-            self._fire(position, exits, Purpose.STOP_LOSS, f"best bid {book.best_bid} <= {exits.stop_price}", turn)
-            return
-        target = exits.take_profit_price
-        if target is None:
-            return
-        uncovered = self._sellable(position)
-        may_rest = exits.mode is ExitMode.LIMIT_ORDERS and uncovered >= market.market.minimum_size
-        if may_rest and self._awaits_answer(position):
-            return
-        if may_rest and turn.now_ns >= exits.next_attempt_ns:
-            self._rest_take_profit(position, market, exits, uncovered, turn)
-        elif uncovered >= SIZE_STEP and not self._has_resting_exit(position):
-            bid = book.best_bid
-            if book.in_sync and bid is not None and bid >= target:
-                self._fire(position, exits, Purpose.TAKE_PROFIT, f"best bid {bid} >= {target}", turn)
+        doubt = stops.distrust(book, now_ns=turn.now_ns, oldest_ns=oldest_book_ns(self._state))
+        if doubt:
+            blind = doubt in ("out of sync", "stale")
+            self._orders.ask_book(position, market, turn, pause_ns=_ASK_BOOK_NS if blind else _ASK_ODD_BOOK_NS)
+            if blind:
+                turn.timer(f"exit-book:{position.position_id}", turn.now_ns + _ASK_BOOK_NS)
+            return False
+        best_bid = book.best_bid or 0
+        if best_bid > exits.high_water:
+            exits.high_water = best_bid
+            self._arm_break_even(position, market, exits, best_bid, turn)
+            self._plan(position, market, exits, turn)
+        closes_ns = market.market.closes_at_s * NS_PER_S
+        if exits.stop_price is None or best_bid > exits.stop_price:
+            return False
+        if stops.in_guard(self._config, closes_ns=closes_ns, now_ns=turn.now_ns):
+            return False
+        why = f"{exits.stop_rule}: best bid {format_micros(best_bid)} <= {format_micros(exits.stop_price)}"
+        self._fire(position, exits, exits.stop_rule, why, turn)
+        return True
 
-    def _stop_hit(self, book: OrderBook, stop_price: int, turn: Turn) -> bool:
-        stale = turn.now_ns - book.updated_at_ns > self._state.config.risk.stale_book_ns * 6
-        usable = book.in_sync and not stale and not book.is_crossed and book.best_ask is not None
-        return usable and book.best_bid is not None and book.best_bid <= stop_price
-
-    def _rest_take_profit(
-        self, position: Position, market: MarketState, exits: ExitState, quantity: MicroShares, turn: Turn
+    def _arm_break_even(
+        self, position: Position, market: MarketState, exits: ExitState, best_bid: int, turn: Turn
     ) -> None:
-        if self._refusals(position, Purpose.TAKE_PROFIT) >= 2:
-            exits.mode = ExitMode.MONITOR
-            turn.notice(NoticeKind.EXIT_SKIPPED, position.position_id, "take-profit was refused twice: watched instead")
+        if exits.break_even:
             return
-        exits.next_attempt_ns = turn.now_ns + 2 * NS_PER_S
-        turn.timer(f"exit:{position.position_id}", exits.next_attempt_ns)
-        price = exits.take_profit_price
-        if price is not None:
-            self._place(
-                position,
-                market,
-                turn,
-                purpose=Purpose.TAKE_PROFIT,
-                price=price,
-                quantity=quantity,
-                time_in_force=TimeInForce.GTC,
-            )
+        average = position.average_price
+        level = self._break_even_price(position, market)
+        if stops.arms_break_even(self._config, market.market, best_bid=best_bid, average=average, level=level):
+            exits.break_even = True
+            turn.touch(position.position_id)
 
-    def _fire(self, position: Position, exits: ExitState, reason: Purpose, why: str, turn: Turn) -> None:
+    def _is_too_old(self, exits: ExitState, position: Position, turn: Turn) -> bool:
+        if not self._config.max_age_s or not exits.resting_since_ns or not self._orders.resting(position):
+            return False
+        due_ns = exits.resting_since_ns + self._config.max_age_s * NS_PER_S
+        if turn.now_ns < due_ns:
+            turn.timer(f"exit-age:{position.position_id}", due_ns)
+        return turn.now_ns >= due_ns
+
+    def _fire(self, position: Position, exits: ExitState, rule: str, why: str, turn: Turn) -> None:
+        reason = Purpose.STOP_LOSS if rule in stops.STOPS else Purpose.CLOSE
         exits.phase = ExitPhase.SELLING
         exits.reason = reason
+        exits.rule = rule
         exits.attempts = 0
-        exits.next_attempt_ns = turn.now_ns
+        exits.refusals = 0
+        exits.fired_ns = exits.next_attempt_ns = turn.now_ns
+        exits.sold_before = position.sold
+        turn.touch(position.position_id)
         if reason is Purpose.STOP_LOSS:
             self._state.markets[position.condition_id].stopped_out = True
-            turn.notice(NoticeKind.STOP_FIRED, position.position_id, why)
-
-    # --- selling ----------------------------------------------------------------------
-
-    def _sell_out(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> None:
-        waiting = False
-        for track in self._state.orders_of(position.position_id):
-            if track.is_live:
-                waiting = True
-                if track.order.terms.time_in_force.may_rest:
-                    self._gateway.cancel(track, turn, f"{exits.reason.lower()} fired")
-            elif track.order.status is not OrderStatus.DENIED and not track.is_settled:
-                waiting = True
-        if waiting:
-            return
-        quantity = floor_to(self._sellable(position), SIZE_STEP)
-        if quantity < SIZE_STEP:
-            if position.shares < SIZE_STEP:
-                exits.phase = ExitPhase.DONE
-            return
-        if turn.now_ns < exits.next_attempt_ns:
-            turn.timer(f"exit:{position.position_id}", exits.next_attempt_ns)
-            return
-        book = market.books[position.token_id]
-        if book.best_bid is None or not book.in_sync:
-            self._pause(position, exits, turn)
-            return
-        worst = book.best_bid * (100 - self._config.worst_price_percent) // 100
-        price = market.market.price_at_or_below(worst)
-        self._pause(position, exits, turn)
-        self._place(
-            position,
-            market,
-            turn,
-            purpose=exits.reason,
-            price=price,
-            quantity=quantity,
-            time_in_force=TimeInForce.FAK,
-        )
-
-    def _pause(self, position: Position, exits: ExitState, turn: Turn) -> None:
-        """The next attempt, 1, 2, 4, 8, 8 ... seconds away."""
-        pause_s = min(_MAX_PAUSE_S, 2 ** min(exits.attempts, 3))
-        exits.attempts += 1
-        exits.next_attempt_ns = turn.now_ns + pause_s * NS_PER_S
-        turn.timer(f"exit:{position.position_id}", exits.next_attempt_ns)
-
-    # --- shared -----------------------------------------------------------------------
-
-    def _sellable(self, position: Position) -> MicroShares:
-        """Arrived shares that no live sell has reserved."""
-        arrived = self._state.arrived_shares(position.position_id)
-        return floor_to(max(0, arrived - self._reserved(position)), SIZE_STEP)
-
-    def _reserved(self, position: Position) -> MicroShares:
-        """Shares promised to sells that are live or whose fate is not known."""
-        total = 0
-        for track in self._sells(position):
-            if track.is_live or (not track.is_settled and track.order.status is not OrderStatus.DENIED):
-                total += track.left
-        return total
-
-    def _sells(self, position: Position) -> list[OrderTrack]:
-        return [t for t in self._state.orders_of(position.position_id) if t.order.terms.side is Side.SELL]
-
-    def _awaits_answer(self, position: Position) -> bool:
-        """True while the outcome of an exit that was sent is not told: the next one waits for it."""
-        unanswered = (OrderStatus.NEW, OrderStatus.SUBMITTED)
-        return any(track.order.status in unanswered for track in self._sells(position))
-
-    def _has_resting_exit(self, position: Position) -> bool:
-        return any(t.is_live for t in self._sells(position))
-
-    def _refusals(self, position: Position, purpose: Purpose) -> int:
-        return sum(
-            1
-            for t in self._sells(position)
-            if t.order.terms.purpose is purpose and t.order.status in (OrderStatus.REJECTED, OrderStatus.DENIED)
-        )
-
-    def _place(
-        self,
-        position: Position,
-        market: MarketState,
-        turn: Turn,
-        *,
-        purpose: Purpose,
-        price: MicroPrice,
-        quantity: MicroShares,
-        time_in_force: TimeInForce,
-    ) -> None:
-        grid = market.market
-        terms = OrderTerms(
-            client_order_id=self._gateway.next_client_order_id(),
-            condition_id=position.condition_id,
-            token_id=position.token_id,
-            position_id=position.position_id,
-            purpose=purpose,
-            side=Side.SELL,
-            price=price,
-            quantity=floor_to(quantity, SIZE_STEP),
-            time_in_force=time_in_force,
-            tick_size=grid.tick_size,
-            negative_risk=grid.negative_risk,
-            version=grid.version,
-            reason=purpose.lower().replace("_", "-"),
-        )
-        self._gateway.place(terms, turn)
+        turn.notice(NoticeKind.STOP_FIRED, position.position_id, why if rule in why else f"{rule}: {why}")

@@ -46,6 +46,7 @@ from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, ExchangeUr
 from polystra.exchange.market_terms import MarketTerms
 from polystra.ports.venue import EventStream
 from polystra.runtime.deterministic import DeterministicLoop, run
+from tests.fakes.venue import submissions
 
 T = TypeVar("T")
 
@@ -137,7 +138,7 @@ class Stage:
         """Spend dollars on Up shares at whatever the makers ask."""
         worst = self.market.price_at_or_below(await self.best_ask() + 5 * self.market.tick_size)
         order = self.sign(Side.BUY, worst, budget, budget=budget, time_in_force=TimeInForce.FAK)
-        (outcome,) = await self.venue.submit([order])
+        (outcome,) = await self.venue.submit(submissions(order))
         assert isinstance(outcome, SubmitAccepted), outcome
         return order, outcome
 
@@ -200,7 +201,9 @@ def test_a_resting_order_is_placed_seen_and_cancelled() -> None:
         heard = on.listen(on.user_stream())
         await heard.until(lambda event: event == StreamConnected(stream=StreamName.USER))
         order = on.sign(Side.BUY, 10_000, 20 * MICRO, post_only=True)
-        assert await on.venue.submit([order]) == [SubmitAccepted(order_id=order.order_id, status=VenueOrderStatus.LIVE)]
+        assert await on.venue.submit(submissions(order)) == [
+            SubmitAccepted(order_id=order.order_id, status=VenueOrderStatus.LIVE)
+        ]
         placed = await heard.until(lambda event: isinstance(event, OrderReport))
         assert isinstance(placed, OrderReport)
         assert (placed.order_id, placed.status, placed.price) == (order.order_id, VenueOrderStatus.LIVE, 10_000)
@@ -258,7 +261,7 @@ def test_every_order_of_a_batch_has_its_own_outcome() -> None:
         crossing = on.sign(Side.BUY, await on.best_ask() + 50_000, 5 * MICRO, post_only=True)
         empty_handed = on.sign(Side.SELL, 990_000, 5 * MICRO)
         hopeless = on.sign(Side.BUY, 10_000, MICRO, budget=MICRO, time_in_force=TimeInForce.FOK)
-        outcomes = await on.venue.submit([resting, small, crossing, empty_handed, hopeless])
+        outcomes = await on.venue.submit(submissions(resting, small, crossing, empty_handed, hopeless))
         assert isinstance(outcomes[0], SubmitAccepted)
         refused = [outcome for outcome in outcomes[1:] if isinstance(outcome, SubmitRefused)]
         assert [(outcome.code, outcome.killed) for outcome in refused] == [
@@ -268,7 +271,7 @@ def test_every_order_of_a_batch_has_its_own_outcome() -> None:
             ("fok_killed", True),
         ]
         assert not any(outcome.stop_trading for outcome in refused)
-        (again,) = await on.venue.submit([resting])
+        (again,) = await on.venue.submit(submissions(resting))
         assert isinstance(again, SubmitUnknown)  # it arrived before: only its id tells what became of it
         assert "duplicated" in again.message
         unknown = OrderId("0x" + "12" * 32)
@@ -290,7 +293,7 @@ def test_a_wrong_secret_stops_trading() -> None:
             clock=on.clock,
             rng=random.Random(1),
         )
-        (outcome,) = await venue.submit([on.sign(Side.BUY, 20_000, 5 * MICRO)])
+        (outcome,) = await venue.submit(submissions(on.sign(Side.BUY, 20_000, 5 * MICRO)))
         assert isinstance(outcome, SubmitRefused)
         assert (outcome.code, outcome.stop_trading) == ("unauthorized", True)
         await venue.close()
@@ -429,7 +432,7 @@ def test_a_market_that_is_not_listed_is_none() -> None:
 def test_nobody_there_is_a_definite_no() -> None:
     async def scene(on: Stage) -> None:
         venue = PolymarketVenue(base_url="http://127.0.0.1:1", account=on.account, clock=on.clock, rng=random.Random(1))
-        (outcome,) = await venue.submit([on.sign(Side.BUY, 20_000, 5 * MICRO)])
+        (outcome,) = await venue.submit(submissions(on.sign(Side.BUY, 20_000, 5 * MICRO)))
         assert isinstance(outcome, SubmitRefused)
         assert outcome.code == "unreachable"
         snapshot = await venue.account(since_ns=0, tokens=[on.market.up_token])

@@ -8,6 +8,7 @@ from polystra.adapters.polymarket.rest import PolymarketVenue
 from polystra.domain.orders import Side
 from polystra.domain.units import MICRO
 from tests.e2e.test_adapter_against_exchange import Stage, play
+from tests.fakes.venue import submissions
 
 
 async def _is_open(on: Stage, order_id: str) -> bool:
@@ -19,7 +20,7 @@ async def _is_open(on: Stage, order_id: str) -> bool:
 def test_orders_live_while_the_heart_beats_and_not_longer() -> None:
     async def scene(on: Stage) -> None:
         order = on.sign(Side.BUY, 10_000, 20 * MICRO, post_only=True)
-        await on.venue.submit([order])
+        await on.venue.submit(submissions(order))
         for _ in range(6):
             await on.venue.heartbeat.beat()
             await on.clock.sleep(5)
@@ -38,7 +39,7 @@ def test_a_second_process_takes_the_chain_over() -> None:
         await other.heartbeat.beat()
         await on.venue.heartbeat.beat()
         order = on.sign(Side.BUY, 10_000, 20 * MICRO, post_only=True)
-        await on.venue.submit([order])
+        await on.venue.submit(submissions(order))
         await on.clock.sleep(5)
         assert await _is_open(on, order.order_id)
         await other.close()

@@ -8,6 +8,7 @@ from polystra.domain.errors import VenueRefused
 from polystra.domain.orders import Side
 from polystra.domain.units import MICRO
 from tests.e2e.test_adapter_against_exchange import Stage, play
+from tests.fakes.venue import submissions
 
 
 @pytest.mark.parametrize(
@@ -26,7 +27,7 @@ def test_a_purchase_settles_and_is_offered_again(version: str, neg_risk: bool, t
         assert held > 5 * MICRO
         price = on.market.price_at_or_below(990_000)
         sale = on.sign(Side.SELL, price, held // 10_000 * 10_000, post_only=True)
-        (outcome,) = await on.venue.submit([sale])
+        (outcome,) = await on.venue.submit(submissions(sale))
         assert getattr(outcome, "order_id", None) == sale.order_id, outcome
 
     play(scene, version=version, neg_risk=neg_risk, tick_size=tick)

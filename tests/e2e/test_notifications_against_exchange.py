@@ -10,12 +10,13 @@ from polystra.domain.notices import NoticeTopic
 from polystra.domain.orders import Side
 from polystra.domain.units import MICRO
 from tests.e2e.test_adapter_against_exchange import Stage, play
+from tests.fakes.venue import submissions
 
 
 def test_a_cancelled_order_is_told_and_dismissed() -> None:
     async def scene(on: Stage) -> None:
         order = on.sign(Side.BUY, 10_000, 20 * MICRO, post_only=True)
-        await on.venue.submit([order])
+        await on.venue.submit(submissions(order))
         await on.venue.cancel([order.order_id])
         (told,) = [each for each in await on.venue.notifications() if each.kind == ORDER_CANCELLED]
         assert (told.order_id, told.side, told.price) == (order.order_id, Side.BUY, 10_000)

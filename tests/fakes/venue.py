@@ -25,6 +25,8 @@ from polystra.domain.notices import VenueNotice
 from polystra.domain.orders import SignedOrder
 from polystra.domain.units import MicroDollars, MicroShares, Nanos
 from polystra.ports.clock import Clock
+from polystra.ports.rate import BudgetLeft, Traffic
+from polystra.ports.venue import OutcomeSink, Submission
 
 
 class ScriptedVenue:
@@ -33,7 +35,9 @@ class ScriptedVenue:
     def __init__(self, clock: Clock, *, cash: MicroDollars = 0) -> None:
         self._clock = clock
         self._cash = cash
+        self.budget = OpenBudget()
         self.submitted: list[tuple[SignedOrder, ...]] = []
+        self.submissions: list[Submission] = []
         self.cancelled: list[tuple[OrderId, ...]] = []
         self.looked_up: list[OrderId] = []
         self.calls: list[str] = []
@@ -48,15 +52,20 @@ class ScriptedVenue:
         self.unreachable = False
         self.drift = ClockDriftMeasured(offset_ns=0, uncertainty_ns=0)
 
-    async def submit(self, orders: Sequence[SignedOrder]) -> Sequence[SubmitOutcome]:
+    async def submit(self, orders: Sequence[Submission], told: OutcomeSink | None = None) -> Sequence[SubmitOutcome]:
         self.calls.append("submit")
-        self.submitted.append(tuple(orders))
-        return [
+        self.submitted.append(tuple(order.signed for order in orders))
+        self.submissions.extend(orders)
+        outcomes: list[SubmitOutcome] = [
             self.submit_outcomes.popleft()
             if self.submit_outcomes
-            else SubmitAccepted(order_id=order.order_id, status=VenueOrderStatus.LIVE)
+            else SubmitAccepted(order_id=order.signed.order_id, status=VenueOrderStatus.LIVE)
             for order in orders
         ]
+        if told is not None:
+            for outcome in outcomes:
+                told(outcome)
+        return outcomes
 
     async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:
         self.calls.append("cancel")
@@ -141,3 +150,31 @@ class ScriptedDiscovery:
     async def find(self, symbol: str, window_s: int, opens_at_s: int) -> Market | None:
         self.asked.append((symbol, window_s, opens_at_s))
         return self.markets.get((symbol, window_s, opens_at_s))
+
+
+def submissions(*orders: SignedOrder) -> list[Submission]:
+    """Orders as the venue port takes them, without deadlines."""
+    return [Submission(signed=order) for order in orders]
+
+
+class OpenBudget:
+    """Fulfils `RateBudget`: everything may leave, unless a test sets `free` (orders and cancels alike)."""
+
+    def __init__(self, free: int = 1_000_000) -> None:
+        self.free = free
+        self.taken: dict[Traffic, int] = dict.fromkeys(Traffic, 0)
+
+    def room(self, traffic: Traffic, wanted: int) -> int:
+        return max(0, min(wanted, self.free))
+
+    def wait_s(self, traffic: Traffic) -> float:
+        return 0.0 if self.free > 0 else 1.0
+
+    def take(self, traffic: Traffic, count: int) -> None:
+        self.taken[traffic] += count
+        self.free -= count
+
+    def left(self) -> BudgetLeft:
+        return BudgetLeft(
+            tier="", orders=self.free, orders_burst=0, cancels=self.free, cancels_burst=0, warnings=0, refusals=0
+        )

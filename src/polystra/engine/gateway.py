@@ -175,6 +175,10 @@ class Gateway:
         track = self._known(event.order_id, "submit unknown", turn)
         if track is None:
             return
+        if event.mode is not None:
+            self._modes.shown(
+                event.mode, turn, by=event.order_id, reason=event.message, retry_after_s=event.retry_after_s
+            )
         if event.is_known and not track.acknowledged_ns:
             track.acknowledged_ns = turn.now_ns
             track.was_duplicate = True

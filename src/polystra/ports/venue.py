@@ -4,8 +4,11 @@ Contract of `TradingVenue`:
 1. `submit` and `cancel` never raise for anything that happens after the first byte may
    have left: every order gets exactly one outcome, in the order asked, and whatever is
    not a clear yes or no is `SubmitUnknown`/`CancelUnknown`.
-2. `submit` sends the signed bytes as they are; it may send the *same* bytes again only
-   when the first send provably did not leave. It never signs.
+2. `submit` sends the signed bytes as they are and never signs. It sends the *same* bytes again, with
+   pauses, only when the venue said a definite "not now" or the first send did not leave, and never
+   after the order's deadline: an order that has not left by then is refused as stale. Once one send
+   of an order may have arrived, no later answer turns it into a refusal. An outcome is told as soon
+   as it is known, while other orders of the same call are still being sent again.
 3. Questions (`account`, `lookup`, ...) retry by themselves with back-off within a deadline
    and then raise `VenueError`; `lookup` and `account` instead say `complete=False`.
 4. `account` reads every page of open orders and of trades since `since_ns`, then balances.
@@ -20,6 +23,7 @@ Contract of the streams:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from polystra.domain.events import (
@@ -38,15 +42,34 @@ from polystra.domain.ids import ConditionId, OrderId, TokenId
 from polystra.domain.market import Market
 from polystra.domain.orders import SignedOrder
 from polystra.domain.units import MicroDollars, MicroShares, Nanos
+from polystra.ports.rate import RateBudget, Traffic
 
 Sink: TypeAlias = Callable[[WorldEvent], None]
+
+
+OutcomeSink: TypeAlias = Callable[[SubmitOutcome], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """One order to be sent."""
+
+    signed: SignedOrder
+    deadline_ns: Nanos = 0
+    """It must not leave (again) at or after this UTC time; 0: no deadline but the adapter's patience."""
+    traffic: Traffic = Traffic.ENTRY
 
 
 class TradingVenue(Protocol):
     """Commands and questions; see the module docstring."""
 
-    async def submit(self, orders: Sequence[SignedOrder]) -> Sequence[SubmitOutcome]:
-        """Send 1 to 15 signed orders, one outcome each."""
+    @property
+    def budget(self) -> RateBudget:
+        """How much may leave; whoever calls `submit` or `cancel` has taken for the first send."""
+        ...
+
+    async def submit(self, orders: Sequence[Submission], told: OutcomeSink | None = None) -> Sequence[SubmitOutcome]:
+        """Send 1 to 15 signed orders; one outcome each, told when it is known and returned in the order asked."""
         ...
 
     async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:

@@ -29,7 +29,7 @@ from polystra.runtime.control_desk import ControlDesk
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
 from polystra.runtime.loop import EngineLoop
-from polystra.runtime.outbox import LANES, Outbox
+from polystra.runtime.outbox import Outbox
 from polystra.runtime.supervisor import supervise
 from polystra.runtime.timers import Timers
 
@@ -131,8 +131,7 @@ class Daemon:
         eternal["market stream"] = parts.market_stream.run(self._inbox.put)
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._inbox.put)
-        for number, lane in enumerate(LANES, start=1):
-            eternal[f"outbox {number}"] = outbox.run(lane)
+        eternal["outbox"] = outbox.run()
         finish = await supervise(loop.run(), eternal)
         summary = RunSummary(
             reason=finish.reason,

@@ -1,36 +1,64 @@
-"""The outbox: the one way out. Effects of committed turns, carried out by a few workers.
+"""The outbox: the one way out. Effects of committed turns, carried out by tasks of its own.
 
-Order of service: cancels, exits, look-ups, entries, everything else; within a class first
-come, first served. Submits that were released together travel together, up to 15 in one
-request. Every answer goes back through the inbox. A question that fails is not an answer:
-the engine's timers ask again.
+Order of service: cancels, exits, look-ups, entries, everything else. What leaves, and when, is decided
+by `send_queue` under the venue's budget; this file starts it. Every answer goes back through the inbox,
+as soon as it is known. A question that fails is not an answer: the engine's timers ask again.
 
 While entries are held (the kill switch) none is sent, whenever it was released.
 
-A venue that answers slowly must not delay a cancel or a stop: some workers serve only the urgent
-classes (`LANES`), and a question that waits already is not asked a second time.
+A venue that answers slowly, and an order that waits to be sent again, must not delay a cancel or a stop:
+each class has its own number of requests under way (`UNDER_WAY`), and a question that waits already is
+not asked a second time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import heapq
-from collections.abc import Awaitable, Callable, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from enum import IntEnum
 from typing import Final, TypeAlias
 
 from polystra.domain.errors import VenueError
-from polystra.domain.events import HoldingsRead, MarketsListed, SubmitRefused, TokenBalanceRead
+from polystra.domain.events import HoldingsRead, MarketsListed, TokenBalanceRead
+from polystra.domain.ids import OrderId
 from polystra.engine import effects as fx
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
-from polystra.ports.venue import HoldingsSource, MarketDiscovery, TokenStream, TradingVenue
+from polystra.ports.rate import Traffic
+from polystra.ports.venue import HoldingsSource, MarketDiscovery, Submission, TokenStream, TradingVenue
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
+from polystra.runtime.send_queue import SendQueue
 
-BATCH_LIMIT: Final = 15
-"""Most orders in one request (Polymarket CLOB docs, POST /orders)."""
+_SHORTEST_WAIT_S: Final = 0.001
 
-_CANCEL, _EXIT, _LOOKUP, _ENTRY, _READ = range(5)
+
+class Urgency(IntEnum):
+    """The classes of requests, the most urgent first."""
+
+    CANCEL = 0
+    EXIT = 1
+    LOOKUP = 2
+    ENTRY = 3
+    READ = 4
+
+
+UNDER_WAY: Final[Mapping[Urgency, int]] = {
+    Urgency.CANCEL: 8,
+    Urgency.EXIT: 32,
+    Urgency.LOOKUP: 6,
+    Urgency.ENTRY: 8,
+    Urgency.READ: 4,
+}
+"""Most requests of a class that are under way at once (waiting to be sent again included)."""
+
+_TRAFFIC: Final = {
+    Urgency.CANCEL: Traffic.CANCEL,
+    Urgency.EXIT: Traffic.EXIT,
+    Urgency.ENTRY: Traffic.ENTRY,
+}
+_LOOKUP, _READ = Urgency.LOOKUP, Urgency.READ
 _Job: TypeAlias = Callable[[], Awaitable[None]]
 _Question: TypeAlias = (
     fx.LookupOrder
@@ -43,9 +71,6 @@ _Question: TypeAlias = (
     | fx.ReadNotices
     | fx.DiscoverMarket
 )
-
-LANES: Final = (_EXIT, _EXIT, _LOOKUP, _LOOKUP, _READ, _READ, _READ, _READ)
-"""One worker each, by the least urgent class that it serves."""
 
 
 class Outbox:
@@ -69,52 +94,99 @@ class Outbox:
         self._clock = clock
         self._inbox = inbox
         self._log = log
-        self._jobs: list[tuple[int, int, _Job]] = []
+        self._sends = SendQueue(venue.budget)
+        self._questions: dict[Urgency, deque[_Job]] = {_LOOKUP: deque(), _READ: deque()}
         self._asked: dict[tuple[object, ...], _Question] = {}
-        self._sequence = 0
-        self._held = ""
-        """Why no entry is sent; empty when they are."""
-        self._filled = asyncio.Event()
+        self._under_way = dict.fromkeys(Urgency, 0)
+        self._news = asyncio.Event()
         self.requests = 0
 
     def __len__(self) -> int:
-        return len(self._jobs)
+        return len(self._sends) + sum(len(jobs) for jobs in self._questions.values())
 
     def release(self, effects: Sequence[fx.Effect]) -> None:
         """Take the effects of one commit; called only after it is durable."""
-        submits: dict[int, list[fx.SubmitOrder]] = {}
+        submits: list[fx.SubmitOrder] = []
         cancels: list[fx.CancelOrder] = []
         for effect in effects:
             if isinstance(effect, fx.SubmitOrder):
-                submits.setdefault(_EXIT if effect.purpose.is_exit else _ENTRY, []).append(effect)
+                submits.append(effect)
             elif isinstance(effect, fx.CancelOrder):
                 cancels.append(effect)
             elif isinstance(effect, fx.HoldEntries):
-                self._held = effect.reason
+                for ended in self._sends.hold_entries(effect.reason):
+                    self._inbox.put(ended)
             else:
                 self._release_question(effect)
-        for priority, orders in submits.items():
-            for start in range(0, len(orders), BATCH_LIMIT):
-                self._add(priority, self._submit(orders[start : start + BATCH_LIMIT]))
-        if cancels:
-            self._add(_CANCEL, self._cancel(cancels))
+        for ended in self._sends.add(submits, cancels):
+            self._inbox.put(ended)
+        self._news.set()
 
-    async def run(self, lane: int = _READ) -> None:
-        """Work for ever; several workers may run. `lane` is the least urgent class that this one serves."""
-        while True:
-            while not self._jobs or self._jobs[0][0] > lane:
-                self._filled.clear()
-                await self._filled.wait()
-            job = heapq.heappop(self._jobs)[2]
-            self.requests += 1
-            await job()
+    async def run(self) -> None:
+        """Work for ever."""
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._news.clear()
+                for ended in self._sends.drop_stale(self._clock.now_ns()):
+                    self._inbox.put(ended)
+                while (found := self._next_job()) is not None:
+                    urgency, job = found
+                    self._under_way[urgency] += 1
+                    self.requests += 1
+                    group.create_task(self._carry_out(urgency, job), name=f"outbox {urgency.name.lower()}")
+                await self._wait_for_news()
 
     # --- inside -----------------------------------------------------------------------
 
-    def _add(self, priority: int, job: _Job) -> None:
-        self._sequence += 1
-        heapq.heappush(self._jobs, (priority, self._sequence, job))
-        self._filled.set()
+    async def _carry_out(self, urgency: Urgency, job: _Job) -> None:
+        await job()
+        self._under_way[urgency] -= 1
+        self._news.set()
+
+    def _has_place(self, urgency: Urgency) -> bool:
+        return self._under_way[urgency] < UNDER_WAY[urgency]
+
+    def _next_job(self) -> tuple[Urgency, _Job] | None:
+        """The most urgent request that may leave now."""
+        for urgency in Urgency:
+            if self._has_place(urgency):
+                job = self._job(urgency)
+                if job is not None:
+                    return urgency, job
+        return None
+
+    def _job(self, urgency: Urgency) -> _Job | None:
+        match urgency:
+            case Urgency.CANCEL:
+                cancels = self._sends.next_cancels()
+                return self._cancel(cancels) if cancels else None
+            case Urgency.EXIT:
+                exits = self._sends.next_exits()
+                return self._submit(exits, Traffic.EXIT) if exits else None
+            case Urgency.ENTRY:
+                entries = self._sends.next_entries()
+                return self._submit(entries, Traffic.ENTRY) if entries else None
+            case _:
+                jobs = self._questions[urgency]
+                return jobs.popleft() if jobs else None
+
+    async def _wait_for_news(self) -> None:
+        """Sleep until something is released or answered, or until what waits may leave or becomes stale."""
+        now_ns = self._clock.now_ns()
+        waits = [self._sends.wait_s(traffic, now_ns) for each, traffic in _TRAFFIC.items() if self._has_place(each)]
+        due = [wait_s for wait_s in waits if wait_s is not None]
+        if not due:
+            await self._news.wait()
+            return
+        try:
+            async with self._clock.timeout(max(_SHORTEST_WAIT_S, min(due))):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    def _add(self, urgency: Urgency, job: _Job) -> None:
+        self._questions[urgency].append(job)
+        self._news.set()
 
     def _release_question(self, effect: fx.Effect) -> None:
         match effect:
@@ -150,10 +222,10 @@ class Outbox:
             case _:
                 return
 
-    def _ask(self, priority: int, key: tuple[object, ...], question: _Question) -> None:
+    def _ask(self, urgency: Urgency, key: tuple[object, ...], question: _Question) -> None:
         """Ask once: a question that waits already is asked as it was put last."""
         if key not in self._asked:
-            self._add(priority, self._question(key))
+            self._add(urgency, self._question(key))
         self._asked[key] = question
 
     def _question(self, key: tuple[object, ...]) -> _Job:
@@ -182,26 +254,18 @@ class Outbox:
 
         return job
 
-    def _submit(self, orders: Sequence[fx.SubmitOrder]) -> _Job:
+    def _submit(self, effects: Sequence[fx.SubmitOrder], traffic: Traffic) -> _Job:
         async def job() -> None:
-            sendable = [order for order in orders if not self._is_held(order)]
-            if not sendable:
-                return
-            for outcome in await self._venue.submit([order.signed for order in sendable]):
-                self._inbox.put(outcome)
+            orders = [
+                Submission(signed=effect.signed, deadline_ns=effect.deadline_ns, traffic=traffic) for effect in effects
+            ]
+            await self._venue.submit(orders, self._inbox.put)
 
         return job
 
-    def _is_held(self, order: fx.SubmitOrder) -> bool:
-        """True for an entry while entries are held: it never leaves, and the engine is told so."""
-        if not self._held or order.purpose.is_exit:
-            return False
-        self._inbox.put(SubmitRefused(order_id=order.signed.order_id, message=f"not sent: {self._held}"))
-        return True
-
-    def _cancel(self, cancels: Sequence[fx.CancelOrder]) -> _Job:
+    def _cancel(self, order_ids: Sequence[OrderId]) -> _Job:
         async def job() -> None:
-            for outcome in await self._venue.cancel([cancel.order_id for cancel in cancels]):
+            for outcome in await self._venue.cancel(order_ids):
                 self._inbox.put(outcome)
 
         return job

@@ -20,7 +20,8 @@ from polystra.domain.units import Nanos
 from polystra.engine import effects as fx
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.inbox import Inbox
-from polystra.runtime.outbox import BATCH_LIMIT, LANES, Outbox
+from polystra.runtime.outbox import UNDER_WAY, Outbox, Urgency
+from polystra.runtime.send_queue import BATCH_LIMIT, SendQueue
 from tests.fakes.clock import ManualClock, settle
 from tests.fakes.streams import FakeTokenStream
 from tests.fakes.venue import ScriptedDiscovery, ScriptedVenue
@@ -176,28 +177,37 @@ async def test_tokens_are_watched_at_once_and_dropped(bench):
 
 
 async def test_a_bug_in_an_adapter_is_not_swallowed(bench):
-    async def broken(orders):
+    async def broken(orders, told):
         raise ZeroDivisionError
 
     bench.venue.submit = broken
     bench.outbox.release([submit(1)])
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(ExceptionGroup) as raised:
         await bench.outbox.run()
+    assert raised.group_contains(ZeroDivisionError)
 
 
-async def test_several_workers_share_the_work(bench):
-    loop = asyncio.get_running_loop()
-    workers = [loop.create_task(bench.outbox.run()) for _ in range(3)]
-    await settle()
-    for n in range(9):
+async def test_requests_under_way_are_bounded_by_class(bench):
+    going = asyncio.Event()
+
+    async def slow(orders, told):
+        bench.venue.calls.append("submit")
+        await going.wait()
+
+    bench.venue.submit = slow
+    task = asyncio.get_running_loop().create_task(bench.outbox.run())
+    for n in range(2 * UNDER_WAY[Urgency.ENTRY]):
         bench.outbox.release([submit(n)])
+    bench.outbox.release([submit(99, Purpose.STOP_LOSS), cancel(1_000)])
     await settle(60)
-    assert len(bench.venue.submitted) == 9
-    assert bench.outbox.requests == 9
-    assert len(bench.outbox) == 0
-    for worker in workers:
-        worker.cancel()
-    await asyncio.gather(*workers, return_exceptions=True)
+    assert len(bench.venue.calls) == UNDER_WAY[Urgency.ENTRY] + 2
+    assert bench.venue.cancelled
+    going.set()
+    await settle(60)
+    assert len(bench.venue.calls) == 2 * UNDER_WAY[Urgency.ENTRY] + 2
+    assert (len(bench.outbox), bench.outbox.requests) == (0, len(bench.venue.calls))
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 class Hanging(ScriptedVenue):
@@ -212,7 +222,8 @@ async def test_questions_that_hang_delay_no_cancel_no_exit_and_no_look_up(bench)
     loop = asyncio.get_running_loop()
     venue = Hanging(bench.clock)
     bench.outbox._venue = venue
-    workers = [loop.create_task(bench.outbox.run(lane)) for lane in LANES]
+    bench.outbox._sends = SendQueue(venue.budget)
+    task = loop.create_task(bench.outbox.run())
     for second in range(20):
         bench.outbox.release([fx.ReadAccount(since_ns=second, tokens=(), trigger="periodic")])
         await settle()
@@ -222,9 +233,8 @@ async def test_questions_that_hang_delay_no_cancel_no_exit_and_no_look_up(bench)
     assert [signed.order_id for batch in venue.submitted for signed in batch] == [OrderId("0x2")]
     assert venue.looked_up == [OrderId("0x9")]
     assert len(bench.outbox) == 1
-    for worker in workers:
-        worker.cancel()
-    await asyncio.gather(*workers, return_exceptions=True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_a_question_that_waits_is_asked_once_as_it_was_put_last(bench):

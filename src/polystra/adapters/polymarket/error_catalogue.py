@@ -581,6 +581,14 @@ DROPPED_STALE: Final = Row(
     code=STALE,
     kind=_C.REFUSED,
     said="(not an answer of the venue)",
-    meaning="the order's deadline passed before the venue took it: the signal is stale",
-    remedy="nothing: it was dropped and never sent later",
+    meaning="dropped: the signal is stale, its deadline passed before the venue took the order",
+    remedy="nothing: it is never sent later",
+)
+
+WITHDRAWN: Final = Row(
+    code="withdrawn",
+    kind=_C.REFUSED,
+    said="(not an answer of the venue)",
+    meaning="the order was cancelled while it waited to be sent (again)",
+    remedy="nothing",
 )

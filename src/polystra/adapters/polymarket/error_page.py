@@ -18,6 +18,7 @@ from polystra.adapters.polymarket.error_catalogue import (
     NEVER_LEFT,
     REFUSED_WITHOUT_ID,
     UNLISTED,
+    WITHDRAWN,
     ErrorClass,
     Row,
 )
@@ -46,7 +47,7 @@ as it was, and the cancel is sent again.
 
 def render() -> str:
     """Return the whole page."""
-    rows = (*CATALOGUE, REFUSED_WITHOUT_ID, UNLISTED, NEVER_LEFT, DROPPED_STALE)
+    rows = (*CATALOGUE, REFUSED_WITHOUT_ID, UNLISTED, NEVER_LEFT, DROPPED_STALE, WITHDRAWN)
     sections = [_section(kind, [row for row in rows if row.kind is kind]) for kind in ErrorClass]
     return "\n".join([_HEADER, *sections, _CANCELS])
 

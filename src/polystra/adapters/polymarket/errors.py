@@ -26,6 +26,7 @@ from polystra.adapters.polymarket.error_catalogue import (
     ErrorClass,
     Row,
 )
+from polystra.adapters.polymarket.redaction import Redaction
 from polystra.domain.errors import (
     AuthFailed,
     RateLimited,
@@ -60,13 +61,6 @@ KINDS_COUNTED: Final = 200
 DEFAULT_RETRY_AFTER_S: Final = 1.0
 
 _COMPILED: Final = tuple((re.compile(row.pattern), row) for row in CATALOGUE)
-_SECRET: Final = re.compile(
-    r"(?P<key>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})"
-    r"|(?P<id>0x[0-9a-f]{64}(?![0-9a-z]))"
-    r"|(?P<number>\d{40,}(?![0-9a-z+/_=-]))"
-    r"|(?P<long>[0-9a-z+/_=-]{40,})",
-    re.IGNORECASE,
-)
 _VARIABLE: Final = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8}-[0-9a-f-]{27}|\d+(\.\d+)?", re.IGNORECASE)
 
 
@@ -137,7 +131,8 @@ def worded(row: Row, said: str) -> str:
 class UnknownAnswers:
     """Counts answers that the catalogue does not hold; each new text is one log line, not each occurrence."""
 
-    def __init__(self) -> None:
+    def __init__(self, redaction: Redaction) -> None:
+        self._redaction = redaction
         self._counts: dict[str, int] = {}
         self._others = 0
 
@@ -160,14 +155,8 @@ class UnknownAnswers:
             self._others += 1
         else:
             self._counts[kind] = 1
-            _log.warning(LogEvent.ANSWER_UNLISTED, asked=asked, status=status, payload=scrubbed(payload))
-
-
-def scrubbed(payload: bytes) -> str:
-    """Return a payload on one line, cut, with API keys, signatures and other long secrets taken out."""
-    words = " ".join(payload[:65_536].decode("utf-8", "replace").split())
-    words = _SECRET.sub(lambda found: found[0] if found["id"] or found["number"] else "<hidden>", words)
-    return words if len(words) <= PAYLOAD_SHOWN else f"{words[:PAYLOAD_SHOWN]}..."
+            shortened = self._redaction.text(payload)[:PAYLOAD_SHOWN]
+            _log.warning(LogEvent.ANSWER_UNLISTED, asked=asked, status=status, payload=shortened)
 
 
 def read_error(status: int, text: str, *, asked: str, retry_after_s: float | None = None) -> VenueError:

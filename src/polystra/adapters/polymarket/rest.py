@@ -15,10 +15,12 @@ from polystra.adapters.polymarket.account import AccountQueries
 from polystra.adapters.polymarket.call_audit import CallAudit
 from polystra.adapters.polymarket.clock_drift import measure_drift
 from polystra.adapters.polymarket.decode_account import Identity
+from polystra.adapters.polymarket.errors import UnknownAnswers
 from polystra.adapters.polymarket.heartbeats import Heartbeat
 from polystra.adapters.polymarket.market_data import MarketQueries
 from polystra.adapters.polymarket.notifications import NotificationQueries, VenueNotification, notice_of
-from polystra.adapters.polymarket.orders import OrderCommands
+from polystra.adapters.polymarket.orders import DEFAULT_RETRIES, OrderCommands, Retries
+from polystra.adapters.polymarket.rate_budget import VenueBudget
 from polystra.adapters.polymarket.redaction import Redaction
 from polystra.adapters.polymarket.signing import L2Credentials, l2_headers
 from polystra.adapters.polymarket.transport import HttpTransport, SessionFactory, default_session
@@ -33,10 +35,10 @@ from polystra.domain.events import (
     SubmitOutcome,
 )
 from polystra.domain.ids import ConditionId, OrderId, TokenId
-from polystra.domain.orders import SignedOrder
 from polystra.domain.units import NS_PER_S, MicroDollars, MicroShares, Nanos
 from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
+from polystra.ports.venue import OutcomeSink, Submission
 
 
 def _nobody(_order_id: str) -> bool:
@@ -69,16 +71,35 @@ class PolymarketVenue:
         rng: Random,
         session: SessionFactory = default_session,
         audit: ApiAudit | None = None,
+        retries: Retries = DEFAULT_RETRIES,
     ) -> None:
         self._account = account
         self._clock = clock
         self._clock_offset_ns = 0
         own = account.credentials
-        self._audit = CallAudit(audit, Redaction(keys=(own.api_key,), secrets=(own.secret, own.passphrase)))
+        redaction = Redaction(keys=(own.api_key,), secrets=(own.secret, own.passphrase))
+        self._audit = CallAudit(audit, redaction)
+        self.budget = VenueBudget(clock)
+        """How much may leave; the outbox takes from it."""
         self._transport = HttpTransport(
-            base_url=base_url, clock=clock, rng=rng, session=session, observe=self._audit.observe
+            base_url=base_url,
+            clock=clock,
+            rng=rng,
+            session=session,
+            observe=self._audit.observe,
+            budget=self.budget,
         )
-        self._orders = OrderCommands(self._transport, self._headers)
+        self.unknown_answers = UnknownAnswers(redaction)
+        """The count of answers to commands that are in no table."""
+        self._orders = OrderCommands(
+            self._transport,
+            self._headers,
+            clock=clock,
+            rng=rng,
+            budget=self.budget,
+            unknown_answers=self.unknown_answers,
+            retries=retries,
+        )
         self._queries = AccountQueries(
             self._transport,
             self._headers,
@@ -108,10 +129,10 @@ class PolymarketVenue:
         timestamp_s = (self._clock.now_ns() + self._clock_offset_ns) // NS_PER_S
         return l2_headers(self._account.credentials, self._account.signer, method, path, body, timestamp_s)
 
-    async def submit(self, orders: Sequence[SignedOrder]) -> Sequence[SubmitOutcome]:
-        """Send 1 to 15 signed orders, one outcome each."""
-        with self._audit.trace({order.order_id: order.body for order in orders}) as trace:
-            trace.outcomes = await self._orders.submit(orders)
+    async def submit(self, orders: Sequence[Submission], told: OutcomeSink | None = None) -> Sequence[SubmitOutcome]:
+        """Send 1 to 15 signed orders; one outcome each, told when it is known and returned in the order asked."""
+        with self._audit.trace({order.signed.order_id: order.signed.body for order in orders}) as trace:
+            trace.outcomes = await self._orders.submit(orders, told)
             return trace.outcomes
 
     async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:

@@ -4,6 +4,7 @@ What lives here: sending exact bytes, deadlines by the clock, retries of questio
 not: what a reply means for an order or an account (`rest`), signing of orders.
 
 `write` never sends twice unless the first send provably did not leave (no connection was made).
+Every request waits for its place in the venue's windows of our address, if there is a budget.
 `read` retries what cannot hurt, with jittered back-off within a deadline.
 """
 
@@ -20,7 +21,8 @@ import aiohttp
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from polystra.adapters.polymarket.errors import read_error
-from polystra.adapters.polymarket.wire import JsonObject, as_object, decode_json, text
+from polystra.adapters.polymarket.rate_budget import RateHeaders, VenueBudget, rate_headers
+from polystra.adapters.polymarket.wire import JsonObject, as_object, decode_json, integer, text
 from polystra.domain.errors import (
     OutcomeUnknown,
     RateLimited,
@@ -41,6 +43,7 @@ READ_DEADLINE_S: Final = 30.0
 SAME_BYTES_DEADLINE_S: Final = 2.0
 _FIRST_WAIT_S: Final = 0.25
 _LONGEST_WAIT_S: Final = 5.0
+_LONGEST_PAUSE_S: Final = 3_600
 OK: Final = 200
 
 
@@ -54,11 +57,22 @@ def default_session() -> aiohttp.ClientSession:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """An answer: its status, its body as it came, and the wait that the venue asked for (seconds)."""
+    """An answer: its status, its body as it came, the wait that the venue asked for (seconds), its limits."""
 
     status: int
     body: bytes
     retry_after_s: float | None = None
+    limits: RateHeaders | None = None
+
+    def pause_s(self) -> float | None:
+        """Return the pause that the venue asked for, by header or in the body of an error."""
+        if self.retry_after_s is not None or self.status == OK:
+            return self.retry_after_s
+        try:
+            seconds = integer(as_object(decode_json(self.body), "error"), "retry_after_seconds")
+        except VenueProtocolError:
+            return None
+        return None if seconds is None else float(min(max(seconds, 0), _LONGEST_PAUSE_S))
 
     def error_text(self) -> str:
         """Return the venue's message in an error answer, "" when there is none (an HTML page, an empty body)."""
@@ -108,7 +122,9 @@ class HttpTransport:
         rng: Random,
         session: SessionFactory = default_session,
         observe: Observe | None = None,
+        budget: VenueBudget | None = None,
     ) -> None:
+        self._budget = budget
         self.base_url = base_url.rstrip("/")
         self._clock = clock
         self._rng = rng
@@ -122,8 +138,10 @@ class HttpTransport:
             await self._session.close()
             self._session = None
 
-    async def write(self, method: str, path: str, body: bytes, headers: Headers) -> Reply:
-        """Send a command once (again only while no connection could be made).
+    async def write(
+        self, method: str, path: str, body: bytes, headers: Headers, *, again_for_s: float = SAME_BYTES_DEADLINE_S
+    ) -> Reply:
+        """Send a command once (again only while no connection could be made, for `again_for_s` seconds).
 
         Raises:
             VenueUnreachable: it never left.
@@ -133,7 +151,7 @@ class HttpTransport:
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
             retry=retry_if_exception_type(VenueUnreachable),
-            stop=self._until(SAME_BYTES_DEADLINE_S),
+            stop=self._until(again_for_s),
             wait=self._wait,
             reraise=True,
         )
@@ -170,6 +188,10 @@ class HttpTransport:
 
     async def _once(self, request: _Request) -> Reply:
         """Send once and show the attempt to whoever observes, however it ends."""
+        if self._budget is not None:
+            while (wait_s := self._budget.window_wait_s(request.route)) > 0:
+                await self._clock.sleep(wait_s)
+            self._budget.note_request(request.route)
         at_ns, begun_ns = self._clock.now_ns(), self._clock.monotonic_ns()
         reply: Reply | None = None
         error: VenueError | None = None
@@ -216,6 +238,7 @@ class HttpTransport:
                     status=response.status,
                     body=await response.read(),
                     retry_after_s=_seconds(response.headers.get("Retry-After")),
+                    limits=rate_headers(response.headers),
                 )
         except aiohttp.ClientConnectorError as error:
             raise VenueUnreachable(f"no connection to {self.base_url} ({error.__class__.__name__})") from error
@@ -248,6 +271,12 @@ class _Request:
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
+
+    @property
+    def route(self) -> str:
+        """The name of the request for limits: without the id in its path."""
+        path = "/data/order" if self.path.startswith("/data/order/") else self.path
+        return f"{self.method} {path}"
 
 
 def _seconds(written: str | None) -> float | None:

@@ -12,11 +12,15 @@ from typing import Any, TypeVar
 from aiohttp import WSMsgType, web
 
 from polystra.adapters.clock import LoopClock
+from polystra.adapters.polymarket.orders import DEFAULT_RETRIES, Retries
 from polystra.adapters.polymarket.rest import PolymarketVenue, VenueAccount
 from polystra.adapters.polymarket.signing import L2Credentials
 from polystra.runtime.deterministic import run
 
 T = TypeVar("T")
+
+ONCE = Retries(patience_s=0.0)
+"""Nothing is sent again: what one answer means."""
 
 START_NS = 1_782_753_357 * 10**9
 CREDENTIALS = L2Credentials("my-key", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=", "pass")
@@ -79,7 +83,9 @@ async def served(app: web.Application) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def with_venue(scene: Callable[[PolymarketVenue, Script, LoopClock], Awaitable[T]]) -> T:
+def with_venue(
+    scene: Callable[[PolymarketVenue, Script, LoopClock], Awaitable[T]], *, retries: Retries = DEFAULT_RETRIES
+) -> T:
     """Run a scene with a venue adapter that talks to a script."""
 
     async def main() -> T:
@@ -87,7 +93,9 @@ def with_venue(scene: Callable[[PolymarketVenue, Script, LoopClock], Awaitable[T
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", script.handle)
         async with served(app) as host:
-            venue = PolymarketVenue(base_url=f"http://{host}", account=ACCOUNT, clock=clock, rng=random.Random(1))
+            venue = PolymarketVenue(
+                base_url=f"http://{host}", account=ACCOUNT, clock=clock, rng=random.Random(1), retries=retries
+            )
             try:
                 return await scene(venue, script, clock)
             finally:

@@ -20,6 +20,7 @@ from polystra.domain.events import SubmitAccepted, SubmitRefused, VenueOrderStat
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, TokenId
 from polystra.domain.orders import SignedOrder
 from polystra.ports.audit import ApiCall
+from tests.fakes.venue import submissions
 from tests.unit.adapters.polymarket.scripted import ACCOUNT, CREDENTIALS, START_NS, Script, play, says, served
 
 SIGNATURE = "0x" + "ab" * 65
@@ -89,7 +90,7 @@ def submitting(*answers: Any, count: int = 1) -> list[ApiCall]:
     async def scene(venue: PolymarketVenue, script: Script) -> None:
         script.on("/order", *answers)
         script.on("/orders", *answers)
-        await venue.submit([signed(number) for number in range(1, count + 1)])
+        await venue.submit(submissions(*[signed(number) for number in range(1, count + 1)]))
 
     return kept_of(scene)
 
@@ -155,7 +156,7 @@ def test_every_leg_of_a_batch_has_its_own_word() -> None:
 
 def test_a_server_that_is_not_there_is_a_row_for_each_attempt() -> None:
     async def scene(venue: PolymarketVenue, _script: Script) -> None:
-        await venue.submit([signed(1)])
+        await venue.submit(submissions(signed(1)))
 
     calls = kept_of(scene, port="127.0.0.1:1")
     assert len(calls) > 1
@@ -238,7 +239,7 @@ def test_a_command_that_is_given_up_is_in_doubt() -> None:
         script.on("/order", 60.0)
         try:
             async with venue._clock.timeout(1):
-                await venue.submit([signed(1)])
+                await venue.submit(submissions(signed(1)))
         except TimeoutError:
             pass
 

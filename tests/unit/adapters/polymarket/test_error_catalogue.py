@@ -23,10 +23,10 @@ from polystra.adapters.polymarket.errors import (
     cancel_outcome,
     classify,
     is_known,
-    scrubbed,
     submit_outcome,
     submit_row,
 )
+from polystra.adapters.polymarket.redaction import Redaction
 from polystra.domain.events import CancelRefused, CancelUnknown, RefusalClass, SubmitRefused, SubmitUnknown
 from polystra.domain.ids import OrderId
 from polystra.domain.venue import VenueMode
@@ -228,7 +228,7 @@ def test_what_an_error_means_for_a_cancel(
 
 
 def test_an_unknown_text_is_logged_once_and_counted_every_time() -> None:
-    seen = UnknownAnswers()
+    seen = UnknownAnswers(Redaction(keys=("my-key-of-the-venue",), secrets=("s3cr3t/of+mine=",)))
     with capture_logs() as lines:
         for number in range(3):
             text = f"order 0x{number:064x} met a dragon of {number} heads"
@@ -241,7 +241,7 @@ def test_an_unknown_text_is_logged_once_and_counted_every_time() -> None:
 
 
 def test_the_count_is_bounded() -> None:
-    seen = UnknownAnswers()
+    seen = UnknownAnswers(Redaction(keys=("my-key-of-the-venue",), secrets=("s3cr3t/of+mine=",)))
     with capture_logs() as lines:
         for number in range(KINDS_COUNTED + 50):
             seen.note("POST /order", 400, "".join(chr(97 + int(digit)) for digit in str(number)), b"")
@@ -249,11 +249,15 @@ def test_the_count_is_bounded() -> None:
 
 
 def test_a_logged_payload_is_cut_and_holds_no_secret() -> None:
-    key, proof, signature = "0f9d1a2b-1111-2222-3333-444455556666", "AbCd+/_-" * 6, "0x" + "9f" * 65
-    shown = scrubbed(f'{{"owner":"{key}","h":"{proof}=","s":"{signature}","id":"{ORDER}"}}'.encode())
-    assert ORDER in shown
-    assert all(secret not in shown for secret in (key, proof, signature))
-    assert len(scrubbed(b"x y " * 10_000)) <= PAYLOAD_SHOWN + 3
+    secrets = ("my-key-of-the-venue", "s3cr3t/of+mine=", "0x" + "9f" * 65)
+    payload = f'{{"error":"unheard of","owner":"{secrets[0]}","h":"{secrets[1]}","s":"{secrets[2]}","id":"{ORDER}"}}'
+    seen = UnknownAnswers(Redaction(keys=secrets[:1], secrets=secrets[1:2]))
+    with capture_logs() as lines:
+        seen.note("POST /order", 400, "unheard of", payload.encode())
+        seen.note("POST /order", 400, "endless", b"x y " * 10_000)
+    assert ORDER in lines[0]["payload"]
+    assert all(secret not in lines[0]["payload"] for secret in secrets)
+    assert len(lines[1]["payload"]) == PAYLOAD_SHOWN
 
 
 def test_a_server_error_without_words_is_no_news() -> None:

@@ -24,7 +24,8 @@ from polystra.domain.events import (
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, TokenId
 from polystra.domain.orders import SignedOrder
 from polystra.domain.venue import VenueMode
-from tests.unit.adapters.polymarket.scripted import CREDENTIALS, START_NS, Script, says, with_venue
+from tests.fakes.venue import submissions
+from tests.unit.adapters.polymarket.scripted import CREDENTIALS, ONCE, START_NS, Script, says, with_venue
 
 CONDITION = ConditionId("0xcond")
 TOKEN = TokenId("7" * 76)
@@ -49,9 +50,9 @@ def submit(*answers: Any, count: int = 1) -> tuple[list[Any], Script]:
     async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> tuple[list[Any], Script]:
         script.on("/order", *answers)
         script.on("/orders", *answers)
-        return list(await venue.submit([signed(number) for number in range(1, count + 1)])), script
+        return list(await venue.submit(submissions(*[signed(number) for number in range(1, count + 1)]))), script
 
-    return with_venue(scene)
+    return with_venue(scene, retries=ONCE)
 
 
 # --- what is sent ------------------------------------------------------------------------
@@ -78,7 +79,7 @@ def test_the_offset_of_the_clock_is_in_the_proof() -> None:
     async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
         script.on("/order", says(json.dumps(accepted(1))))
         venue.set_clock_offset(-3 * 10**9)
-        await venue.submit([signed(1)])
+        await venue.submit(submissions(signed(1)))
         assert script.asked[0].headers["POLY_TIMESTAMP"] == str(START_NS // 10**9 - 3)
 
     with_venue(scene)
@@ -187,10 +188,10 @@ def test_only_what_may_have_been_on_its_way_as_a_restart_began_is_in_doubt() -> 
     async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
         restarting = says('{"error":"service not ready"}', 425)
         script.on("/order", restarting, says("", 425), says(json.dumps(accepted(3))), restarting)
-        (first,) = await venue.submit([signed(1)])
-        (second,) = await venue.submit([signed(2)])
-        await venue.submit([signed(3)])
-        (again,) = await venue.submit([signed(4)])
+        (first,) = await venue.submit(submissions(signed(1)))
+        (second,) = await venue.submit(submissions(signed(2)))
+        await venue.submit(submissions(signed(3)))
+        (again,) = await venue.submit(submissions(signed(4)))
         assert isinstance(first, SubmitUnknown)
         assert isinstance(second, SubmitRefused)
         assert (second.code, second.kind) == ("restarting", RefusalClass.MODE)
@@ -204,7 +205,7 @@ def test_a_slow_answer_is_waited_for() -> None:
     async def scene(venue: PolymarketVenue, script: Script, clock: LoopClock) -> None:
         script.on("/order", 30.0)
         before = clock.monotonic_ns()
-        await venue.submit([signed(1)])
+        await venue.submit(submissions(signed(1)))
         assert 20 <= (clock.monotonic_ns() - before) / 10**9 < 20.5
 
     with_venue(scene)

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import Final
 
 from polystra.adapters.polymarket.decode_account import cancel_answer
-from polystra.adapters.polymarket.error_catalogue import NEVER_LEFT, ErrorClass
+from polystra.adapters.polymarket.error_catalogue import DROPPED_STALE, DUPLICATED, NEVER_LEFT, ErrorClass
 from polystra.adapters.polymarket.errors import classify
 from polystra.adapters.polymarket.redaction import Redaction
 from polystra.adapters.polymarket.transport import OK, Attempt
@@ -41,6 +41,7 @@ _REFRESH: Final = "/balance-allowance/update"
 _ONE_ORDER: Final = "/data/order/"
 IN_DOUBT: Final = "in doubt"
 NOT_SENT: Final = "not sent"
+DUPLICATE: Final = "duplicate"
 
 
 @dataclass(slots=True, eq=False)
@@ -90,7 +91,7 @@ class CallAudit:
     # --- inside -----------------------------------------------------------------------
 
     def _close(self, trace: Trace) -> None:
-        words = {_order_id(outcome): outcome_word(outcome) for outcome in trace.outcomes}
+        words = {_order_id(outcome): outcome_word(outcome) for outcome in trace.outcomes if not _is_our_own(outcome)}
         calls: list[tuple[Attempt, dict[OrderId, str]]] = []
         for attempt in reversed(trace.attempts):
             own = answer_word(attempt)
@@ -132,7 +133,7 @@ def outcome_word(outcome: SubmitOutcome | CancelOutcome) -> str:
         case SubmitRefused():
             return f"{'killed' if outcome.killed else 'refused'}: {outcome.code}"
         case SubmitUnknown():
-            return "duplicate" if outcome.is_known else IN_DOUBT
+            return DUPLICATE if outcome.is_known else IN_DOUBT
         case IdMismatch():
             return "another id"
         case CancelAccepted():
@@ -151,6 +152,8 @@ def answer_word(attempt: Attempt) -> str:
     if reply.status == OK:
         return "ok"
     row = classify(reply.status, reply.error_text())
+    if row.code == DUPLICATED:
+        return DUPLICATE
     if row.kind is ErrorClass.IN_DOUBT or row.may_have_acted:
         return IN_DOUBT
     return f"{'killed' if row.kind is ErrorClass.KILLED else 'refused'}: {row.code}"
@@ -176,6 +179,11 @@ def _cancelled(attempt: Attempt) -> dict[OrderId, str]:
         return {}
     words = dict.fromkeys(answer.canceled, "canceled") | dict.fromkeys(answer.refused, "not canceled")
     return {OrderId(order_id): word for order_id, word in words.items()}
+
+
+def _is_our_own(outcome: SubmitOutcome | CancelOutcome) -> bool:
+    """True when we ended an order ourselves: its last request keeps the word of its own answer."""
+    return isinstance(outcome, SubmitRefused) and outcome.code == DROPPED_STALE.code
 
 
 def _order_id(outcome: SubmitOutcome | CancelOutcome) -> OrderId:

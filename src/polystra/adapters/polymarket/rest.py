@@ -119,7 +119,13 @@ class PolymarketVenue:
     @asynccontextmanager
     async def own_heartbeat(self, rng: Random, session: SessionFactory) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
         """Open a connection for heartbeats alone, on whichever loop enters this; its proofs follow our clock offset."""
-        transport = HttpTransport(base_url=self._transport.base_url, clock=self._clock, rng=rng, session=session)
+        transport = HttpTransport(
+            base_url=self._transport.base_url,
+            clock=self._clock,
+            rng=rng,
+            session=session,
+            observe=self._audit.observe,
+        )
         try:
             yield Heartbeat(transport, self._headers).beat
         finally:

@@ -12,9 +12,10 @@ from aiohttp import web
 
 from polystra.adapters.clock import LoopClock
 from polystra.adapters.polymarket.call_audit import CallAudit
+from polystra.adapters.polymarket.error_catalogue import DROPPED_STALE
 from polystra.adapters.polymarket.redaction import Redaction
 from polystra.adapters.polymarket.rest import PolymarketVenue
-from polystra.adapters.polymarket.transport import Attempt, Reply
+from polystra.adapters.polymarket.transport import Attempt, Reply, default_session
 from polystra.domain.errors import VenueError
 from polystra.domain.events import SubmitAccepted, SubmitRefused, VenueOrderStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, TokenId
@@ -177,10 +178,10 @@ def test_an_order_has_its_outcome_in_its_last_request_and_each_request_only_its_
         audit.observe(attempt(2, b"one", 200, b"[]"))
         trace.outcomes = [
             SubmitAccepted(order_id=first, status=VenueOrderStatus.LIVE),
-            SubmitRefused(order_id=second, message="stale", code="stale"),
+            SubmitRefused(order_id=second, message="dropped", code=DROPPED_STALE.code),
         ]
     assert [(call.at_ns, call.orders) for call in kept.calls] == [
-        (1, ((first, "refused: restarting"), (second, "refused: stale"))),
+        (1, ((first, "refused: restarting"), (second, "refused: restarting"))),
         (2, ((first, "live"),)),
     ]
     audit.observe(attempt(3, b"three", 200, b"{}"))
@@ -208,6 +209,8 @@ def test_beats_dismissals_and_refreshed_balances_are_kept_and_plain_questions_ar
         script.on("/balance-allowance/update", says(""))
         script.on("/balance-allowance", says('{"balance":"5"}'))
         await venue.heartbeat.beat()
+        async with venue.own_heartbeat(random.Random(2), default_session) as beat:
+            await beat()
         await venue.notifications()
         await venue.dismiss([3, 4])
         await venue.token_balance(TokenId("7" * 76))
@@ -216,11 +219,12 @@ def test_beats_dismissals_and_refreshed_balances_are_kept_and_plain_questions_ar
     calls = kept_of(scene)
     assert [(call.method, call.path.partition("?")[0], call.outcome) for call in calls] == [
         ("POST", "/v1/heartbeats", "ok"),
+        ("POST", "/v1/heartbeats", "ok"),
         ("DELETE", "/notifications", "ok"),
         ("GET", "/balance-allowance/update", "ok"),
     ]
-    assert calls[1].path.endswith("?ids=3,4")
-    assert "token_id=777" in calls[2].path
+    assert calls[2].path.endswith("?ids=3,4")
+    assert "token_id=777" in calls[3].path
 
 
 def test_a_look_up_of_one_order_is_kept_with_it() -> None:

@@ -15,18 +15,20 @@ from polystra.domain.events import (
     MarketResolved,
     NoticesRead,
     OrderLookedUp,
+    OrderReport,
     SubmitAccepted,
     SubmitOutcome,
     VenueOrderStatus,
 )
+from polystra.domain.fills import FillReport
 from polystra.domain.ids import ConditionId, OrderId, TokenId
 from polystra.domain.market import Market
 from polystra.domain.notices import VenueNotice
 from polystra.domain.orders import SignedOrder
-from polystra.domain.units import MicroDollars, MicroShares, Nanos
+from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos
 from polystra.ports.clock import Clock
 from polystra.ports.rate import BudgetLeft, Traffic
-from polystra.ports.venue import OutcomeSink, Submission
+from polystra.ports.venue import OutcomeSink, SpendableBalance, Submission
 
 
 class ScriptedVenue:
@@ -97,6 +99,35 @@ class ScriptedVenue:
             fills=(),
             tokens=tuple((token, self.balances.get(token, 0)) for token in tokens),
         )
+
+    async def order(self, order_id: OrderId) -> OrderReport | None:
+        self._question("order")
+        known = self.lookups.get(order_id)
+        return None if known is None else known.open_order
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        self._question("open orders")
+        return [known.open_order for known in self.lookups.values() if known.open_order is not None]
+
+    async def trades(self, since_ns: Nanos) -> Sequence[FillReport]:
+        self._question("trades")
+        return [fill for known in self.lookups.values() for fill in known.fills if fill.matched_at_ns >= since_ns]
+
+    async def spendable(self, token_id: TokenId | None = None, *, refresh: bool = False) -> SpendableBalance:
+        self._question("refreshed balance" if refresh else "balance")
+        return SpendableBalance(balance=self._cash if token_id is None else self.balances.get(token_id, 0))
+
+    async def midpoint(self, token_id: TokenId) -> MicroPrice:
+        self._question("midpoint")
+        return 500_000
+
+    async def spread(self, token_id: TokenId) -> MicroPrice:
+        self._question("spread")
+        return 20_000
+
+    async def tick_size(self, token_id: TokenId) -> MicroPrice:
+        self._question("tick size")
+        return 10_000
 
     async def cash(self) -> MicroDollars:
         return self._cash

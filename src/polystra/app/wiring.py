@@ -95,6 +95,8 @@ class Run:
     beside: Mapping[str, Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     wishes: Mapping[str, EventStream] = field(default_factory=dict)
     """Further sources of inputs: a person's wishes, outside signals, a scenario."""
+    users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
+    """Tasks that trade or ask through the daemon's order desk."""
 
 
 def endless_session() -> aiohttp.ClientSession:
@@ -215,6 +217,7 @@ def _parts(
         stop_mode=run.settings.on_shutdown,
         controls=ControlFiles(run.settings.data_dir, run.settings.mode.value),
         beside=run.beside,
+        users=run.users,
         handle_signals=run.handle_signals,
         holdings=holdings,
     )

@@ -282,6 +282,8 @@ class AccountSnapshot:
     open_orders: tuple[OrderReport, ...]
     fills: tuple[FillReport, ...]
     tokens: tuple[tuple[TokenId, MicroShares], ...] = ()
+    allowance: MicroDollars | None = None
+    """The most that any contract of the venue may take of the cash, None when that is not known."""
     detail: str = ""
 
 

@@ -238,6 +238,7 @@ class Engine:
     def _dispatch_answers(self, event: ev.WorldEvent, turn: Turn) -> None:
         match event:
             case ev.AccountSnapshot():
+                self._state.allowance = self._state.allowance if event.allowance is None else event.allowance
                 self._reconciler.apply(event, turn)
                 self._settlement.cash_seen(event, turn)
                 self._heartbeat.snapshot(event, turn)

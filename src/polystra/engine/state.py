@@ -280,7 +280,7 @@ class EngineState:
     venue_offset_ns: Nanos = 0
     """What must be added to our time to have the venue's."""
     allowance: MicroDollars | None = None
-    """Dollars that the venue's contracts may take from the wallet, None while nobody has said."""
+    """The most that a contract of the venue may take of the cash, None while nobody has said."""
     settled_markets: int = 0
     accepted_markets: int = 0
     agreed_at_ns: Nanos = 0

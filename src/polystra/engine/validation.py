@@ -71,7 +71,7 @@ class Moment:
     free_cash: MicroDollars | None = None
     """Dollars that no live buy has reserved."""
     allowance: MicroDollars | None = None
-    """Dollars that the venue's contracts may take from the wallet."""
+    """The most that a contract of the venue may take of the wallet's dollars."""
     free_shares: MicroShares = 0
     """Shares of the position that have arrived on chain and that no live sell has reserved."""
     awaited_shares: MicroShares = 0

@@ -35,13 +35,15 @@ from polystra.domain.events import (
     MarketResolved,
     NoticesRead,
     OrderLookedUp,
+    OrderReport,
     SubmitOutcome,
     WorldEvent,
 )
+from polystra.domain.fills import FillReport
 from polystra.domain.ids import ConditionId, OrderId, TokenId
 from polystra.domain.market import Market
 from polystra.domain.orders import SignedOrder
-from polystra.domain.units import MicroDollars, MicroShares, Nanos
+from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos
 from polystra.ports.rate import RateBudget, Traffic
 
 Sink: TypeAlias = Callable[[WorldEvent], None]
@@ -60,7 +62,66 @@ class Submission:
     traffic: Traffic = Traffic.ENTRY
 
 
-class TradingVenue(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendableBalance:
+    """What the wallet holds of one asset and what the venue's contracts may take of it, in millionths."""
+
+    balance: int
+    allowances: tuple[tuple[str, int], ...] = ()
+    """By the contract's address; empty when the venue does not say."""
+
+    @property
+    def most_allowed(self) -> int | None:
+        """The largest allowance: an order above it cannot be settled by any contract."""
+        return max((amount for _, amount in self.allowances), default=None)
+
+    @property
+    def least_allowed(self) -> int | None:
+        """The smallest allowance: an order within it can be settled by every contract."""
+        return min((amount for _, amount in self.allowances), default=None)
+
+
+class VenueQuestions(Protocol):
+    """What a person or a tool may ask at any time; each raises `VenueError` when there is no answer."""
+
+    async def order(self, order_id: OrderId) -> OrderReport | None:
+        """One order, None when it is not open."""
+        ...
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Every open order, all pages."""
+        ...
+
+    async def trades(self, since_ns: Nanos) -> Sequence[FillReport]:
+        """Our trades since then, all pages."""
+        ...
+
+    async def spendable(self, token_id: TokenId | None = None, *, refresh: bool = False) -> SpendableBalance:
+        """Balance and allowance of the collateral, or of a token; `refresh` has the chain read again first."""
+        ...
+
+    async def book(self, token_id: TokenId) -> BookSnapshot:
+        """The book of one token."""
+        ...
+
+    async def midpoint(self, token_id: TokenId) -> MicroPrice:
+        """The middle of the best bid and ask."""
+        ...
+
+    async def spread(self, token_id: TokenId) -> MicroPrice:
+        """Best ask less best bid."""
+        ...
+
+    async def tick_size(self, token_id: TokenId) -> MicroPrice:
+        """The price grid in force."""
+        ...
+
+    async def server_time_ns(self) -> Nanos:
+        """The venue's clock (whole seconds)."""
+        ...
+
+
+class TradingVenue(VenueQuestions, Protocol):
     """Commands and questions; see the module docstring."""
 
     @property
@@ -92,16 +153,8 @@ class TradingVenue(Protocol):
         """The venue's (cached) balance of a token, after asking it to refresh."""
         ...
 
-    async def book(self, token_id: TokenId) -> BookSnapshot:
-        """The book of one token."""
-        ...
-
     async def resolution(self, condition_id: ConditionId) -> MarketResolved | None:
         """The verdict of a market, None while there is none."""
-        ...
-
-    async def server_time_ns(self) -> Nanos:
-        """The venue's clock (whole seconds)."""
         ...
 
     async def measure_clock(self) -> ClockDriftMeasured:

@@ -29,6 +29,7 @@ from polystra.runtime.control_desk import ControlDesk
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
 from polystra.runtime.loop import EngineLoop
+from polystra.runtime.order_desk import OrderDesk
 from polystra.runtime.outbox import Outbox
 from polystra.runtime.supervisor import supervise
 from polystra.runtime.timers import Timers
@@ -63,6 +64,8 @@ class Parts:
     """Inputs that are known before the first turn."""
     controls: Controls | None = None
     """What people on this machine ask for; None: nobody can."""
+    users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
+    """Eternal tasks that trade or ask through the daemon's desk, by their names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +88,8 @@ class Daemon:
         self._parts = parts
         self._engine = Engine(parts.config)
         self._inbox = Inbox()
+        self.desk: Final = OrderDesk(state=self._engine.state, inbox=self._inbox, venue=parts.venue, clock=parts.clock)
+        """Where people and tools place and cancel orders, and ask."""
         for event in parts.opening:
             self._inbox.put(event)
 
@@ -115,12 +120,14 @@ class Daemon:
             on_switched=None if desk is None else desk.committed,
             life=parts.life,
             heart=parts.heart,
+            on_committed=self.desk.heard,
         )
         if desk is not None:
             desk.look()
         if parts.handle_signals:
             self._listen_for_signals()
         eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
+        eternal |= {name: user(self) for name, user in parts.users.items()}
         eternal["timers"] = timers.run()
         if parts.heart is not None:
             eternal["sign of life"] = loop.show_life()

@@ -75,6 +75,7 @@ class EngineLoop:
         on_switched: Callable[[SwitchRequested], None] | None = None,
         life: LifeSign | None = None,
         heart: Heart | None = None,
+        on_committed: Callable[[Sequence[Fact]], None] | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -89,6 +90,7 @@ class EngineLoop:
         self._is_idle = False
         self._fact_log = FactLog(log)
         self._on_switched = on_switched
+        self._on_committed = on_committed
         self._facts: list[Fact] = []
         self._effects: list[fx.Effect] = []
         self.digest = FactDigest()
@@ -163,6 +165,8 @@ class EngineLoop:
                     busy = True
                     await self._clock.sleep(_BUSY_PAUSE_S)
             self._fact_log.write(facts)
+            if self._on_committed is not None:
+                self._on_committed(facts)
         self._mark()
         self._outbox.release(effects)
         for effect in effects:

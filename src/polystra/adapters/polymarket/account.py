@@ -20,6 +20,7 @@ from polystra.adapters.polymarket.decode_account import (
     open_order,
     order_report,
     page,
+    spendable,
 )
 from polystra.adapters.polymarket.transport import Headers, HttpTransport
 from polystra.adapters.polymarket.wire import JsonObject, text
@@ -29,6 +30,7 @@ from polystra.domain.fills import FillReport
 from polystra.domain.ids import ConditionId, OrderId, TokenId
 from polystra.domain.units import NS_PER_S, MicroDollars, MicroShares, Nanos
 from polystra.ports.clock import Clock
+from polystra.ports.venue import SpendableBalance
 
 MAX_PAGES: Final = 1_000
 MAX_READINGS: Final = 4
@@ -46,6 +48,7 @@ class _Reading:
     orders: tuple[OrderReport, ...] = ()
     fills: tuple[FillReport, ...] = ()
     cash: MicroDollars | None = None
+    allowance: MicroDollars | None = None
     tokens: list[tuple[TokenId, MicroShares]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -72,9 +75,8 @@ class AccountQueries:
         await self._read_orders(reading)
         await self._read_trades(reading, {}, since_ns, self._identity)
         try:
-            if refresh:
-                await self._refresh({"asset_type": "COLLATERAL"})
-            reading.cash = await self.cash()
+            collateral = await self.spendable(refresh=refresh)
+            reading.cash, reading.allowance = collateral.balance, collateral.most_allowed
         except VenueError as error:
             reading.problems.append(f"cash: {error}")
         for token_id in tokens:
@@ -91,6 +93,7 @@ class AccountQueries:
             open_orders=reading.orders,
             fills=reading.fills,
             tokens=tuple(reading.tokens),
+            allowance=reading.allowance,
             detail="; ".join(reading.problems),
         )
 
@@ -113,9 +116,32 @@ class AccountQueries:
             complete=not reading.problems,
         )
 
+    async def order(self, order_id: OrderId) -> OrderReport | None:
+        """One order, None when it is not open."""
+        return await self._open_order(order_id)
+
+    async def open_orders(self) -> tuple[OrderReport, ...]:
+        """Every open order; raises VenueError when a page or an order cannot be read."""
+        items = await self._settled_list("/data/orders", {})
+        return tuple(order_report(item, self._clock.now_ns()) for item in items)
+
+    async def trades(self, since_ns: Nanos) -> tuple[FillReport, ...]:
+        """Our legs of every trade since then; raises VenueError when a page or a trade cannot be read."""
+        after = max(0, since_ns // NS_PER_S - TRADES_MARGIN_S)
+        items, _ = await self._list("/data/trades", {"after": str(after)})
+        return tuple(leg for item in items for leg in fill_reports(item, self._identity, self._clock.now_ns()))
+
+    async def spendable(self, token_id: TokenId | None = None, *, refresh: bool = False) -> SpendableBalance:
+        """Balance and allowances of the collateral, or of a token; `refresh` has the chain read again first."""
+        kind = {"asset_type": "COLLATERAL"} if token_id is None else self._of_token(token_id)
+        asked = {**kind, "signature_type": str(self._signature_type)}
+        if refresh:
+            await self._transport.read("/balance-allowance/update", asked, self._headers)
+        return spendable((await self._transport.read("/balance-allowance", asked, self._headers)).body)
+
     async def cash(self) -> MicroDollars:
         """The collateral balance in micro-dollars."""
-        return await self._balance({"asset_type": "COLLATERAL"})
+        return (await self.spendable()).balance
 
     async def token_balance(self, token_id: TokenId) -> MicroShares:
         """The balance of a token after asking the venue to read the chain again."""

@@ -38,6 +38,7 @@ from polystra.domain.fills import FillReport, FillStatus, Liquidity
 from polystra.domain.ids import ConditionId, OrderId, TokenId, TradeId
 from polystra.domain.orders import Side
 from polystra.domain.units import MICRO, MicroDollars, MicroPrice, MicroShares, Nanos, notional_floor
+from polystra.ports.venue import SpendableBalance
 
 FIRST_PAGE: Final = "MA=="
 LAST_PAGE: Final = "LTE="
@@ -45,6 +46,7 @@ LAST_PAGE: Final = "LTE="
 FILL_STATUSES: Final = MappingProxyType(
     {"MATCHED_NOT_BROADCASTED": FillStatus.MATCHED} | {status.value: status for status in FillStatus}
 )
+_LARGEST_DIGITS: Final = 78
 ORDER_KINDS: Final = frozenset({"PLACEMENT", "UPDATE", "CANCELLATION"})
 
 
@@ -296,14 +298,35 @@ def _positive(value: int, what: str) -> int:
 
 def balance(raw: bytes) -> int:
     """Return the balance of `/balance-allowance` in millionths (an integer; old answers hold a decimal point)."""
-    body = as_object(decode_json(raw), "balance")
-    written = body.get("balance")
-    if isinstance(written, str) and "." in written:
-        return exact_micros(written, "balance")
-    found = integer(body, "balance")
+    found = _amount(as_object(decode_json(raw), "balance"), "balance")
     if found is None:
         raise VenueProtocolError("balance is missing or empty")
     return found
+
+
+def spendable(raw: bytes) -> SpendableBalance:
+    """Return balance and allowances of `/balance-allowance`; old answers hold one `allowance`."""
+    body = as_object(decode_json(raw), "balance")
+    listed = body.get("allowances")
+    by_contract = body if listed is None else as_object(listed, "allowances")
+    names = ["allowance"] if listed is None else list(by_contract)
+    amounts = [(name, amount) for name in names if (amount := _allowance(by_contract, name)) is not None]
+    return SpendableBalance(balance=balance(raw), allowances=tuple(amounts))
+
+
+def _allowance(source: JsonObject, name: str) -> int | None:
+    """An allowance is usually the largest number of 256 bits: more digits than any amount has."""
+    written = source.get(name)
+    if isinstance(written, str) and written.isascii() and written.isdecimal() and len(written) <= _LARGEST_DIGITS:
+        return int(written)
+    return _amount(source, name)
+
+
+def _amount(source: JsonObject, name: str) -> int | None:
+    written = source.get(name)
+    if isinstance(written, str) and "." in written:
+        return exact_micros(written, name)
+    return integer(source, name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

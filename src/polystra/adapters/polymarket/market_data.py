@@ -15,6 +15,8 @@ from polystra.adapters.polymarket.wire import (
     as_list,
     as_object,
     decode_json,
+    floor_micros,
+    outcome_price,
     parse_instant,
     text,
     truth,
@@ -41,6 +43,18 @@ class MarketQueries:
         reply = await self._transport.read("/book", {"token_id": token_id})
         return book_snapshot(json_object(reply, "book"), self._clock.now_ns())
 
+    async def midpoint(self, token_id: TokenId) -> MicroPrice:
+        """The middle of the best bid and ask."""
+        return await self._price("/midpoint", token_id, "mid")
+
+    async def spread(self, token_id: TokenId) -> MicroPrice:
+        """Best ask less best bid."""
+        return await self._price("/spread", token_id, "spread")
+
+    async def tick_size(self, token_id: TokenId) -> MicroPrice:
+        """The price grid in force."""
+        return await self._price("/tick-size", token_id, "minimum_tick_size")
+
     async def resolution(self, condition_id: ConditionId) -> MarketResolved | None:
         """The verdict: a winner's flag, or the mark of an even split; None while there is neither."""
         try:
@@ -58,6 +72,10 @@ class MarketQueries:
         """The venue's clock, whole seconds in nanoseconds."""
         reply = await self._transport.read("/time")
         return parse_instant(decode_json(reply.body), "time")
+
+    async def _price(self, path: str, token_id: TokenId, name: str) -> MicroPrice:
+        reply = await self._transport.read(path, {"token_id": token_id})
+        return outcome_price(floor_micros(json_object(reply, name), name), name)
 
 
 def up_payout(market: JsonObject) -> MicroPrice | None:

@@ -32,13 +32,15 @@ from polystra.domain.events import (
     MarketResolved,
     NoticesRead,
     OrderLookedUp,
+    OrderReport,
     SubmitOutcome,
 )
+from polystra.domain.fills import FillReport
 from polystra.domain.ids import ConditionId, OrderId, TokenId
-from polystra.domain.units import NS_PER_S, MicroDollars, MicroShares, Nanos
+from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, MicroShares, Nanos
 from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
-from polystra.ports.venue import OutcomeSink, Submission
+from polystra.ports.venue import OutcomeSink, SpendableBalance, Submission
 
 
 def _nobody(_order_id: str) -> bool:
@@ -154,6 +156,34 @@ class PolymarketVenue:
     async def account(self, *, since_ns: Nanos, tokens: Iterable[TokenId], refresh: bool = False) -> AccountSnapshot:
         """Read open orders, trades since `since_ns`, cash and the balances of `tokens`, refreshed if asked."""
         return await self._queries.account(since_ns=since_ns, tokens=tokens, refresh=refresh)
+
+    async def order(self, order_id: OrderId) -> OrderReport | None:
+        """One order, None when it is not open."""
+        return await self._queries.order(order_id)
+
+    async def open_orders(self) -> Sequence[OrderReport]:
+        """Every open order, all pages."""
+        return await self._queries.open_orders()
+
+    async def trades(self, since_ns: Nanos) -> Sequence[FillReport]:
+        """Our trades since then, all pages."""
+        return await self._queries.trades(since_ns)
+
+    async def spendable(self, token_id: TokenId | None = None, *, refresh: bool = False) -> SpendableBalance:
+        """Balance and allowances of the collateral, or of a token; `refresh` has the chain read again first."""
+        return await self._queries.spendable(token_id, refresh=refresh)
+
+    async def midpoint(self, token_id: TokenId) -> MicroPrice:
+        """The middle of the best bid and ask."""
+        return await self._markets.midpoint(token_id)
+
+    async def spread(self, token_id: TokenId) -> MicroPrice:
+        """Best ask less best bid."""
+        return await self._markets.spread(token_id)
+
+    async def tick_size(self, token_id: TokenId) -> MicroPrice:
+        """The price grid in force."""
+        return await self._markets.tick_size(token_id)
 
     async def cash(self) -> MicroDollars:
         """The collateral balance."""

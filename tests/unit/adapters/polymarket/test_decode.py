@@ -12,6 +12,7 @@ from polystra.adapters.polymarket.decode_account import (
     order_report,
     page,
     post_answer,
+    spendable,
     user_events,
 )
 from polystra.adapters.polymarket.decode_market import market_events
@@ -246,6 +247,27 @@ def test_pages_may_be_bare_null_or_without_a_cursor() -> None:
 )
 def test_balances(raw: bytes, micros: int) -> None:
     assert balance(raw) == micros
+
+
+@pytest.mark.parametrize(
+    ("raw", "most", "least"),
+    [
+        (b'{"balance":"5","allowances":{"0xE1":"%d","0xe2":"0"}}' % (2**256 - 1), 2**256 - 1, 0),
+        (b'{"balance":"5","allowances":{"0xE1":7}}', 7, 7),
+        (b'{"balance":"5","allowance":"9"}', 9, 9),
+        (b'{"balance":"5","allowances":{}}', None, None),
+        (b'{"balance":"5"}', None, None),
+    ],
+)
+def test_allowances_by_contract(raw: bytes, most: int | None, least: int | None) -> None:
+    found = spendable(raw)
+    assert (found.balance, found.most_allowed, found.least_allowed) == (5, most, least)
+
+
+@pytest.mark.parametrize("raw", [b'{"balance":"5","allowances":[1]}', b'{"balance":"5","allowance":"x"}', b"[]"])
+def test_allowances_that_cannot_be_read(raw: bytes) -> None:
+    with pytest.raises(VenueProtocolError):
+        spendable(raw)
 
 
 def test_amounts_of_an_answer_never_hide_the_acceptance() -> None:

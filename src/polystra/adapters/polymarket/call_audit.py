@@ -11,7 +11,7 @@ those before it the word for their own answer. Requests outside a trace stand fo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ from http import HTTPStatus
 from typing import Final
 
 from polystra.adapters.polymarket.decode_account import cancel_answer
-from polystra.adapters.polymarket.error_catalogue import DROPPED_STALE, DUPLICATED, NEVER_LEFT, ErrorClass
+from polystra.adapters.polymarket.error_catalogue import DROPPED_STALE, DUPLICATED, NEVER_LEFT, WITHDRAWN, ErrorClass
 from polystra.adapters.polymarket.errors import classify
 from polystra.adapters.polymarket.redaction import Redaction
 from polystra.adapters.polymarket.transport import OK, Attempt
@@ -37,11 +37,15 @@ from polystra.domain.events import (
 from polystra.domain.ids import OrderId
 from polystra.ports.audit import ApiAudit, ApiCall
 
+_OUR_OWN: Final = frozenset({DROPPED_STALE.code, WITHDRAWN.code})
 _REFRESH: Final = "/balance-allowance/update"
 _ONE_ORDER: Final = "/data/order/"
 IN_DOUBT: Final = "in doubt"
 NOT_SENT: Final = "not sent"
 DUPLICATE: Final = "duplicate"
+NOT_YET: Final = "not yet"
+"""The venue answered with a "not now", and the order was sent again or dropped."""
+OK_WORD: Final = "ok"
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +54,8 @@ class Trace:
 
     marks: Mapping[OrderId, bytes]
     attempts: list[Attempt] = field(default_factory=list)
-    outcomes: Sequence[SubmitOutcome | CancelOutcome] = ()
+    outcomes: list[SubmitOutcome | CancelOutcome] = field(default_factory=list)
+    """What has become known so far."""
 
 
 _TRACE: ContextVar[Trace | None] = ContextVar("polystra_call_trace", default=None)
@@ -92,11 +97,16 @@ class CallAudit:
 
     def _close(self, trace: Trace) -> None:
         words = {_order_id(outcome): outcome_word(outcome) for outcome in trace.outcomes if not _is_our_own(outcome)}
+        went_on = {_order_id(outcome) for outcome in trace.outcomes if _is_our_own(outcome)}
         calls: list[tuple[Attempt, dict[OrderId, str]]] = []
         for attempt in reversed(trace.attempts):
             own = answer_word(attempt)
-            ids = [order_id for order_id, mark in trace.marks.items() if mark in attempt.body]
-            calls.append((attempt, {order_id: words.pop(order_id, own) for order_id in ids}))
+            orders: dict[OrderId, str] = {}
+            for order_id in (each for each, mark in trace.marks.items() if mark in attempt.body):
+                unread = NOT_YET if order_id in went_on else IN_DOUBT
+                orders[order_id] = words.pop(order_id, unread if own == OK_WORD else own)
+            went_on.update(orders)
+            calls.append((attempt, orders))
         for attempt, orders in reversed(calls):
             self._record(attempt, _summary(orders.values()) or answer_word(attempt), orders)
 
@@ -150,7 +160,7 @@ def answer_word(attempt: Attempt) -> str:
     if reply is None:
         return NOT_SENT if isinstance(attempt.error, VenueUnreachable) else IN_DOUBT
     if reply.status == OK:
-        return "ok"
+        return OK_WORD
     row = classify(reply.status, reply.error_text())
     if row.code == DUPLICATED:
         return DUPLICATE
@@ -183,7 +193,7 @@ def _cancelled(attempt: Attempt) -> dict[OrderId, str]:
 
 def _is_our_own(outcome: SubmitOutcome | CancelOutcome) -> bool:
     """True when we ended an order ourselves: its last request keeps the word of its own answer."""
-    return isinstance(outcome, SubmitRefused) and outcome.code == DROPPED_STALE.code
+    return isinstance(outcome, SubmitRefused) and outcome.code in _OUR_OWN
 
 
 def _order_id(outcome: SubmitOutcome | CancelOutcome) -> OrderId:

@@ -140,14 +140,20 @@ class PolymarketVenue:
     async def submit(self, orders: Sequence[Submission], told: OutcomeSink | None = None) -> Sequence[SubmitOutcome]:
         """Send 1 to 15 signed orders; one outcome each, told when it is known and returned in the order asked."""
         with self._audit.trace({order.signed.order_id: order.signed.body for order in orders}) as trace:
-            trace.outcomes = await self._orders.submit(orders, told)
-            return trace.outcomes
+
+            def tell(outcome: SubmitOutcome) -> None:
+                trace.outcomes.append(outcome)
+                if told is not None:
+                    told(outcome)
+
+            return await self._orders.submit(orders, tell)
 
     async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:
         """Cancel orders by id, one outcome each."""
         with self._audit.trace({order_id: order_id.encode() for order_id in order_ids}) as trace:
-            trace.outcomes = await self._orders.cancel(order_ids)
-            return trace.outcomes
+            outcomes = await self._orders.cancel(order_ids)
+            trace.outcomes.extend(outcomes)
+            return outcomes
 
     async def lookup(self, order_id: OrderId, condition_id: ConditionId, since_ns: Nanos) -> OrderLookedUp:
         """Ask for one order among open orders and trades since `since_ns`."""

@@ -167,25 +167,42 @@ def test_a_server_that_is_not_there_is_a_row_for_each_attempt() -> None:
 def test_an_order_has_its_outcome_in_its_last_request_and_each_request_only_its_own_orders() -> None:
     kept = Kept()
     audit = CallAudit(kept, Redaction())
-    first, second = order_id(1), order_id(2)
+    first, second, third = order_id(1), order_id(2), order_id(3)
 
     def attempt(at_ns: int, body: bytes, status: int, answer: bytes) -> Attempt:
         reply = Reply(status=status, body=answer)
         return Attempt(at_ns=at_ns, latency_ns=1, method="POST", path="/orders", body=body, reply=reply, error=None)
 
-    with audit.trace({first: b"one", second: b"two"}) as trace:
+    with audit.trace({first: b"one", second: b"two", third: b"3rd"}) as trace:
         audit.observe(attempt(1, b"one two", 425, b'{"error":"service not ready"}'))
-        audit.observe(attempt(2, b"one", 200, b"[]"))
-        trace.outcomes = [
+        audit.observe(attempt(2, b"one 3rd", 200, b"[]"))
+        audit.observe(attempt(3, b"3rd", 200, b"{}"))
+        trace.outcomes += [
             SubmitAccepted(order_id=first, status=VenueOrderStatus.LIVE),
             SubmitRefused(order_id=second, message="dropped", code=DROPPED_STALE.code),
+            SubmitAccepted(order_id=third, status=VenueOrderStatus.MATCHED),
         ]
-    assert [(call.at_ns, call.orders) for call in kept.calls] == [
-        (1, ((first, "refused: restarting"), (second, "refused: restarting"))),
-        (2, ((first, "live"),)),
+    assert [(call.at_ns, call.outcome, words(call)) for call in kept.calls] == [
+        (1, "refused: restarting", ["refused: restarting", "refused: restarting"]),
+        (2, "1 live, 1 not yet", ["live", "not yet"]),
+        (3, "matched", ["matched"]),
     ]
-    audit.observe(attempt(3, b"three", 200, b"{}"))
+    audit.observe(attempt(4, b"three", 200, b"{}"))
     assert (kept.calls[-1].outcome, kept.calls[-1].orders) == ("ok", ())
+
+
+@pytest.mark.parametrize(("code", "word"), [(DROPPED_STALE.code, "not yet"), (None, "in doubt")])
+def test_an_answer_that_decided_nothing_does_not_look_like_a_success(code: str | None, word: str) -> None:
+    kept = Kept()
+    audit = CallAudit(kept, Redaction())
+    with audit.trace({order_id(1): b"one"}) as trace:
+        reply = Reply(status=200, body=b"{}")
+        audit.observe(
+            Attempt(at_ns=1, latency_ns=1, method="POST", path="/order", body=b"one", reply=reply, error=None)
+        )
+        if code is not None:
+            trace.outcomes.append(SubmitRefused(order_id=order_id(1), message="dropped", code=code))
+    assert words(kept.calls[0]) == [word]
 
 
 def test_cancels() -> None:

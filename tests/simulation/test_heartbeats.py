@@ -19,11 +19,15 @@ LOST_AND_REFUSED = """
 name: Heartbeats in trouble
 faults:
   - fault: reply_dropped
-    probability: 0.3
+    probability: 0.15
     where: {path: /v1/heartbeats}
+  - fault: message_dropped
+    from: 40
+    until: 91
+    where: {stream: user}
   - fault: http_error
-    from: 400
-    until: 440
+    from: 40
+    until: 90
     where: {path: /v1/heartbeats}
     with: {status: 503, text: "Service not ready"}
 """
@@ -57,7 +61,12 @@ def test_orders_live_while_it_beats_and_a_gap_heals(tmp_path: Path, capsys: pyte
         assert report.discrepancies == ()
         assert report.adjustments == ()
         assert report.fills > 0
-        told = [line["event"] for line in lines(capsys)]
+        written = lines(capsys)
+        told = [line["event"] for line in written]
+        exits = [line for line in written if line.get("purpose") == "TAKE_PROFIT"]
+        asked = {line["order"] for line in exits if line["event"] == "order.cancel_requested"}
+        gone = {line["order"] for line in exits if line["event"] == "order.canceled"}
+        assert gone - asked, "the venue cancelled nothing, so that nothing was healed"
         assert told.count("heartbeat.armed") == 1
         assert told.count("heartbeat.failed") >= 2
         assert "heartbeat.recovered" in told

@@ -108,6 +108,13 @@ def test_a_look_up_that_fails_is_asked_again_until_it_is_answered():
         on.answer(resting, complete=False)
 
 
+def test_a_look_up_that_is_never_answered_is_asked_again():
+    on = desk()
+    resting = with_take_profit(on)
+    on.step(told("BEATING", 14)).clear().advance(31)
+    assert resting.order_id in on.lookups()
+
+
 def test_a_short_gap_is_told_and_doubts_nothing():
     on = desk()
     with_take_profit(on)

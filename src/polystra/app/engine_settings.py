@@ -19,6 +19,7 @@ from polystra.engine.config import (
     ExitMode,
     PostOnlyExit,
     RiskConfig,
+    ReversalConfig,
     ScaleInConfig,
     TakeProfitKind,
     UnfilledConfig,
@@ -75,6 +76,7 @@ def engine_config(
             retry_min_pnl_ppm=_ppm(settings, "unfilled_retry_min_pnl_percent"),
             cancel_threshold_ppm=_ppm(settings, "unfilled_cancel_threshold"),
         ),
+        reversal=ReversalConfig(enabled=settings.enable_reversal, max_times=settings.reversal_max_per_window),
         scale_in=ScaleInConfig(
             enabled=settings.enable_scale_in,
             max_times=settings.scale_in_max,
@@ -164,6 +166,7 @@ def position_rules(settings: Settings) -> tuple[str, str]:
         "early cancel of unfilled": settings.cancel_unfilled_orders and settings.unfilled_cancel_threshold > 0,
         "retry at market": settings.cancel_unfilled_orders and settings.unfilled_retry_on_winning_side,
         f"scale-in at {settings.scale_in_trigger_percent}%": settings.enable_scale_in,
+        "reversal": settings.enable_reversal,
         "blacklist of a coin after a stop": settings.blacklist_after_stop_seconds > 0,
     }
     on = ", ".join(name for name, active in rules.items() if active)

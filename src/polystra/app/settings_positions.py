@@ -154,6 +154,8 @@ class PositionSettings(TradingSettings):
     scale_in_min_dollars: PositiveDollars = setting(
         "5", POSITIONS, "dollars; below it an addition is skipped", MORE_DOLLARS
     )
+    enable_reversal: Flag = setting("NO", POSITIONS, "sell and take the other side when the signal flips", YES_NO)
+    reversal_max_per_window: Count = setting("1", POSITIONS, "reversals in one window", COUNT)
     blacklist_after_stop_seconds: Seconds = setting(
         "0", POSITIONS, "seconds without entries in a coin after a stop sold at a loss; 0: off", SECONDS
     )

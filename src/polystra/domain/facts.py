@@ -253,6 +253,8 @@ class NoticeKind(StrEnum):
     RETRY_SKIPPED = "retry.skipped"
     SCALE_IN_PLACED = "scale_in.placed"
     SCALE_IN_SKIPPED = "scale_in.skipped"
+    REVERSAL_STARTED = "reversal.started"
+    REVERSAL_ENDED = "reversal.ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -157,6 +157,15 @@ class ScaleInConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReversalConfig:
+    """Selling to take the other side."""
+
+    enabled: bool = False
+    max_times: int = 1
+    """In one window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineConfig:
     """Everything that a turn may depend on besides its input and the time."""
 
@@ -179,6 +188,7 @@ class EngineConfig:
     cancel_timeout_s: int = 5
     unfilled: UnfilledConfig = field(default_factory=UnfilledConfig)
     scale_in: ScaleInConfig = field(default_factory=ScaleInConfig)
+    reversal: ReversalConfig = field(default_factory=ReversalConfig)
     absence_horizon_s: int = 60
     entry_deadline_s: int = 5
     """An entry that has not left after so many seconds is dropped: its idea is stale."""

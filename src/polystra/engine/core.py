@@ -38,6 +38,7 @@ from polystra.engine.notices import VenueNotices
 from polystra.engine.order_requests import REQUEST_RULE, OrderRequests
 from polystra.engine.positions.exits import EXIT_TIMERS, Exits
 from polystra.engine.positions.reconcile import RECONCILE_BLOCK, Reconciler
+from polystra.engine.positions.reversal import Reversal
 from polystra.engine.positions.scale_in import ScaleIn
 from polystra.engine.positions.settlement import Settlement
 from polystra.engine.positions.unfilled import Unfilled
@@ -72,7 +73,8 @@ class Engine:
         self._market_data = MarketData(state)
         self._entries = Entries(state, self._gateway)
         self._unfilled = Unfilled(state, self._gateway, self._risk, self._entries)
-        rules = (self._unfilled, ScaleIn(state, self._risk, self._entries))
+        reversal = Reversal(state, self._risk, self._entries, self._exits.close)
+        rules = (self._unfilled, reversal, ScaleIn(state, self._risk, self._entries))
         self._trader = Trader(state, self._risk, self._entries, self._unfilled, rules)
         self._shutdown = Shutdown(state, self._gateway)
         self._order_requests = OrderRequests(state, self._gateway, self._risk)

@@ -56,6 +56,8 @@ _NOTICES = {
     ft.NoticeKind.CLOCK_AGREED: LogEvent.CLOCK_AGREED,
     ft.NoticeKind.CLOCK_CORRECTED: LogEvent.CLOCK_CORRECTED,
     ft.NoticeKind.BALANCE_LOW: LogEvent.BALANCE_LOW,
+    ft.NoticeKind.REVERSAL_STARTED: LogEvent.REVERSAL_STARTED,
+    ft.NoticeKind.REVERSAL_ENDED: LogEvent.REVERSAL_ENDED,
     ft.NoticeKind.RETRY_SKIPPED: LogEvent.RETRY_SKIPPED,
     ft.NoticeKind.SCALE_IN_PLACED: LogEvent.SCALE_IN_PLACED,
     ft.NoticeKind.SCALE_IN_SKIPPED: LogEvent.SCALE_IN_SKIPPED,

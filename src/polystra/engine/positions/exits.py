@@ -82,6 +82,13 @@ class Exits:
                 self._gateway.cancel(track, turn, f"closed by {event.source}")
             turn.touch(event.position_id)
 
+    def close(self, position: Position, rule: str, turn: Turn) -> None:
+        """Another rule wants all of it sold; nothing happens while it is being sold already."""
+        exits = self._exits_of(position)
+        if exits.phase is not ExitPhase.SELLING:
+            exits.dust = 0
+            self._fire(position, exits, rule, "the position is sold for it", turn)
+
     def accepted(self, track: OrderTrack | None) -> None:
         """The venue took an order: a sell among them ends a shortage."""
         if track is not None and track.order.terms.side is Side.SELL:

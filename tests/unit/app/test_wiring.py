@@ -94,7 +94,7 @@ def test_rules_that_are_on_and_off_are_named():
     assert "stop-loss 50%" in on
     assert off == (
         "trailing stop 25%, break-even stop after 20%, time stop 600s, limit exits at market after a time, "
-        "a share of the positions in the other exit mode, scale-in at 10%, blacklist of a coin after a stop"
+        "a share of the positions in the other exit mode, scale-in at 10%, reversal, blacklist of a coin after a stop"
     )
     on, off = position_rules(load_settings({"ENABLE_EXIT_PLAN": "NO"}, None))
     assert "take-profit" in off

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from polystra.domain.events import SwitchName, SwitchRequested
+from polystra.domain.events import SwitchName, SwitchRequested, TokenBalanceRead
 from polystra.domain.facts import NoticeKind
 from polystra.domain.market import Outcome
 from polystra.domain.orders import OrderStatus, Purpose, Side
+from polystra.engine import effects as fx
 from polystra.engine.config import EngineConfig, ExitConfig, ReversalConfig, RiskConfig
 from polystra.engine.state import OrderTrack
 from tests.unit.engine.desk import DOWN, UP, config
@@ -31,6 +32,13 @@ def flipped(desk: ScriptedDesk, *, p_up: float = 0.3) -> ScriptedDesk:
     """10 Up shares held at 50 cents; the strategy wants Down at 60 cents, books at 40 to 41."""
     desk.hold()
     desk.says(10, 60, outcome=Outcome.DOWN, p_up=p_up).tick(40, 41)
+    return balance(desk)
+
+
+def balance(desk: ScriptedDesk) -> ScriptedDesk:
+    """The venue tells the balance that it is asked for before a close."""
+    for question in desk.asked(fx.ReadTokenBalance)[-1:]:
+        desk.step(TokenBalanceRead(token_id=question.token_id, shares=10_000_000, at_ns=desk.now_ns))
     return desk
 
 
@@ -126,7 +134,7 @@ def test_none_begins_while_entries_are_stopped_and_none_is_finished(desk, name):
     flipped(desk)
     assert not sales(desk)
     desk.step(SwitchRequested(name=name, on=False, reason="", source="test"))
-    desk.tick(40, 41)
+    balance(desk.tick(40, 41))
     desk.step(SwitchRequested(name=name, on=True, reason="because", source="test"))
     sold(desk).tick(40, 41)
     assert not reversals(desk)
@@ -151,5 +159,5 @@ def test_a_resting_take_profit_is_withdrawn_first(monkeypatch):
     assert resting.order.status is OrderStatus.PENDING_CANCEL
     assert len(sales(desk)) == 1
     desk.cancelled(resting).report(resting, "CANCELED", 0)
-    desk.tick(40, 41)
+    balance(desk.tick(40, 41))
     assert len(sales(desk)) == 2

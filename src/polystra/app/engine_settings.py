@@ -60,6 +60,7 @@ def engine_config(
         strategy=strategy_config(settings),
         exits=exit_config(settings),
         risk=risk_config(settings),
+        sell_winners_at=parse_micros(settings.sell_winners_at or 0, field="SELL_WINNERS_AT"),
         balance=BalanceConfig(
             enhanced=settings.enable_enhanced_balance_validation,
             cooldown_s=settings.balance_cooldown_seconds,

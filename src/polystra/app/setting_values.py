@@ -123,6 +123,11 @@ def parse_number(value: object) -> Decimal:
     return number
 
 
+def parse_optional_number(value: object) -> Decimal | None:
+    """Read a decimal number; empty means that the rule is off."""
+    return None if value is None or str(value).strip() == "" else parse_number(value)
+
+
 def parse_whole(value: object) -> int:
     """Read a whole number in plain digits."""
     text = str(value).strip()
@@ -264,6 +269,7 @@ PercentOrZero = Annotated[Decimal, BeforeValidator(parse_number), Field(ge=0, le
 PositiveNumber = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=100)]
 StopPercent = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, lt=100)]
 ShareOfPrice = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, lt=1)]
+ShareOfPriceOrOff = Annotated[Annotated[Decimal, Field(gt=0, lt=1)] | None, BeforeValidator(parse_optional_number)]
 Fraction = Annotated[Decimal, BeforeValidator(parse_number), Field(ge=0, le=1)]
 PositiveFraction = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=1)]
 Seconds = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=86_400)]

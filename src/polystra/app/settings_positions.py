@@ -32,6 +32,7 @@ from polystra.app.setting_values import (
     PositiveSeconds,
     Seconds,
     ShareOfPrice,
+    ShareOfPriceOrOff,
     StopPercent,
     parse_word,
     setting,
@@ -176,4 +177,10 @@ class PositionSettings(TradingSettings):
     )
     allow_external_orders: Flag = setting(
         "NO", POSITIONS, "go on making entries while orders that were made elsewhere are open", YES_NO
+    )
+    sell_winners_at: ShareOfPriceOrOff = setting(
+        "",
+        POSITIONS,
+        "dollars per share, e.g. 0.99, at which a position is sold in the last minute of its window; empty: held",
+        "a number between 0 and 1, or empty",
     )

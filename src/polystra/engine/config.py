@@ -175,6 +175,8 @@ class EngineConfig:
     exits: ExitConfig = field(default_factory=ExitConfig)
     risk: RiskConfig = field(default_factory=RiskConfig)
     balance: BalanceConfig = field(default_factory=BalanceConfig)
+    sell_winners_at: MicroPrice = 0
+    """Sell a position in the last minute of its window when this much is bid; 0: hold it to resolution."""
     salt_seed: bytes = b""
     """Source of order salts: salt = first 53 bits of SHA-256(seed, client order id)."""
     order_prefix: str = "o"

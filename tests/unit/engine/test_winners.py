@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from polystra.domain.book import OrderBook
+from polystra.domain.units import NS_PER_S
+from polystra.engine.positions.winners import WinnerSale, winner_sale
+from tests.unit.engine.desk import CENT, CLOSES, MARKET, micros
+
+LATE = (CLOSES - 30) * NS_PER_S
+NINETY_NINE = 99 * CENT
+
+
+def book(bid: float, shares: float = 100) -> OrderBook:
+    made = OrderBook()
+    made.replace([(round(bid * CENT), micros(shares))], [], LATE)
+    return made
+
+
+def test_a_winner_is_sold_at_the_users_price_in_the_last_minute():
+    sale = winner_sale(book(99), MARKET, sellable=micros(10), sell_at=NINETY_NINE, now_ns=LATE)
+    assert sale == WinnerSale(NINETY_NINE, micros(10))
+
+
+def test_no_more_is_sold_than_the_book_bids_for():
+    sale = winner_sale(book(99, 4.127), MARKET, sellable=micros(10), sell_at=NINETY_NINE, now_ns=LATE)
+    assert sale == WinnerSale(NINETY_NINE, micros(4.12))
+
+
+def test_after_the_close_it_is_sold_as_long_as_the_book_takes_it():
+    after = (CLOSES + 20) * NS_PER_S
+    assert winner_sale(book(99), MARKET, sellable=micros(10), sell_at=NINETY_NINE, now_ns=after)
+    closed = replace(MARKET, accepting_orders=False)
+    assert winner_sale(book(99), closed, sellable=micros(10), sell_at=NINETY_NINE, now_ns=after) is None
+
+
+@pytest.mark.parametrize(
+    ("bid", "sell_at", "sellable", "before_end_s"),
+    [(98, NINETY_NINE, 10, 30), (99, 0, 10, 30), (99, NINETY_NINE, 0.004, 30), (99, NINETY_NINE, 10, 61)],
+)
+def test_otherwise_nothing_is_sold(bid, sell_at, sellable, before_end_s):
+    now_ns = (CLOSES - before_end_s) * NS_PER_S
+    assert winner_sale(book(bid), MARKET, sellable=micros(sellable), sell_at=sell_at, now_ns=now_ns) is None
+
+
+def test_a_price_off_the_grid_is_rounded_towards_more():
+    assert winner_sale(book(98), MARKET, sellable=micros(10), sell_at=975_000, now_ns=LATE) == WinnerSale(
+        980_000, micros(10)
+    )
+    assert winner_sale(book(99), MARKET, sellable=micros(10), sell_at=995_000, now_ns=LATE) is None
+
+
+def test_a_book_out_of_sync_is_not_believed():
+    doubtful = book(99)
+    doubtful.in_sync = False
+    assert winner_sale(doubtful, MARKET, sellable=micros(10), sell_at=NINETY_NINE, now_ns=LATE) is None

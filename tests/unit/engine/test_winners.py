@@ -6,8 +6,9 @@ import pytest
 
 from polystra.domain.book import OrderBook
 from polystra.domain.units import NS_PER_S
+from polystra.engine.config import ExitConfig
 from polystra.engine.positions.winners import WinnerSale, winner_sale
-from tests.unit.engine.desk import CENT, CLOSES, MARKET, micros
+from tests.unit.engine.desk import CENT, CLOSES, MARKET, Desk, config, micros
 
 LATE = (CLOSES - 30) * NS_PER_S
 NINETY_NINE = 99 * CENT
@@ -56,3 +57,35 @@ def test_a_book_out_of_sync_is_not_believed():
     doubtful = book(99)
     doubtful.in_sync = False
     assert winner_sale(doubtful, MARKET, sellable=micros(10), sell_at=NINETY_NINE, now_ns=LATE) is None
+
+
+def late_winner(**settings: object) -> Desk:
+    """Ten Up shares bought at 60 cents, half a minute before the end, nobody selling."""
+    desk = Desk(config(**settings)).ready()
+    desk.hold(10, 60)
+    desk.advance((LATE - desk.now_ns) / NS_PER_S).clear()
+    return desk
+
+
+def test_the_exits_sell_a_winner_once_and_never_more_than_is_held():
+    desk = late_winner(sell_winners_at=NINETY_NINE)
+    desk.book(99, None).book(99, None, size=900)
+    [sold] = desk.sent()
+    assert (sold.terms.rule, sold.terms.price, sold.terms.quantity) == ("winner-sale", NINETY_NINE, micros(10))
+    assert sold.terms.time_in_force == "FAK"
+    desk.fill(desk.last_order(), 10, 99, status="CONFIRMED", maker=False)
+    desk.advance(5).book(99, None)
+    assert len(desk.sent()) == 1
+    assert desk.position().shares == 0
+
+
+def test_a_winner_is_sold_without_an_exit_plan_too():
+    desk = late_winner(sell_winners_at=NINETY_NINE, exits=ExitConfig(enabled=False))
+    desk.book(99, None)
+    assert [order.terms.rule for order in desk.sent()] == ["winner-sale"]
+
+
+def test_without_the_rule_a_winner_is_held_to_resolution():
+    desk = late_winner()
+    desk.book(99, None)
+    assert not desk.sent()

@@ -33,6 +33,7 @@ from polystra.engine.positions.exit_health import ExitHealth
 from polystra.engine.positions.exit_orders import ExitOrders, Held
 from polystra.engine.positions.exit_profit import TAKE_PROFIT_RULE, TakeProfit
 from polystra.engine.positions.exit_selling import ExitSelling, oldest_book_ns
+from polystra.engine.positions.winners import WinnerSales
 from polystra.engine.state import EngineState, ExitPhase, ExitState, MarketState, OrderTrack, Turn
 
 OVERSOLD_BLOCK = "oversold"
@@ -56,6 +57,7 @@ class Exits:
         self._balance = ExitBalance(state)
         self._selling = ExitSelling(state, gateway, self._orders, self._balance)
         self._health = ExitHealth()
+        self._winners = WinnerSales(state, self._orders)
         self._profit = TakeProfit(state, gateway, self._orders, self._health)
 
     # --- what is told from outside ----------------------------------------------------
@@ -142,7 +144,8 @@ class Exits:
         known = self._state.exits.get(position.position_id)
         sells = known is not None and known.phase is ExitPhase.SELLING
         guarded = self._is_guarded(position)
-        if not guarded and not sells:
+        wins = self._winners.covers(position)
+        if not guarded and not sells and not wins:
             return
         self._withdraw_excess(position, turn)
         if position.shares < SIZE_STEP or (position.bought <= 0 and not sells):
@@ -154,6 +157,8 @@ class Exits:
             exits.dust = exits.dust if self._config.dust is DustPolicy.HOLD else 0
         if guarded:
             self._plan(position, market, exits, turn)
+        if wins and exits.phase is ExitPhase.GUARDING:
+            self._winners.review(Held(position, market, exits, turn))
         if turn.now_ns >= market.market.closes_at_s * NS_PER_S:
             return
         if guarded and exits.phase is ExitPhase.GUARDING and self._state.stopping is not StopMode.CANCEL_ALL:

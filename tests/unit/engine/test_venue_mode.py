@@ -90,6 +90,14 @@ def test_a_restart_is_followed_by_two_post_only_minutes_and_then_by_nothing(desk
     assert modes(desk) == [M.POST_ONLY, M.NORMAL]
 
 
+def test_an_order_that_a_restart_may_have_caught_is_in_doubt_and_shows_the_mode(desk):
+    track = desk.enter()
+    desk.step(ev.SubmitUnknown(order_id=track.order_id, message="service not ready", mode=M.RESTARTING))
+    assert track.order.status is OrderStatus.IN_DOUBT
+    assert mode_of(desk) is M.RESTARTING
+    assert "restarts" in block(desk)
+
+
 def test_open_orders_are_read_anew_after_a_restart(desk):
     track = refused(desk, M.RESTARTING)
     desk.advance(2).clear().cancel_refused(track).advance(0)

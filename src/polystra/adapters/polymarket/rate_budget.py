@@ -196,6 +196,8 @@ class VenueBudget:
             self._warnings += headers.warned
             if headers.remaining is not None:
                 bucket.correct(headers.remaining)
+            elif headers.warned:
+                bucket.tokens = min(bucket.tokens, 0)
         if refused:
             self._refusals += 1
             pause_s = self._pause_s(headers, retry_after_s)

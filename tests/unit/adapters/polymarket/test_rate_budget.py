@@ -124,10 +124,13 @@ def test_headers_are_read_and_nonsense_is_not() -> None:
     assert rate_headers({"Poly-RateLimit-Remaining": "lots", "Poly-RateLimit-Reset": "9" * 99}) == RateHeaders()
 
 
-def test_warnings_are_counted(budget: VenueBudget) -> None:
+def test_warnings_are_counted_and_slow_down(budget: VenueBudget) -> None:
     budget.answered(EXIT, 1, RateHeaders(remaining=0, warned=True))
     assert budget.left().warnings == 1
     assert budget.room(EXIT, 1) == 0
+    assert budget.room(CANCEL, 1) == 1
+    budget.answered(CANCEL, 1, RateHeaders(warned=True))
+    assert budget.room(CANCEL, 1) == 0
 
 
 def test_the_windows_of_our_address_hold_in_any_ten_seconds(budget: VenueBudget, clock: ManualClock) -> None:

@@ -88,11 +88,19 @@ async def test_text_that_no_database_can_hold_is_kept_all_the_same(store: SqlSto
 
 async def test_old_calls_go_and_the_others_stay(store: SqlStore, database_url: str) -> None:
     await store.write_calls([call(number, (number, "live"), (number + 1, "live")) for number in range(1_200)])
-    assert await store.prune_calls(facts.T0 + 1_100) == 1_100
+    assert await store.prune_calls(facts.T0 + 1_100, facts.T0) == 1_100
     assert counts(database_url) == (100, 200)
-    assert await store.prune_calls(facts.T0 + 1_100) == 0
+    assert await store.prune_calls(facts.T0 + 1_100, facts.T0) == 0
     await store.write_calls([call(2_000)])
     assert latest(database_url, limit=1) == [call(2_000)]
+
+
+async def test_routine_that_went_well_goes_earlier(store: SqlStore, database_url: str) -> None:
+    beats = [call(1, path="/v1/heartbeats"), call(2, path="/v1/heartbeats", outcome="in doubt", status=None)]
+    others = [call(3, path="/notifications?ids=1"), call(4, (4, "live")), call(5, path="/cancel-all")]
+    await store.write_calls([*beats, *others, call(20, path="/v1/heartbeats")])
+    assert await store.prune_calls(facts.T0, facts.T0 + 10) == 2
+    assert [kept.at_ns - facts.T0 for kept in latest(database_url)] == [20, 5, 4, 2]
 
 
 async def test_the_audit_and_the_facts_do_not_disturb_each_other(store: SqlStore, database_url: str) -> None:

@@ -74,7 +74,10 @@ class WhereSettings(BaseSettings):
     )
     data_dir: Folder = setting("data", WHERE, "the folder for the database and the lock", "a path")
     api_audit_keep_days: Days = setting(
-        "30", WHERE, "days that requests to the venue are kept for `polystra audit`; 0 keeps all", DAYS
+        "30",
+        WHERE,
+        "days that requests to the venue are kept for `polystra audit` (heartbeats and other routine 3); 0 keeps all",
+        DAYS,
     )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(parse_upper_word)] = setting(
         "INFO", WHERE, "DEBUG shows the traffic too", "DEBUG, INFO, WARNING or ERROR"

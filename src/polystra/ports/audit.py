@@ -20,6 +20,9 @@ from polystra.domain.units import Nanos
 GOOD_OUTCOMES: Final = frozenset({"ok", "live", "matched", "delayed", "canceled", "found", "absent"})
 """The words of requests that did what was asked; every other word says what went wrong."""
 
+ROUTINE_PATHS: Final = ("/v1/heartbeats", "/notifications", "/balance-allowance/update")
+"""What is sent all day long and says little when it went well."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiCall:
@@ -62,8 +65,10 @@ class AuditStore(Protocol):
         """
         ...
 
-    async def prune_calls(self, before_ns: Nanos) -> int:
+    async def prune_calls(self, before_ns: Nanos, routine_before_ns: Nanos) -> int:
         """Delete calls made before `before_ns`, in small transactions; returns how many went.
+
+        Routine that went well (`ROUTINE_PATHS`) goes when it was made before `routine_before_ns`.
 
         Raises:
             StoreError: the database failed.

@@ -22,6 +22,8 @@ from polystra.runtime.log import Log
 CAPACITY: Final = 5_000
 WRITE_EVERY_S: Final = 1.0
 WRITTEN_AT_ONCE: Final = 200
+ROUTINE_KEPT_NS: Final = 3 * 86_400 * NS_PER_S
+"""Heartbeats and the like that went well: 17 280 a day would bury the rest."""
 PRUNE_EVERY_NS: Final = 3_600 * NS_PER_S
 
 
@@ -113,6 +115,7 @@ class AuditJournal:
 
     async def _prune(self) -> None:
         try:
-            await self._store.prune_calls(self._clock.now_ns() - self._keep_ns)
+            now_ns = self._clock.now_ns()
+            await self._store.prune_calls(now_ns - self._keep_ns, now_ns - min(self._keep_ns, ROUTINE_KEPT_NS))
         except PolystraError as error:
             self._tell(LogEvent.AUDIT_BLOCKED, error)

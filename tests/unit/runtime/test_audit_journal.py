@@ -27,7 +27,7 @@ class Shelf:
     def __init__(self, *errors: PolystraError) -> None:
         self.meanwhile: Callable[[], None] = lambda: None
         self.batches: list[list[ApiCall]] = []
-        self.pruned: list[int] = []
+        self.pruned: list[tuple[int, int]] = []
         self.errors = list(errors)
 
     @property
@@ -41,10 +41,10 @@ class Shelf:
             raise self.errors.pop(0)
         self.batches.append(list(calls))
 
-    async def prune_calls(self, before_ns: int) -> int:
+    async def prune_calls(self, before_ns: int, routine_before_ns: int) -> int:
         if self.errors:
             raise self.errors.pop(0)
-        self.pruned.append(before_ns)
+        self.pruned.append((before_ns, routine_before_ns))
         return 0
 
 
@@ -167,9 +167,14 @@ async def test_old_calls_go_at_the_start_and_every_hour(lines: Lines, clock: Man
     begun_ns = clock.now_ns()
     task = asyncio.ensure_future(journal(shelf, lines, clock, keep_ns=30 * DAY_NS).run())
     await settle()
-    assert shelf.pruned == [begun_ns - 30 * DAY_NS]
+    assert shelf.pruned == [(begun_ns - 30 * DAY_NS, begun_ns - 3 * DAY_NS)]
     await clock.advance(HOUR_S + 1)
     assert len(shelf.pruned) == 2
+    task.cancel()
+    brief = Shelf()
+    task = asyncio.ensure_future(journal(brief, lines, clock, keep_ns=DAY_NS).run())
+    await settle()
+    assert brief.pruned == [(clock.now_ns() - DAY_NS, clock.now_ns() - DAY_NS)]
     task.cancel()
 
 

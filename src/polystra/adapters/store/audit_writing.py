@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, and_, delete, func, insert, or_, select
 
 from polystra.adapters.store.encode import clean
 from polystra.adapters.store.tables import api_call_orders, api_calls
 from polystra.domain.units import Nanos
-from polystra.ports.audit import ApiCall
+from polystra.ports.audit import ROUTINE_PATHS, ApiCall
 
 
 def insert_calls(connection: Connection, calls: Sequence[ApiCall]) -> None:
@@ -46,9 +46,19 @@ def insert_calls(connection: Connection, calls: Sequence[ApiCall]) -> None:
         connection.execute(insert(api_call_orders), orders)
 
 
-def delete_calls(connection: Connection, before_ns: Nanos, limit: int) -> int:
-    """Delete at most `limit` calls made before a time, with their orders; returns how many went."""
-    old = select(api_calls.c.sequence).where(api_calls.c.at_ns < before_ns).order_by(api_calls.c.at_ns).limit(limit)
+def delete_calls(connection: Connection, before_ns: Nanos, routine_before_ns: Nanos, limit: int) -> int:
+    """Delete at most `limit` calls that are older than they are kept for, with their orders; returns how many went."""
+    went_well = and_(
+        api_calls.c.at_ns < routine_before_ns,
+        api_calls.c.outcome == "ok",
+        or_(*(api_calls.c.path.startswith(path, autoescape=True) for path in ROUTINE_PATHS)),
+    )
+    old = (
+        select(api_calls.c.sequence)
+        .where(or_(api_calls.c.at_ns < before_ns, went_well))
+        .order_by(api_calls.c.at_ns)
+        .limit(limit)
+    )
     numbers = list(connection.scalars(old))
     if numbers:
         connection.execute(delete(api_call_orders).where(api_call_orders.c.call_sequence.in_(numbers)))

@@ -153,12 +153,12 @@ class WriteSession:
                 self._disconnect()
             raise
 
-    def prune_calls(self, before_ns: Nanos) -> int:
+    def prune_calls(self, before_ns: Nanos, routine_before_ns: Nanos) -> int:
         """Delete a chunk of old calls; returns how many went, 0 when none is left."""
         with self._guard, translated(self._url):
             connection = self._connected()
             with connection.begin():
-                return delete_calls(connection, before_ns, _CALLS_PRUNED_AT_ONCE)
+                return delete_calls(connection, before_ns, routine_before_ns, _CALLS_PRUNED_AT_ONCE)
 
     def checkpoint(self) -> None:
         """Fold SQLite's log into the database, as far as readers allow; nothing to do elsewhere."""

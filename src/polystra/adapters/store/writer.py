@@ -125,11 +125,12 @@ class SqlStore:
         flight.add_done_callback(_looked_at)
         await asyncio.shield(flight)
 
-    async def prune_calls(self, before_ns: Nanos) -> int:
-        """Delete calls made before `before_ns`, in small transactions; returns how many went."""
+    async def prune_calls(self, before_ns: Nanos, routine_before_ns: Nanos) -> int:
+        """Delete old calls, routine earlier than others, in small transactions; returns how many went."""
         loop = asyncio.get_running_loop()
         total = 0
-        while gone := await loop.run_in_executor(self._executor, self._session.prune_calls, before_ns):
+        ask = partial(self._session.prune_calls, before_ns, routine_before_ns)
+        while gone := await loop.run_in_executor(self._executor, ask):
             total += gone
         return total
 

@@ -1,27 +1,32 @@
-"""Entries of four markets at the same moment leave in one request, and the audit shows it."""
+"""The audit shows entries of one moment in one request; without it trading is the same."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from polystra.adapters.clock import LoopClock
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
+from polystra.adapters.store.session import WriteSession
 from polystra.app.cli import app
-from polystra.app.sessions import simulated_key
+from polystra.app.sessions import RunOptions, run_session, simulated_key
 from polystra.app.settings import Settings, known_names, load_settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import exchange_books_path
+from polystra.domain.errors import StoreCorrupt
 from polystra.domain.events import EntryRequested, StopMode, StopRequested
 from polystra.domain.ids import ConditionId
 from polystra.domain.market import Outcome
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, planned_start_ns
 from polystra.exchange.world import WorldMarket
+from polystra.ports.audit import ApiCall
 from polystra.ports.clock import Clock
 from polystra.ports.venue import Sink
 from polystra.runtime import deterministic
@@ -116,3 +121,23 @@ def test_four_entries_at_the_same_moment_are_one_post(tmp_path: Path, monkeypatc
     [line] = [line for line in CliRunner().invoke(app, ["audit"]).stdout.splitlines() if "POST /orders" in line]
     assert " 4 " in line
     assert all(f"o00000{number}" in line for number in range(1, 5))
+
+
+def test_a_database_that_refuses_the_audit_changes_nothing_that_is_traded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_session: WriteSession, calls: Sequence[ApiCall]) -> None:
+        raise StoreCorrupt(f"no room for {len(calls)} calls")
+
+    ends = []
+    for name in ("kept", "refused"):
+        told = {"WINDOWS": "5m", "SYMBOLS": "BTC", "DATA_DIR": str(tmp_path / name), "LOG_FORMAT": "json"}
+        ends.append(run_session(load_settings(told, None), RunOptions(seed=SEED, markets=1, speed=None)))
+        structlog.reset_defaults()
+        monkeypatch.setattr(WriteSession, "write_calls", refuse)
+    assert ends[0] == ends[1]
+    assert ends[0].facts > 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
+    dropped = [line for line in lines if line["event"] == "audit.dropped"]
+    assert len(dropped) == 1
+    assert "no room for" in dropped[0]["error"]

@@ -7,7 +7,7 @@ trade, command-line words (`cli`), the choice of a simulated world (`sessions`).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
@@ -33,7 +33,9 @@ from polystra.app.engine_settings import engine_config, position_rules
 from polystra.app.settings import Settings, check_armed
 from polystra.domain.errors import ConfigError, VenueError
 from polystra.domain.events import ClockDriftMeasured
+from polystra.domain.facts import Fact
 from polystra.domain.units import NS_PER_S
+from polystra.engine.state import EngineState
 from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import Heart, LifeSign
@@ -97,6 +99,7 @@ class Run:
     """Further sources of inputs: a person's wishes, outside signals, a scenario."""
     users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Tasks that trade or ask through the daemon's order desk."""
+    inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None
 
 
 def endless_session() -> aiohttp.ClientSession:
@@ -219,6 +222,7 @@ def _parts(
         beside=run.beside,
         users=run.users,
         handle_signals=run.handle_signals,
+        inspect=run.inspect,
         holdings=holdings,
     )
 

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from polystra.domain.errors import StoreBusy
 from polystra.domain.events import StopMode, StopRequested, WorldEvent
+from polystra.domain.facts import Fact
 from polystra.domain.units import NS_PER_S
 from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
+from polystra.engine.state import EngineState
 from polystra.ports.clock import Clock
 from polystra.ports.controls import Controls
 from polystra.ports.heartbeat import Heart, LifeSign
@@ -62,6 +64,8 @@ class Parts:
     life: LifeSign | None = None
     opening: tuple[WorldEvent, ...] = ()
     """Inputs that are known before the first turn."""
+    inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None
+    """Sees the engine's memory and the facts after each commit, before anything leaves; it changes nothing."""
     controls: Controls | None = None
     """What people on this machine ask for; None: nobody can."""
     users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
@@ -118,6 +122,7 @@ class Daemon:
             timers=timers,
             log=parts.log,
             on_switched=None if desk is None else desk.committed,
+            inspect=parts.inspect,
             life=parts.life,
             heart=parts.heart,
             on_committed=self.desk.heard,

@@ -21,7 +21,7 @@ from polystra.domain.events import OrderSigned, SigningFailed, SwitchRequested, 
 from polystra.domain.facts import Fact
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
-from polystra.engine.state import Turn
+from polystra.engine.state import EngineState, Turn
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import Heart, LifeSign
 from polystra.ports.logbook import LogEvent
@@ -73,6 +73,7 @@ class EngineLoop:
         timers: Timers,
         log: Log,
         on_switched: Callable[[SwitchRequested], None] | None = None,
+        inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None,
         life: LifeSign | None = None,
         heart: Heart | None = None,
         on_committed: Callable[[Sequence[Fact]], None] | None = None,
@@ -91,6 +92,7 @@ class EngineLoop:
         self._fact_log = FactLog(log)
         self._on_switched = on_switched
         self._on_committed = on_committed
+        self._inspect = inspect
         self._facts: list[Fact] = []
         self._effects: list[fx.Effect] = []
         self.digest = FactDigest()
@@ -167,6 +169,8 @@ class EngineLoop:
             self._fact_log.write(facts)
             if self._on_committed is not None:
                 self._on_committed(facts)
+            if self._inspect is not None:
+                self._inspect(self._engine.state, facts)
         self._mark()
         self._outbox.release(effects)
         for effect in effects:

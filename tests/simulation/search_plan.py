@@ -1,0 +1,187 @@
+"""A plan of one bad day: which rules are on, what goes wrong, when the daemon dies. Drawn from a seed.
+
+What lives here: the plan as plain data (so that it can be kept in a file and cut down) and its drawing. What
+must not: running it (`search_world`), judging it (`search_invariants`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from random import Random
+from typing import Any, Final
+
+YES_NO: Final = (
+    "ENABLE_EXIT_PLAN",
+    "ENABLE_TAKE_PROFIT",
+    "ENABLE_STOP_LOSS",
+    "CANCEL_UNFILLED_ORDERS",
+    "CHECK_LIQUIDITY",
+    "USE_KELLY_SIZING",
+)
+"""On/off settings of every plan; `RULES` adds those of the position manager."""
+
+PROFILES: Final = ("none", "light", "full")
+
+_ERRORS: Final = (425, 429, 500, 502, 503)
+_AFTER_COMMIT: Final = ("order.submitted", "fill.booked", "order.cancel_requested", "stop.fired", "market.resolved")
+_AT_VENUE: Final = ("placed", "trade")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crash:
+    """The daemon dies.
+
+    After the commit whose log line is the nth `at`, while the venue handles the nth `at`, or by time.
+
+    `how` is "commit", "venue" or "time" (then `nth` counts seconds from the run's start); it is started again
+    `down_s` later. `orderly` asks it to stop instead.
+    """
+
+    how: str
+    at: str
+    nth: int
+    down_s: float
+    orderly: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One world. `faults` are entries as in a scenario file; `modes` are (mode, second, seconds)."""
+
+    seed: int
+    minutes: int
+    symbols: tuple[str, ...] = ("BTC", "ETH")
+    windows: tuple[str, ...] = ("5m",)
+    settings: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[str, int] = field(default_factory=dict)
+    faults: tuple[Mapping[str, Any], ...] = ()
+    modes: tuple[tuple[str, int, int], ...] = ()
+    crashes: tuple[Crash, ...] = ()
+
+    def as_data(self) -> dict[str, Any]:
+        """The plan as plain data, to be kept in a file."""
+        return asdict(self)
+
+
+def plan_of(told: Mapping[str, Any]) -> Plan:
+    """The plan that `as_data` wrote."""
+    return Plan(
+        **{
+            **told,
+            "symbols": tuple(told["symbols"]),
+            "windows": tuple(told["windows"]),
+            "faults": tuple(told["faults"]),
+            "modes": tuple(tuple(each) for each in told["modes"]),
+            "crashes": tuple(Crash(**each) for each in told["crashes"]),
+        }
+    )
+
+
+def draw(seed: int, *, minutes: int, profile: str) -> Plan:
+    """Draw the plan of a seed."""
+    chance = Random(f"{seed}:plan")
+    if profile == "none":
+        return Plan(seed=seed, minutes=minutes, symbols=("BTC", "ETH", "SOL", "XRP"), settings=_settings(chance))
+    return Plan(
+        seed=seed,
+        minutes=minutes,
+        symbols=tuple(chance.sample(("BTC", "ETH", "SOL", "XRP"), 2)),
+        windows=chance.choice((("5m",), ("5m", "15m"))),
+        settings=_settings(chance),
+        rules=_account_rules(chance),
+        faults=tuple(_faults(chance, full=profile == "full")),
+        modes=tuple(_modes(chance, minutes)) if profile == "full" else (),
+        crashes=tuple(_crashes(chance, minutes)) if profile == "full" else (),
+    )
+
+
+def _settings(chance: Random) -> dict[str, str]:
+    values = {name: "NO" for name in YES_NO if chance.random() < 0.15}
+    values["EXIT_MODE"] = chance.choice(("limit_orders", "limit_orders", "monitor"))
+    values["TAKE_PROFIT_PERCENT"] = str(chance.choice((5, 15, 40, 80)))
+    values["STOP_LOSS_PERCENT"] = str(chance.choice((5, 15, 30, 50)))
+    values["ENTRY_STYLE"] = chance.choice(("limit", "market"))
+    values["MIN_EDGE_PERCENT"] = str(chance.choice((1, 3)))
+    values["UNFILLED_TIMEOUT_SECONDS"] = str(chance.choice((10, 60, 300)))
+    return values
+
+
+def _account_rules(chance: Random) -> dict[str, int]:
+    rules = {"balance_lag_ms": chance.choice((0, 1_000, 8_000))}
+    if chance.random() < 0.4:
+        rules["fail_ppm"] = chance.choice((20_000, 100_000))
+    if chance.random() < 0.4:
+        rules["retry_ppm"] = 100_000
+    if chance.random() < 0.3:
+        rules["late_ppm"] = 100_000
+    return rules
+
+
+def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
+    rest = [
+        {"fault": "request_dropped", "where": {"method": "POST"}},
+        {"fault": "reply_dropped", "where": {"method": "POST"}},
+        {"fault": "reply_dropped", "where": {"method": "DELETE"}},
+        {"fault": "request_delayed", "where": {"method": "POST"}, "with": {"seconds": chance.choice((1, 8, 40))}},
+        {"fault": "reply_delayed", "where": {"method": "POST"}, "with": {"seconds": chance.choice((1, 8, 45))}},
+        {"fault": "http_error", "with": {"status": chance.choice(_ERRORS), "when": chance.choice(("before", "after"))}},
+        {"fault": "html_page", "where": {"method": chance.choice(("POST", "GET"))}, "with": {"status": 502}},
+        {"fault": "truncated_json"},
+        {"fault": "empty_body"},
+    ]
+    streams = [
+        {"fault": "message_dropped", "where": {"stream": "user"}},
+        {"fault": "message_duplicated", "where": {"stream": "user"}},
+        {"fault": "message_delayed", "where": {"stream": "user"}, "with": {"seconds": chance.choice((1, 10, 50))}},
+        {"fault": "message_reordered", "where": {"stream": "user"}, "with": {"behind": chance.choice((1, 5))}},
+        {"fault": "message_dropped", "where": {"stream": "market"}},
+        {"fault": "connection_aborted", "where": {"stream": chance.choice(("user", "market", "price"))}},
+    ]
+    trades = [
+        {
+            "fault": "late_fill",
+            "with": {"seconds": chance.choice((2, 20)), "answer": chance.choice(("delayed", "live"))},
+        },
+        {"fault": "trade_failed"},
+        {"fault": "trade_late"},
+        {"fault": "resolution_late", "with": {"seconds": 60}},
+        {"fault": "resolution_reversed", "with": {"seconds": 20}},
+    ]
+    chosen = []
+    for entry in [*rest, *streams, *(trades if full else [])]:
+        if chance.random() < (0.35 if full else 0.2):
+            probability = chance.choice((0.01, 0.05, 0.2)) if "aborted" not in str(entry["fault"]) else 0.002
+            chosen.append({**entry, "probability": probability})
+    lasting = [
+        {"fault": "stream_silent", "where": {"stream": chance.choice(("user", "market"))}, "with": {"for": 40}},
+        {"fault": "half_open", "where": {"stream": chance.choice(("user", "market"))}, "with": {"for": 40}},
+        {"fault": "book_frozen", "with": {"for": 20}},
+        {"fault": "book_crossed", "with": {"for": 10}},
+        {"fault": "book_one_sided", "with": {"for": 10, "missing": chance.choice(("asks", "bids"))}},
+        {"fault": "book_empty", "with": {"for": 10}},
+    ]
+    if full:
+        chosen += [
+            {**entry, "from": chance.randrange(20, 600), "count": 1} for entry in lasting if chance.random() < 0.2
+        ]
+    return chosen
+
+
+def _modes(chance: Random, minutes: int) -> list[tuple[str, int, int]]:
+    if chance.random() < 0.6:
+        return []
+    mode, seconds = chance.choice((("restarting", 60), ("cancel-only", 90), ("disabled", 60), ("post-only", 90)))
+    return [(mode, chance.randrange(30, max(31, minutes * 60 - 300)), seconds)]
+
+
+def _crashes(chance: Random, minutes: int) -> list[Crash]:
+    crashes = []
+    for _ in range(chance.choice((0, 0, 1, 1, 2))):
+        how = chance.choice(("commit", "commit", "venue", "time"))
+        at = {"commit": chance.choice(_AFTER_COMMIT), "venue": chance.choice(_AT_VENUE), "time": ""}[how]
+        nth = chance.randrange(10, max(11, minutes * 60 - 360)) if how == "time" else chance.randrange(1, 8)
+        crashes.append(
+            Crash(how=how, at=at, nth=nth, down_s=chance.choice((0.5, 5, 40, 120)), orderly=chance.random() < 0.2)
+        )
+    return crashes

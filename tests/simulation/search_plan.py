@@ -119,7 +119,7 @@ def _account_rules(chance: Random) -> dict[str, int]:
 
 
 def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
-    rest = [
+    rest: list[dict[str, Any]] = [
         {"fault": "request_dropped", "where": {"method": "POST"}},
         {"fault": "reply_dropped", "where": {"method": "POST"}},
         {"fault": "reply_dropped", "where": {"method": "DELETE"}},
@@ -130,7 +130,7 @@ def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
         {"fault": "truncated_json"},
         {"fault": "empty_body"},
     ]
-    streams = [
+    streams: list[dict[str, Any]] = [
         {"fault": "message_dropped", "where": {"stream": "user"}},
         {"fault": "message_duplicated", "where": {"stream": "user"}},
         {"fault": "message_delayed", "where": {"stream": "user"}, "with": {"seconds": chance.choice((1, 10, 50))}},
@@ -138,7 +138,7 @@ def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
         {"fault": "message_dropped", "where": {"stream": "market"}},
         {"fault": "connection_aborted", "where": {"stream": chance.choice(("user", "market", "price"))}},
     ]
-    trades = [
+    trades: list[dict[str, Any]] = [
         {
             "fault": "late_fill",
             "with": {"seconds": chance.choice((2, 20)), "answer": chance.choice(("delayed", "live"))},
@@ -148,12 +148,12 @@ def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
         {"fault": "resolution_late", "with": {"seconds": 60}},
         {"fault": "resolution_reversed", "with": {"seconds": 20}},
     ]
-    chosen = []
+    chosen: list[dict[str, Any]] = []
     for entry in [*rest, *streams, *(trades if full else [])]:
         if chance.random() < (0.35 if full else 0.2):
             probability = chance.choice((0.01, 0.05, 0.2)) if "aborted" not in str(entry["fault"]) else 0.002
             chosen.append({**entry, "probability": probability})
-    lasting = [
+    lasting: list[dict[str, Any]] = [
         {"fault": "stream_silent", "where": {"stream": chance.choice(("user", "market"))}, "with": {"for": 40}},
         {"fault": "half_open", "where": {"stream": chance.choice(("user", "market"))}, "with": {"for": 40}},
         {"fault": "book_frozen", "with": {"for": 20}},

@@ -105,7 +105,8 @@ class Settlement:
         turn.timer(f"redeem:{token_id}", turn.now_ns + self._pause_s(token_id, turn) * NS_PER_S)
         if event.shares is None:
             return
-        if event.shares >= SIZE_STEP:
+        of_dust = state.ledger.balance(token_id).claim <= DUST
+        if event.shares >= (1 if of_dust else SIZE_STEP):
             state.gone.pop(token_id, None)
             return
         state.gone.setdefault(token_id, turn.now_ns)
@@ -118,6 +119,8 @@ class Settlement:
             return
         if state.ledger.pending_cash or snapshot.asked_at_ns <= state.last_account_event_ns:
             return
+        for token_id in [token for token in state.gone if state.ledger.balance(token).claim <= DUST]:
+            self._released(token_id, "the last shares, worth less than a cent, are gone from the wallet", turn)
         tokens = list(state.gone)
         more = snapshot.cash - state.ledger.cash
         claims = [state.ledger.balance(token_id).claim for token_id in tokens]

@@ -1,15 +1,26 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Self
 
 import pytest
 
 from polystra.domain.errors import StoreCorrupt
-from polystra.domain.events import StopMode, StopRequested, StreamConnected, StreamName, WorldEvent
+from polystra.domain.events import (
+    BookSnapshot,
+    EntryRequested,
+    MarketsListed,
+    StopMode,
+    StopRequested,
+    StreamConnected,
+    StreamName,
+    WorldEvent,
+)
 from polystra.domain.facts import FillRecorded, IntentDenied, IntentRecorded, Notice, NoticeKind
 from polystra.domain.fills import FillReport, FillStatus, Liquidity
-from polystra.domain.ids import TradeId
+from polystra.domain.ids import ConditionId, TokenId, TradeId
+from polystra.domain.market import Outcome
 from polystra.domain.orders import Purpose, Side
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
@@ -145,6 +156,47 @@ async def test_inputs_that_wait_together_are_one_commit_and_one_request():
         assert [len(batch) for batch in bench.venue.submitted] == [3]
         first = bench.store.commits[before]
         assert sum(isinstance(fact, IntentRecorded) for fact in first) == 3
+
+
+async def test_four_entries_in_four_markets_of_one_commit_leave_in_one_request():
+    others = [
+        replace(
+            MARKET,
+            condition_id=ConditionId(f"0x{number:064x}"),
+            up_token=TokenId(f"{number}1"),
+            down_token=TokenId(f"{number}2"),
+            slug=f"eth-updown-15m-{number}",
+        )
+        for number in (1, 2, 3)
+    ]
+    markets = [MARKET, *others]
+    level = ((490_000, 10**9),), ((510_000, 10**9),)
+    async with Bench() as bench:
+        await bench.say(
+            MarketsListed(markets=tuple(others)),
+            *(StreamConnected(stream=name) for name in StreamName if name is not StreamName.SPOT),
+            *(
+                BookSnapshot(token_id=token, bids=level[0], asks=level[1], at_ns=START_NS)
+                for market in markets
+                for token in (market.up_token, market.down_token)
+            ),
+        )
+        before = len(bench.store.commits)
+        await bench.say(
+            *(
+                EntryRequested(
+                    request_id=market.slug,
+                    condition_id=market.condition_id,
+                    outcome=Outcome.UP,
+                    price=500_000,
+                    quantity=10_000_000,
+                )
+                for market in markets
+            )
+        )
+        intents = [fact for fact in bench.store.commits[before] if isinstance(fact, IntentRecorded)]
+        assert [intent.order.terms.condition_id for intent in intents] == [market.condition_id for market in markets]
+        assert [len(batch) for batch in bench.venue.submitted] == [4]
 
 
 async def test_an_intent_that_cannot_be_signed_is_denied_and_not_sent():

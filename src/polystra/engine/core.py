@@ -134,12 +134,12 @@ class Engine:
         for market in list(self._state.markets.values()):
             self._calendar.restore(market.market, turn)
         self._calendar.tick(turn)
-        self._switches.start(turn)
         self._reconciler.ask("start", turn)
         turn.timer(_CHECK, now_ns + self._state.config.check_every_s * NS_PER_S)
         self._venue_clock.ask_later(turn)
         for track in list(self._state.orders.values()):
             self._resume(track, turn)
+        self._switches.start(turn)
         for token_id, balance in self._state.ledger.tokens.items():
             if balance.claim > 0:
                 self._state.redeeming[token_id] = now_ns
@@ -286,6 +286,7 @@ class Engine:
     def _submit_refused(self, event: ev.SubmitRefused, turn: Turn) -> None:
         self._gateway.submit_refused(event, turn)
         self._exits.refused(event, turn)
+        self._switches.refused(event, turn)
         if event.kind is ev.RefusalClass.AUTH:
             self._venue_clock.ask(turn)
 

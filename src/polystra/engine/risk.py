@@ -145,7 +145,7 @@ class Risk:
         )
         for track in self._open_entries():
             if counts(track.order.terms.condition_id, track.order.terms.token_id):
-                total += _may_cost(track)
+                total += self._may_cost(track)
         return total
 
     def _open_entries(self) -> list[OrderTrack]:
@@ -170,10 +170,12 @@ class Risk:
         market = self._state.markets.get(condition_id)
         return None if market is None else market.market.outcome_of(token_id)
 
-
-def _may_cost(track: OrderTrack) -> MicroDollars:
-    """What an entry may still cost: all that is left of it, or only what it matched once its fate is known."""
-    terms = track.order.terms
-    if not track.is_live and track.fate_known:
-        return -(-terms.price * max(0, track.matched - track.accounted) // MICRO)
-    return terms.budget or -(-terms.price * track.order.remaining // MICRO)
+    def _may_cost(self, track: OrderTrack) -> MicroDollars:
+        """What an entry may still cost: all that is left of it, or only what it matched once its fate is known."""
+        terms = track.order.terms
+        if not track.is_live and track.fate_known:
+            return -(-terms.price * max(0, track.matched - track.accounted) // MICRO)
+        if not terms.budget:
+            return -(-terms.price * track.order.remaining // MICRO)
+        spent = sum(f.cash for f in self._state.fills.values() if f.client_order_id == terms.client_order_id)
+        return max(0, terms.budget - spent)

@@ -14,17 +14,16 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from polystra.domain.events import SwitchName, SwitchRequested
+from polystra.domain.events import RefusalClass, SubmitRefused, SwitchName, SwitchRequested
 from polystra.domain.facts import (
     IntentDenied,
     NoticeKind,
-    OrderChanged,
     PositionRecorded,
     PostingRecorded,
     SwitchChanged,
 )
 from polystra.domain.ids import PositionId, TokenId
-from polystra.domain.orders import OrderEvent, Purpose
+from polystra.domain.orders import Purpose
 from polystra.domain.positions import PositionStatus
 from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, Nanos, format_micros
 from polystra.engine.effects import HoldEntries
@@ -40,6 +39,9 @@ BREAKER_PAUSE_S: Final = 300
 """How long refused orders stop entries."""
 _CANCELLING: Final = (SwitchName.KILL, SwitchName.DAILY_LOSS, SwitchName.DRAWDOWN)
 """Switches that also cancel the entries that rest."""
+_COUNTED: Final = (RefusalClass.REFUSED, RefusalClass.REPLAN, RefusalClass.AUTH, RefusalClass.STOP)
+_NEVER_LEFT: Final = ("stale", "withdrawn", "held")
+"""Codes of orders that ended before they were sent."""
 STOP_WORDS: Final = frozenset({"STOP_LOSS", "stop-loss", "trailing-stop", "break-even", "time-stop"})
 """Exit reasons after which a loss blacklists its symbol."""
 
@@ -61,6 +63,8 @@ class Switches:
         """Ask for the time at which each restored switch ends; stops of the last run blacklist nothing again."""
         for switch in self._state.switches.values():
             self._set_timer(switch, turn)
+            if switch.name in _CANCELLING:
+                self._cancel_entries(switch.name, turn)
             if switch.name is SwitchName.KILL:
                 turn.effects.append(HoldEntries(reason=f"the kill switch is on: {switch.reason}"))
         self._stopped = {p.position_id for p in self._state.positions.values() if p.status is PositionStatus.CLOSED}
@@ -71,6 +75,11 @@ class Switches:
             self._set(event.name, event.reason, turn, source=event.source, subject=event.subject, until=event.until_ns)
         else:
             self._clear(event.name, event.subject, event.reason, event.source, turn)
+
+    def refused(self, event: SubmitRefused, turn: Turn) -> None:
+        """The venue refused an order; what never left, found nothing or met a venue that rests is no refusal."""
+        if event.kind in _COUNTED and not event.killed and event.code not in _NEVER_LEFT:
+            self._count_refusal(turn)
 
     def expire(self, turn: Turn) -> None:
         """At the beginning of a turn: clear what was set until now."""
@@ -85,8 +94,8 @@ class Switches:
             match fact:
                 case PostingRecorded():
                     posted = True
-                case OrderChanged(event=OrderEvent.REJECT) | IntentDenied():
-                    self._refused(turn)
+                case IntentDenied():
+                    self._count_refusal(turn)
                 case PositionRecorded():
                     self._ended(fact, turn)
         if posted or turn.now_ns - self._reviewed_ns >= _REVIEW_EVERY_NS:
@@ -109,7 +118,7 @@ class Switches:
 
     # --- limits -----------------------------------------------------------------------
 
-    def _refused(self, turn: Turn) -> None:
+    def _count_refusal(self, turn: Turn) -> None:
         limit = self._state.config.risk.max_rejections_per_minute
         self._refusals.append(turn.now_ns)
         while self._refusals[0] <= turn.now_ns - _MINUTE_NS:

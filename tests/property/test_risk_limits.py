@@ -60,7 +60,7 @@ def rules(on: frozenset[str]) -> EngineConfig:
             timeout_s=10, retry="retry" in on, cancel_threshold_ppm=150_000 if "early" in on else 0
         ),
         risk=RiskConfig(
-            max_exposure=30 * MICRO,
+            max_exposure=20 * MICRO,
             max_exposure_per_market=14 * MICRO,
             max_exposure_per_symbol=(11 if "symbol" in on else 18) * MICRO,
             max_exposure_per_direction=12 * MICRO if "direction" in on else 0,

@@ -101,6 +101,9 @@ async def test_routine_that_went_well_goes_earlier(store: SqlStore, database_url
     await store.write_calls([*beats, *others, call(20, path="/v1/heartbeats")])
     assert await store.prune_calls(facts.T0, facts.T0 + 10) == 2
     assert [kept.at_ns - facts.T0 for kept in latest(database_url)] == [20, 5, 4, 2]
+    with queries.reading(database_url) as connection:
+        plain = audit_reading.latest_calls(connection, limit=9, routine=False)
+    assert [stored.call.at_ns - facts.T0 for stored in plain] == [5, 4, 2]
 
 
 async def test_the_audit_and_the_facts_do_not_disturb_each_other(store: SqlStore, database_url: str) -> None:

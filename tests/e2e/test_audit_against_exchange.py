@@ -90,7 +90,7 @@ def told(world: World, *arguments: str) -> Any:
 
 def calls(world: World) -> list[dict[str, Any]]:
     """All requests, oldest first."""
-    found: list[dict[str, Any]] = told(world, "audit", "--limit", "10000")
+    found: list[dict[str, Any]] = told(world, "audit", "--limit", "10000", "--routine")
     return found[::-1]
 
 
@@ -213,6 +213,10 @@ def test_an_id_that_means_no_one_order_is_one_line(world: World, wanted: str, sa
 def test_the_list_for_people_and_the_list_of_orders(world: World):
     listed = polystra(world, "audit", "--limit", "5").stdout
     assert "POST /order" in listed or "DELETE" in listed
+    plain = told(world, "audit", "--limit", "10000")
+    left_out = [call for call in calls(world) if call["sequence"] not in {kept["sequence"] for kept in plain}]
+    assert left_out
+    assert {(call["outcome"], call["legs"]) for call in left_out} == {("ok", 0)}
     orders = told(world, "orders")
     assert {order["client_order_id"] for order in orders} == {
         row[0] for row in ask(world, "SELECT client_order_id FROM orders")

@@ -21,24 +21,27 @@ from polystra.app.settings import Settings
 from polystra.domain.ids import ClientOrderId, OrderId
 
 
-def show_calls(settings: Settings, *, limit: int, failed: bool, as_json: bool) -> None:
-    """Print the newest requests, newest first.
+def show_calls(settings: Settings, *, limit: int, failed: bool, routine: bool, as_json: bool) -> None:
+    """Print the newest requests, newest first; without routine that went well unless it is asked for.
 
     Raises:
         StoreError: the database cannot be read.
     """
     with reading(database_url(settings)) as connection:
-        calls = latest_calls(connection, limit=limit, failed=failed)
+        calls = latest_calls(connection, limit=limit, failed=failed, routine=routine)
         ours = client_ids(connection, {order_id for stored in calls for order_id, _ in stored.call.orders})
     if as_json:
         typer.echo(json.dumps([call_object(stored, ours) for stored in calls], indent=2, ensure_ascii=False))
         return
     if not calls:
-        typer.echo("No requests are kept that went wrong." if failed else "No requests are kept yet.")
+        typer.echo("No requests are kept that went wrong." if failed else "No such requests are kept yet.")
         return
+    title = "Requests to the venue, newest first"
+    if not (routine or failed):
+        title += " (--routine shows heartbeats, read notices and refreshed balances too)"
     words = ("at (UTC)", "request", "status", "outcome", "orders")
     rows = [_row(stored, ours) for stored in calls]
-    screen().print(grid("Requests to the venue, newest first", words=words, figures=("legs", "ms"), rows=rows))
+    screen().print(grid(title, words=words, figures=("legs", "ms"), rows=rows))
 
 
 def call_object(stored: StoredCall, ours: Mapping[OrderId, ClientOrderId]) -> dict[str, Any]:

@@ -119,12 +119,13 @@ def audit(
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="how many requests to list")] = 30,
     failed: Annotated[bool, typer.Option("--failed", help="only requests of which something went wrong")] = False,
+    routine: Annotated[bool, typer.Option("--routine", help="routine that went well too (heartbeats)")] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the latest requests that may have changed something at the venue, or tell the life of one order."""
     settings = settings_from_here()
     if order is None:
-        guarded(lambda: show_calls(settings, limit=limit, failed=failed, as_json=as_json), settings)
+        guarded(lambda: show_calls(settings, limit=limit, failed=failed, routine=routine, as_json=as_json), settings)
     else:
         guarded(lambda: show_order(settings, order, as_json=as_json), settings)
 

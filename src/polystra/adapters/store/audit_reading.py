@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, Table, and_, exists, not_, or_, select
 
 from polystra.adapters.store import queries, tables
+from polystra.adapters.store.audit_writing import is_good_routine
 from polystra.adapters.store.decode import doubt_of, fill_of, order_of, posting_of
 from polystra.domain.facts import DecisionRecorded, DoubtRecorded
 from polystra.domain.fills import Fill, FillStatus
@@ -81,8 +82,13 @@ class OrderRow:
     cash: MicroDollars
 
 
-def latest_calls(connection: Connection, *, limit: int, failed: bool = False) -> tuple[StoredCall, ...]:
-    """The newest requests, newest first; only those of which something went wrong when `failed`."""
+def latest_calls(
+    connection: Connection, *, limit: int, failed: bool = False, routine: bool = True
+) -> tuple[StoredCall, ...]:
+    """The newest requests, newest first.
+
+    Only those of which something went wrong when `failed`; without routine that went well unless `routine`.
+    """
     calls, legs = tables.api_calls, tables.api_call_orders
     query = select(calls).order_by(calls.c.sequence.desc()).limit(limit)
     if failed:
@@ -90,6 +96,8 @@ def latest_calls(connection: Connection, *, limit: int, failed: bool = False) ->
         bad_leg = exists().where(of_call, legs.c.outcome.not_in(GOOD_OUTCOMES))
         bad_call = and_(calls.c.outcome.not_in(GOOD_OUTCOMES), not_(exists().where(of_call)))
         query = query.where(or_(bad_leg, bad_call))
+    if not routine:
+        query = query.where(not_(is_good_routine()))
     return _calls(connection, connection.execute(query).all())
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, and_, delete, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select
 
 from polystra.adapters.store.encode import clean
 from polystra.adapters.store.tables import api_call_orders, api_calls
@@ -46,16 +46,18 @@ def insert_calls(connection: Connection, calls: Sequence[ApiCall]) -> None:
         connection.execute(insert(api_call_orders), orders)
 
 
+def is_good_routine() -> ColumnElement[bool]:
+    """The condition of a call that is routine and went well."""
+    paths = (api_calls.c.path.startswith(path, autoescape=True) for path in ROUTINE_PATHS)
+    return and_(api_calls.c.outcome == "ok", or_(*paths))
+
+
 def delete_calls(connection: Connection, before_ns: Nanos, routine_before_ns: Nanos, limit: int) -> int:
     """Delete at most `limit` calls that are older than they are kept for, with their orders; returns how many went."""
-    went_well = and_(
-        api_calls.c.at_ns < routine_before_ns,
-        api_calls.c.outcome == "ok",
-        or_(*(api_calls.c.path.startswith(path, autoescape=True) for path in ROUTINE_PATHS)),
-    )
+    old_routine = and_(api_calls.c.at_ns < routine_before_ns, is_good_routine())
     old = (
         select(api_calls.c.sequence)
-        .where(or_(api_calls.c.at_ns < before_ns, went_well))
+        .where(or_(api_calls.c.at_ns < before_ns, old_routine))
         .order_by(api_calls.c.at_ns)
         .limit(limit)
     )

@@ -29,7 +29,7 @@ from polystra.engine.core import Engine
 from polystra.engine.state import Turn
 from polystra.runtime.daemon import restore
 from tests.fakes.memory_store import MemoryStore
-from tests.property.gateway_model import Fate, Parcel, Venue
+from tests.property.gateway_model import REFUSALS, Fate, Parcel, Venue
 from tests.unit.engine.desk import CONDITION, UP, Desk, config, enter
 
 T = TypeVar("T")
@@ -70,6 +70,7 @@ class GatewayMachine(RuleBasedStateMachine):
         self.desk.ready()
         self.venue = Venue(now_ns=self.desk.now_ns)
         self.signed: set[str] = set()
+        self.refusal: Fate | None = None
         self.tell()
 
     # --- wishes and the market --------------------------------------------------------
@@ -124,14 +125,29 @@ class GatewayMachine(RuleBasedStateMachine):
 
     @rule(part=PART)
     def all_is_delivered(self, part: int) -> None:
-        """A calm moment: what is under way arrives, and what comes of it too."""
+        """A calm moment: what is under way arrives, and what comes of it too; only what timed out stays late."""
+        self.deliver(part, late=False)
+
+    def deliver(self, part: int, *, late: bool) -> None:
         venue = self.venue
-        while venue.parcels or venue.replies or venue.streams:
-            while venue.parcels:
-                venue.carry_out(venue.parcels.pop(0), Fate.CARRIED_OUT, part, complete=True)
+        while (due := [each for each in venue.parcels if late or each.is_awaited]) or venue.replies or venue.streams:
+            for parcel in due:
+                venue.parcels.remove(parcel)
+                venue.carry_out(parcel, self.fate_of(parcel), part, complete=True)
             for queue in (venue.replies, venue.streams):
                 while queue:
                     self.hear(queue.pop(0))
+
+    def fate_of(self, parcel: Parcel) -> Fate:
+        """Carried out, unless a refusal waits for the next order."""
+        if self.refusal is None or not isinstance(parcel.request, fx.SubmitOrder):
+            return Fate.CARRIED_OUT
+        fate, self.refusal = self.refusal, None
+        return fate
+
+    @rule(fate=st.sampled_from(list(REFUSALS)))
+    def the_next_order_will_be_refused(self, fate: Fate) -> None:
+        self.refusal = fate
 
     @precondition(lambda self: self.venue.replies)
     @rule(pick=PICK)
@@ -249,12 +265,13 @@ class GatewayMachine(RuleBasedStateMachine):
         """The wire falls quiet: everything ends, and the books are the venue's."""
         venue = self.venue
         venue.mode = VenueMode.NORMAL
+        self.refusal = None
         for _ in range(QUIET_ROUNDS):
             self.desk.advance(4)
             self.tell()
-            self.all_is_delivered(100)
+            self.deliver(100, late=True)
             self.chain_settles()
-            self.all_is_delivered(100)
+            self.deliver(100, late=True)
         self.nothing_that_lives_at_the_venue_is_forgotten()
         self.nothing_is_sold_that_is_not_held()
         state = self.desk.state

@@ -25,6 +25,8 @@ LAG_HORIZON_S: Final = 150
 LAG_HORIZON_NS: Final = LAG_HORIZON_S * NS_PER_S
 DUST: Final = 10_000
 """A cent, or a hundredth of a share, in millionths: the most that rounding can add up to."""
+PAYOUT_SLACK: Final = 1_000
+"""A tenth of a cent: cash that differs from a claim by no more is its payout (payouts are exact, fees may not be)."""
 _MOST_MOVEMENTS: Final = 10
 
 
@@ -153,15 +155,15 @@ def may_be_lag(difference: int, movements: list[int]) -> bool:
     return len(movements) > _MOST_MOVEMENTS or abs(difference) > DUST or bool(some_that_sum_to(-difference, movements))
 
 
-def some_that_sum_to(amount: int, parts: Sequence[int]) -> tuple[int, ...]:
-    """The places of a few of `parts` that make `amount` to a cent: all of them, else the fewest; () when none do."""
+def some_that_sum_to(amount: int, parts: Sequence[int], slack: int = DUST) -> tuple[int, ...]:
+    """The places of those of `parts` that make `amount` within `slack`: all, else the fewest; () when none do."""
     every = tuple(range(len(parts)))
-    if parts and abs(sum(parts) - amount) <= DUST:
+    if parts and abs(sum(parts) - amount) <= slack:
         return every
     largest = len(parts) if len(parts) <= _MOST_MOVEMENTS else 2
     for size in range(1, largest + 1):
         for places in combinations(every, size):
-            if abs(sum(parts[place] for place in places) - amount) <= DUST:
+            if abs(sum(parts[place] for place in places) - amount) <= slack:
                 return places
     return ()
 

@@ -19,7 +19,9 @@ from polystra.domain.units import MICRO, MicroDollars, MicroPrice, MicroShares, 
 from polystra.engine.state import EXTERNAL, EngineState, MarketState, Turn
 
 
-def external_position(state: EngineState, market: MarketState, token_id: TokenId, turn: Turn) -> Position:
+def external_position(
+    state: EngineState, market: MarketState, token_id: TokenId, turn: Turn, *, knows_cost: bool = True
+) -> Position:
     """The position of a token's foreign shares; it is made at first need and told once."""
     outcome = market.market.outcome_of(token_id)
     position_id = PositionId(f"{EXTERNAL_POSITION}{market.market.slug}:{outcome.lower()}")
@@ -31,7 +33,9 @@ def external_position(state: EngineState, market: MarketState, token_id: TokenId
     )
     state.positions[position_id] = position
     market.positions.append(position_id)
-    words = "guarded by the exits" if state.config.balance.protect_external else "not guarded, only shown and settled"
+    words = "not guarded, only shown and settled (PROTECT_EXTERNAL_POSITIONS is NO)"
+    if state.config.balance.protect_external:
+        words = "guarded by the exits" if knows_cost else "what they cost is not known, so that no exit is armed"
     turn.notice(NoticeKind.POSITION_ADOPTED, position_id, f"{outcome} shares that were bought elsewhere: {words}")
     return position
 
@@ -83,7 +87,7 @@ def adjustment_postings(
     """
     market = state.market_for(token_id)
     if difference > 0:
-        parts = _adopter(state, market, token_id, difference, turn)
+        parts = _adopter(state, market, token_id, difference, turn, knows_cost=average > 0)
     else:
         parts = _from_holders(state, token_id, -difference)
     postings = []
@@ -134,14 +138,27 @@ def _from_holders(
 
 
 def _adopter(
-    state: EngineState, market: MarketState | None, token_id: TokenId, quantity: MicroShares, turn: Turn
+    state: EngineState,
+    market: MarketState | None,
+    token_id: TokenId,
+    quantity: MicroShares,
+    turn: Turn,
+    *,
+    knows_cost: bool,
 ) -> list[tuple[Position | None, MicroShares]]:
+    """Who gets more shares: whoever is below nothing first; then dust goes to who holds, the rest is foreign."""
     if market is None:
         return [(None, quantity)]
+    parts: list[tuple[Position | None, MicroShares]] = []
+    for position in state.positions_in(token_id):
+        owed = min(quantity, max(0, -position.shares))
+        if owed:
+            parts.append((position, owed))
+            quantity -= owed
     held = [position for position in state.positions_in(token_id) if position.shares > 0]
     if quantity < SIZE_STEP:
-        return [(held[0] if held else None, quantity)]
-    return [(external_position(state, market, token_id, turn), quantity)]
+        return [*parts, (held[0] if held else None, quantity)] if quantity else parts
+    return [*parts, (external_position(state, market, token_id, turn, knows_cost=knows_cost), quantity)]
 
 
 def order_words(state: EngineState) -> str:

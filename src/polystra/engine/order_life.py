@@ -95,6 +95,7 @@ class OrderLife:
             market = self._state.markets.get(terms.condition_id)
             if market is not None:
                 market.frozen = str(error)
+                market.may_thaw = True
             turn.notice(NoticeKind.MARKET_FROZEN, terms.condition_id, str(error))
             return
         if track.order.status is OrderStatus.IN_DOUBT:

@@ -248,3 +248,40 @@ def test_a_failed_purchase_takes_its_resting_exit_back_and_the_books_are_as_befo
     assert desk.cancels() == [resting.order_id]
     assert desk.state.ledger.cash == cash
     assert desk.position().shares == 0
+
+
+def test_a_trade_of_several_that_failed_leaves_the_exits_of_what_is_left(desk):
+    """Bought in two trades at two prices; the dearer one fails on chain after the take-profit was placed."""
+    entry = desk.enter()
+    desk.accept(entry)
+    cheap, dear = desk.fill(entry, 6, 40), desk.fill(entry, 4, 50)
+    desk.settle(cheap, "CONFIRMED").settle(dear, "MINED")
+    position = desk.position()
+    assert position.average_price == 440_000
+    stop = desk.exits().stop_price
+    resting = desk.orders(Purpose.TAKE_PROFIT)
+    for track in resting:
+        desk.accept(track)
+    desk.settle(dear, "FAILED")
+    for track in resting:
+        if track.order_id in desk.cancels():
+            desk.cancelled(track).answer(track)
+    desk.advance(3)
+    assert (position.shares, position.average_price) == (6_000_000, 400_000)
+    assert desk.exits().stop_price != stop
+    live = [track for track in desk.orders(Purpose.TAKE_PROFIT) if track.is_live]
+    assert sum(track.left for track in live) <= 6_000_000
+    assert {track.order.terms.price for track in live} == {720_000}
+
+
+def test_shares_below_nothing_are_filled_up_before_any_are_adopted(desk):
+    """Sold more than was held, which only a race at the venue can do: its zero is no foreign purchase."""
+    settled(desk)
+    own = desk.position()
+    desk.step(replace(desk.leg(desk.orders(Purpose.ENTRY)[0], 12, 70, status="CONFIRMED"), side=Side.SELL))
+    assert own.shares < 0
+    desk.advance(155)
+    for _ in range(3):
+        desk.advance(11).snapshot(tokens=[(UP, 0), (DOWN, 0)]).holdings()
+    assert own.shares == 0
+    assert EXTERNAL_UP not in desk.state.positions

@@ -19,7 +19,7 @@ from polystra.domain.orders import Order, OrderStatus, Purpose, SignedOrder
 from polystra.domain.positions import PositionStatus
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
-from tests.unit.engine.desk import CONDITION, MARKET, UP, Desk, config, ledger_sums, live_sells
+from tests.unit.engine.desk import CONDITION, DOWN, MARKET, UP, Desk, config, ledger_sums, live_sells
 
 
 class Journal:
@@ -279,3 +279,34 @@ def test_a_match_that_failed_before_the_restart_is_accounted_for_after_it(life):
     again.report(track, "CANCELED", matched=6)
     assert track.order.status is OrderStatus.CANCELED
     assert track.is_settled, "the stop must not wait for the trade of a match that is known to have failed"
+
+
+def test_shares_bought_elsewhere_are_external_after_a_restart_too(life):
+    desk = life.desk
+    desk.holdings((UP, 25), cents=40)
+    for _ in range(2):
+        desk.advance(6).snapshot(tokens=[(UP, 25_000_000)])
+    before = desk.position()
+    again = life.kill()
+    [position] = again.state.positions.values()
+    assert position.external
+    assert (position.shares, position.average_price) == (before.shares, before.average_price) == (25_000_000, 400_000)
+    assert again.state.markets[CONDITION].entries == 0
+    again.snapshot(tokens=[(UP, 25_000_000)]).books(49, 51)
+    assert not again.orders(Purpose.TAKE_PROFIT)
+
+
+def test_a_market_frozen_before_a_restart_thaws_when_both_sources_agree(life):
+    desk = life.desk
+    desk.hold(10, 60)
+    desk.state.markets[CONDITION].frozen = "the venue contradicted us"
+    desk.advance(151)
+    desk.state.markets[CONDITION].may_thaw = False
+    desk.hold(5, 60)
+    desk.advance(151)
+    again = life.kill()
+    assert again.state.markets[CONDITION].frozen
+    for _ in range(4):
+        again.advance(6).snapshot(tokens=[(UP, 15_000_000), (DOWN, 0)]).holdings((UP, 15))
+    assert not again.state.markets[CONDITION].frozen
+    assert {position.status for position in again.state.positions.values()} == {PositionStatus.OPEN}

@@ -250,3 +250,78 @@ def test_the_results_of_two_positions_add_up_net_of_fees(desk):
     [settled] = desk.found(SettlementRecorded)
     assert settled.fees == 168_000
     assert settled.realised_pnl == -6_000_000 + 4_000_000 - 168_000
+
+
+def test_a_zero_reading_in_the_lag_of_a_late_fill_is_no_redemption(desk):
+    """Bought seconds before the end; the balance has not caught up, the cash has not come."""
+    entry = desk.enter(enter(10, 60))
+    desk.accept(entry).advance(595)
+    desk.fill(entry, 10, status="CONFIRMED")
+    desk.advance(10).resolve(100)
+    cash = desk.state.ledger.cash
+    for _ in range(20):
+        desk.advance(5)
+        balance(desk, 0).snapshot(cash=cash)
+    assert desk.state.ledger.claims == 10_000_000
+    desk.advance(5)
+    balance(desk, 10_000_000)
+    for _ in range(60):
+        desk.advance(5).snapshot(cash=cash)
+    assert desk.state.ledger.claims == 10_000_000
+    desk.redeemed()
+    assert desk.state.ledger.claims == 0
+    assert desk.state.ledger.cash == cash + 10_000_000
+
+
+def test_shares_that_leave_without_cash_end_the_claim_and_are_told(desk):
+    after_close(desk).resolve(100)
+    cash = desk.state.ledger.cash
+    for _ in range(32):
+        desk.advance(5)
+        balance(desk, 0).snapshot(cash=cash)
+    assert desk.state.ledger.claims == 0
+    assert desk.state.ledger.cash == cash
+    assert "left the wallet and no cash came" in desk.notices(NoticeKind.FILL_STRANGE)[0].message
+
+
+def test_a_claim_with_dust_in_it_is_redeemed_whole(desk):
+    desk.hold(10, 60)
+    [position] = desk.state.positions.values()
+    desk.advance(200).snapshot(tokens=[(UP, 10_001_489)])
+    desk.advance(6).snapshot(tokens=[(UP, 10_001_489)])
+    assert position.shares == 10_001_489
+    after_close_of = (CLOSES * NS_PER_S - desk.now_ns) / NS_PER_S + 5
+    desk.advance(after_close_of).resolve(100)
+    assert desk.state.ledger.claims == 10_001_489
+    desk.advance(6).redeemed()
+    assert desk.state.ledger.claims == 0
+
+
+def test_two_claims_are_told_apart_by_the_cash_that_came(desk):
+    desk.hold(10, 60)
+    desk.enter(enter(8, 60, outcome=Outcome.DOWN))
+    desk.fill(desk.last_order(), 8, status="CONFIRMED")
+    desk.advance(700).resolve(50).advance(6)
+    cash = desk.state.ledger.cash
+    balance(desk, 0)
+    balance(desk, 0, DOWN).snapshot(cash=cash + 4_000_000)
+    assert desk.state.ledger.balance(DOWN).claim == 0
+    assert desk.state.ledger.balance(UP).claim == 5_000_000
+    for _ in range(3):
+        desk.advance(6).snapshot(cash=cash + 9_000_000)
+    assert desk.state.ledger.claims == 0
+    assert desk.state.ledger.cash == cash + 9_000_000
+
+
+def test_orders_of_a_resolved_market_are_looked_up_with_growing_pauses(desk):
+    entry = desk.enter(enter(10, 60))
+    desk.unknown(entry).advance(700).clear()
+    desk.resolve(100).clear()
+    desk.state.markets[CONDITION].settle_asks = 0
+    asked = []
+    for second in range(60):
+        before = len(desk.lookups())
+        desk.advance(1)
+        if len(desk.lookups()) > before:
+            asked.append(second)
+    assert len(asked) < 12

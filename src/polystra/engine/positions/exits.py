@@ -197,6 +197,7 @@ class Exits:
         )
         self._state.blocks[OVERSOLD_BLOCK] = words
         market.frozen = market.frozen or words
+        market.may_thaw = True
         turn.notice(NoticeKind.MARKET_FROZEN, position.condition_id, words)
         turn.timer("reconcile:both exits filled", turn.now_ns + NS_PER_MS)
         return True

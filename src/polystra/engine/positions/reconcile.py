@@ -15,7 +15,7 @@ from polystra.domain.facts import BalanceObserved, NoticeKind, ReconcileComplete
 from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.orders import OrderStatus
 from polystra.domain.units import NS_PER_S, format_micros
-from polystra.engine.balance_truth import DUST, LAG_HORIZON_NS, in_cooldown, may_be_lag, some_that_sum_to
+from polystra.engine.balance_truth import LAG_HORIZON_NS, PAYOUT_SLACK, in_cooldown, may_be_lag, some_that_sum_to
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import CancelOrder, ReadAccount
 from polystra.engine.external import order_words
@@ -177,7 +177,7 @@ class Reconciler:
     def _is_winnings(self, difference: int) -> bool:
         """True while more cash than ours may be claims that were paid: the settlement books those."""
         claims = [self._state.ledger.balance(token_id).claim for token_id in self._state.redeeming]
-        return difference > DUST and bool(some_that_sum_to(difference, claims))
+        return difference > 0 and bool(some_that_sum_to(difference, claims, PAYOUT_SLACK))
 
     def _may_be_late(self, difference: int, snapshot: AccountSnapshot) -> bool:
         since = snapshot.asked_at_ns - LAG_HORIZON_NS

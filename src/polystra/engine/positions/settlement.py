@@ -13,10 +13,10 @@ from polystra.domain.events import AccountSnapshot, MarketResolved, TokenBalance
 from polystra.domain.facts import NoticeKind, SettlementRecorded
 from polystra.domain.ids import TokenId
 from polystra.domain.ledger import Posting, PostingKind
-from polystra.domain.market import SIZE_STEP, Outcome
+from polystra.domain.market import Outcome
 from polystra.domain.positions import Position
 from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, format_micros
-from polystra.engine.balance_truth import DUST, LAG_HORIZON_NS, some_that_sum_to
+from polystra.engine.balance_truth import DUST, LAG_HORIZON_NS, PAYOUT_SLACK, some_that_sum_to
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import LookupOrder, ReadResolution, ReadTokenBalance
 from polystra.engine.order_life import LOOKUP_MARGIN_NS
@@ -105,8 +105,7 @@ class Settlement:
         turn.timer(f"redeem:{token_id}", turn.now_ns + self._pause_s(token_id, turn) * NS_PER_S)
         if event.shares is None:
             return
-        of_dust = state.ledger.balance(token_id).claim <= DUST
-        if event.shares >= (1 if of_dust else SIZE_STEP):
+        if event.shares > 0:
             state.gone.pop(token_id, None)
             return
         state.gone.setdefault(token_id, turn.now_ns)
@@ -124,12 +123,12 @@ class Settlement:
         tokens = list(state.gone)
         more = snapshot.cash - state.ledger.cash
         claims = [state.ledger.balance(token_id).claim for token_id in tokens]
-        paid = {tokens[place] for place in some_that_sum_to(more, claims)} if more > DUST else set()
+        paid = {tokens[place] for place in some_that_sum_to(more, claims, PAYOUT_SLACK)} if more > 0 else set()
         for token_id in tokens:
             quiet_ns = turn.now_ns - max(state.gone[token_id], state.moved_at_ns(token_id))
             if token_id in paid:
                 self._released(token_id, "the shares are gone from the wallet and the cash has come", turn)
-            elif quiet_ns > LAG_HORIZON_NS and abs(more) <= DUST:
+            elif quiet_ns > LAG_HORIZON_NS and abs(more) <= PAYOUT_SLACK:
                 self._gone_unpaid(token_id, turn)
             elif quiet_ns > 2 * LAG_HORIZON_NS:
                 self._released(token_id, "the shares are gone from the wallet", turn)

@@ -12,7 +12,9 @@ from typing import Any, Final
 
 import pytest
 
-from polystra.adapters.polymarket.error_catalogue import UNLISTED
+from polystra.adapters.polymarket.error_catalogue import (
+    UNLISTED,
+)
 from polystra.adapters.polymarket.errors import UnknownAnswers, classify
 from polystra.adapters.polymarket.order_answers import AnswerJudge
 from polystra.adapters.polymarket.redaction import Redaction

@@ -27,7 +27,9 @@ from polystra.adapters.polymarket.decode_account import (
 )
 from polystra.adapters.polymarket.decode_market import book_snapshot, market_events
 from polystra.adapters.polymarket.discovery import read_market
-from polystra.adapters.polymarket.error_catalogue import UNLISTED
+from polystra.adapters.polymarket.error_catalogue import (
+    UNLISTED,
+)
 from polystra.adapters.polymarket.errors import classify
 from polystra.adapters.polymarket.market_data import verdict
 from polystra.adapters.polymarket.wire import as_object, decode_json, objects

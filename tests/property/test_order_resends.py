@@ -12,7 +12,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from polystra.adapters.polymarket.error_catalogue import CATALOGUE, UNLISTED, ErrorClass
+from polystra.adapters.polymarket.error_catalogue import (
+    CATALOGUE,
+    UNLISTED,
+)
+from polystra.adapters.polymarket.error_classes import ErrorClass
 from polystra.adapters.polymarket.errors import UnknownAnswers
 from polystra.adapters.polymarket.orders import OrderCommands
 from polystra.adapters.polymarket.rate_budget import VenueBudget

@@ -19,7 +19,13 @@ from http import HTTPStatus
 from typing import Final
 
 from polystra.adapters.polymarket.decode_account import cancel_answer
-from polystra.adapters.polymarket.error_catalogue import DROPPED_STALE, DUPLICATED, NEVER_LEFT, WITHDRAWN, ErrorClass
+from polystra.adapters.polymarket.error_catalogue import (
+    DROPPED_STALE,
+    DUPLICATED,
+    NEVER_LEFT,
+    WITHDRAWN,
+)
+from polystra.adapters.polymarket.error_classes import ErrorClass
 from polystra.adapters.polymarket.errors import classify
 from polystra.adapters.polymarket.redaction import Redaction
 from polystra.adapters.polymarket.transport import OK, Attempt

@@ -13,15 +13,13 @@ from typing import Final
 
 from polystra.adapters.polymarket.error_catalogue import (
     CATALOGUE,
-    CLASS_MEANINGS,
     DROPPED_STALE,
     NEVER_LEFT,
     REFUSED_WITHOUT_ID,
     UNLISTED,
     WITHDRAWN,
-    ErrorClass,
-    Row,
 )
+from polystra.adapters.polymarket.error_classes import CLASS_MEANINGS, ErrorClass, Row
 
 _HEADER: Final = """\
 # What the venue answers, and what it means

@@ -23,9 +23,8 @@ from polystra.adapters.polymarket.error_catalogue import (
     DUPLICATED,
     REFUSED_WITHOUT_ID,
     UNLISTED,
-    ErrorClass,
-    Row,
 )
+from polystra.adapters.polymarket.error_classes import ErrorClass, Row
 from polystra.adapters.polymarket.redaction import Redaction
 from polystra.domain.errors import (
     AuthFailed,

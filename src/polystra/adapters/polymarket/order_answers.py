@@ -13,7 +13,12 @@ from http import HTTPStatus
 from typing import Final
 
 from polystra.adapters.polymarket.decode_account import CancelAnswer, PostAnswer, cancel_answer, post_answer
-from polystra.adapters.polymarket.error_catalogue import NEVER_LEFT, RESTARTING, UNLISTED, ErrorClass, Row
+from polystra.adapters.polymarket.error_catalogue import (
+    NEVER_LEFT,
+    RESTARTING,
+    UNLISTED,
+)
+from polystra.adapters.polymarket.error_classes import ErrorClass, Row
 from polystra.adapters.polymarket.errors import (
     UnknownAnswers,
     cancel_outcome,

@@ -19,7 +19,11 @@ from typing import Final
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
-from polystra.adapters.polymarket.error_catalogue import DROPPED_STALE, WITHDRAWN, Row
+from polystra.adapters.polymarket.error_catalogue import (
+    DROPPED_STALE,
+    WITHDRAWN,
+)
+from polystra.adapters.polymarket.error_classes import Row
 from polystra.adapters.polymarket.errors import UnknownAnswers, worded
 from polystra.adapters.polymarket.order_answers import AnswerJudge
 from polystra.adapters.polymarket.rate_budget import VenueBudget

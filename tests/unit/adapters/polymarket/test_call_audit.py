@@ -12,7 +12,9 @@ from aiohttp import web
 
 from polystra.adapters.clock import LoopClock
 from polystra.adapters.polymarket.call_audit import CallAudit
-from polystra.adapters.polymarket.error_catalogue import DROPPED_STALE
+from polystra.adapters.polymarket.error_catalogue import (
+    DROPPED_STALE,
+)
 from polystra.adapters.polymarket.redaction import Redaction
 from polystra.adapters.polymarket.rest import PolymarketVenue
 from polystra.adapters.polymarket.transport import Attempt, Reply, default_session

@@ -10,12 +10,10 @@ from structlog.testing import capture_logs
 from polystra.adapters.polymarket import error_page
 from polystra.adapters.polymarket.error_catalogue import (
     CATALOGUE,
-    CLASS_MEANINGS,
     REFUSED_WITHOUT_ID,
     UNLISTED,
-    ErrorClass,
-    Row,
 )
+from polystra.adapters.polymarket.error_classes import CLASS_MEANINGS, ErrorClass, Row
 from polystra.adapters.polymarket.errors import (
     KINDS_COUNTED,
     PAYLOAD_SHOWN,

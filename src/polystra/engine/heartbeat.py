@@ -17,7 +17,7 @@ from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import OrderStatus
 from polystra.domain.units import NS_PER_S, Nanos
 from polystra.domain.venue import HEARTBEAT_GAP_NS
-from polystra.engine.effects import StartHeartbeat
+from polystra.engine.effects import MeasureClock, StartHeartbeat
 from polystra.engine.gateway import Gateway
 from polystra.engine.positions.reconcile import Reconciler
 from polystra.engine.state import EngineState, Turn
@@ -60,6 +60,7 @@ class HeartbeatWatch:
             case HeartbeatState.FAILING:
                 words = f"two heartbeats in a row were not accepted: {event.reason}"
                 turn.notice(NoticeKind.HEARTBEAT_FAILED, _SUBJECT, words)
+                turn.effects.append(MeasureClock())
             case HeartbeatState.CONTESTED:
                 turn.notice(NoticeKind.HEARTBEAT_FAILED, _SUBJECT, event.reason)
             case HeartbeatState.SILENT:

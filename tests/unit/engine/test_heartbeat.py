@@ -50,8 +50,9 @@ def test_it_is_not_armed_unless_it_is_wanted():
     assert on.notices(NoticeKind.HEARTBEAT_ARMED) == []
 
 
-def test_two_failures_are_one_line_and_block_nothing():
+def test_two_failures_are_one_line_compare_the_clocks_and_block_nothing():
     on = desk().ready().step(told("FAILING"))
+    assert len(on.asked(fx.MeasureClock)) == 1
     assert len(on.notices(NoticeKind.HEARTBEAT_FAILED)) == 1
     assert on.state.blocks == {}
 

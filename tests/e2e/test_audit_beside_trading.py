@@ -129,13 +129,24 @@ def test_a_database_that_refuses_the_audit_changes_nothing_that_is_traded(
     def refuse(_session: WriteSession, calls: Sequence[ApiCall]) -> None:
         raise StoreCorrupt(f"no room for {len(calls)} calls")
 
+    pruned: list[int] = []
+
+    def prune(_session: WriteSession, before_ns: int, _routine_before_ns: int) -> int:
+        pruned.append(before_ns)
+        return 0
+
+    monkeypatch.setattr(WriteSession, "prune_calls", prune)
     ends = []
-    for name in ("kept", "refused"):
+    for name, days in (("kept", "2"), ("refused", "0")):
         told = {"WINDOWS": "5m", "SYMBOLS": "BTC", "DATA_DIR": str(tmp_path / name), "LOG_FORMAT": "json"}
-        ends.append(run_session(load_settings(told, None), RunOptions(seed=SEED, markets=1, speed=None)))
+        settings = load_settings({**told, "API_AUDIT_KEEP_DAYS": days}, None)
+        ends.append(run_session(settings, RunOptions(seed=SEED, markets=1, speed=None)))
         structlog.reset_defaults()
         monkeypatch.setattr(WriteSession, "write_calls", refuse)
     assert ends[0] == ends[1]
+    [before_ns] = pruned  # at the start of the first run; the second keeps all
+    start_ns = planned_start_ns(BuiltInConfig(seed=SEED, symbols=("BTC",), windows=("5m",), speed=None))
+    assert 0 <= before_ns - (start_ns - 2 * 86_400 * NS_PER_S) < 60 * NS_PER_S
     assert ends[0].facts > 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith("{")]
     dropped = [line for line in lines if line["event"] == "audit.dropped"]

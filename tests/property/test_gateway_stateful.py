@@ -25,6 +25,7 @@ from polystra.domain.orders import OrderStatus, Purpose, Side
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.domain.venue import VenueMode
 from polystra.engine import effects as fx
+from polystra.engine.config import UnfilledConfig
 from polystra.engine.core import Engine
 from polystra.engine.state import Turn
 from polystra.runtime.daemon import restore
@@ -36,7 +37,7 @@ T = TypeVar("T")
 PICK = st.integers(0, 30)
 PART = st.sampled_from([0, 0, 34, 100])
 QUIET_ROUNDS = 90
-ENGINE = config(unfilled_timeout_s=20)
+ENGINE = config(unfilled=UnfilledConfig(timeout_s=20))
 
 
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:

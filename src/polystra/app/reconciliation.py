@@ -20,7 +20,7 @@ from polystra.domain.fills import Fill
 from polystra.domain.ids import OrderId, TokenId
 from polystra.domain.ledger import Ledger, PostingKind
 from polystra.domain.orders import LIVE_STATUSES, OrderStatus
-from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, format_micros
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroPrice, format_micros
 from polystra.exchange.books import AccountBooks, BookTrade, ExchangeBooks
 
 NEWS_GRACE_NS: Final = 90 * NS_PER_S
@@ -147,7 +147,7 @@ def _trade(fill: Fill, trade: BookTrade, own: OwnBooks) -> Iterator[str]:
         ("side", fill.side, trade.side),
         ("token", fill.token_id, trade.token_id),
         ("quantity", format_micros(fill.quantity), format_micros(trade.size)),
-        ("price", format_micros(fill.price), format_micros(trade.price)),
+        ("price", format_micros(_told_price(fill, trade)), format_micros(trade.price)),
         ("cash", format_micros(fill.cash), format_micros(trade.cash)),
         ("fee", format_micros(fill.fee), format_micros(trade.fee)),
         ("role", fill.liquidity, trade.role),
@@ -156,6 +156,16 @@ def _trade(fill: Fill, trade: BookTrade, own: OwnBooks) -> Iterator[str]:
             yield f"Trade {fill.key} has {name} {ours} here and {theirs} at the exchange."
     if fill.status != trade.status and not _is_news(fill, trade, own):
         yield f"Trade {fill.key} is {fill.status} here and {trade.status} at the exchange."
+
+
+def _told_price(fill: Fill, trade: BookTrade) -> MicroPrice:
+    """Our price, or the average when that is what the exchange tells of a trade with several makers.
+
+    The dollars of each maker are rounded down, so that the average of equal prices can be a
+    millionth below them; cash and quantity are compared exactly beside this.
+    """
+    average = fill.cash * MICRO // fill.quantity
+    return average if average == trade.price else fill.price
 
 
 def _is_news(fill: Fill, trade: BookTrade, own: OwnBooks) -> bool:

@@ -468,4 +468,7 @@ class EngineState:
         """Apply an event to an order; True when its status or filled quantity changed."""
         before = track.order
         track.order = apply(before, event, now_ns=turn.now_ns, filled=filled, detail=detail)
-        return (before.status, before.filled) != (track.order.status, track.order.filled)
+        changed = (before.status, before.filled) != (track.order.status, track.order.filled)
+        if not changed and not before.is_live:
+            track.order = before  # a late word, as a cancel that came too late, does not reword an end
+        return changed

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from polystra.app.own_books import OwnBooks, own_discrepancies
-from polystra.app.reconciliation import NEWS_GRACE_NS, discrepancies
+from polystra.app.reconciliation import NEWS_GRACE_NS, _told_price, discrepancies
 from polystra.domain.facts import BalanceObserved, PositionRecorded, SettlementRecorded
 from polystra.domain.fills import Fill, FillStatus, Liquidity
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId, TradeId
@@ -462,3 +462,12 @@ def test_a_market_that_resolved_while_we_did_not_look_is_accounted_for():
     held = positions(list(booked))
     ours = replace(books, postings=booked, positions=held, settlements=())
     assert discrepancies(ours, venue_books()) == []
+
+
+def test_the_average_of_equal_prices_may_be_a_millionth_below_them():
+    """Two makers at 0.17: each one's dollars are rounded down, and the exchange tells dollars by shares."""
+    ours = replace(fill(1, UP_OPEN, Side.BUY, 170_000, 5_950_000), cash=1_011_499)
+    theirs = trade_of(ours)
+    assert _told_price(ours, msgspec.structs.replace(theirs, price=169_999)) == 169_999
+    assert _told_price(ours, msgspec.structs.replace(theirs, price=169_998)) == 170_000
+    assert _told_price(ours, msgspec.structs.replace(theirs, price=170_000)) == 170_000

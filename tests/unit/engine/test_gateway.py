@@ -433,3 +433,10 @@ def test_repeated_words_of_the_venue_leave_no_facts(desk):
     desk.accept(track).clear()
     desk.accept(track).report(track, "LIVE").report(track, "LIVE")
     assert not desk.found(OrderChanged)
+
+
+def test_a_cancel_that_came_too_late_does_not_reword_why_an_order_ended(desk):
+    track = desk.enter()
+    desk.refuse(track, message="not enough balance")
+    desk.cancel_refused(track)
+    assert (track.order.status, track.order.detail) == (OrderStatus.REJECTED, "not enough balance")

@@ -2,8 +2,8 @@
 
 What lives here: the draw of the mode, writing and reading the JSON of the projection. What must
 not: deciding anything. The prices of the exits are not read back: they follow from the ledger and
-the settings. An object that cannot be read (an older or a damaged row) leaves the exits guarding,
-which is where they begin.
+the settings; a take-profit that was watched for a reason is tried again. An object that cannot be
+read (an older or a damaged row) leaves the exits guarding, which is where they begin.
 """
 
 from __future__ import annotations
@@ -60,7 +60,6 @@ def restored(record: PositionRecorded, config: ExitConfig, seed: bytes) -> ExitS
     exits.reason = reasons.get(str(memory.get("reason")), Purpose.STOP_LOSS)
     exits.rule = str(memory.get("rule", ""))
     exits.break_even = memory.get("break_even") is True
-    exits.watched = str(memory.get("watched", ""))
     exits.resting_since_ns = _whole(memory, "resting_since_ns")
     exits.fired_ns = _whole(memory, "fired_ns")
     exits.dust = _whole(memory, "dust")

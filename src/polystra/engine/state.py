@@ -226,6 +226,8 @@ class ExitState:
     """True once the break-even stop is armed; it stays so."""
     watched: str = ""
     """Why the take-profit is watched although it should rest; empty while it may rest."""
+    watched_bought: MicroShares = 0
+    """Shares bought when that began: new ones end it."""
     resting_since_ns: Nanos = 0
     """When the first take-profit was placed."""
     fired_ns: Nanos = 0

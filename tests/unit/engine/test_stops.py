@@ -69,6 +69,8 @@ def test_break_even_is_not_armed_where_it_would_fire_at_once():
         ({"time_stop": True, "time_stop_s": 600}, 699, ""),
         ({"time_stop": True, "time_stop_s": 600}, 700, "time-stop"),
         ({"close_guard_s": 20, "close_action": CloseAction.HOLD}, 990, ""),
+        ({"close_guard_s": 20, "close_action": CloseAction.HOLD, "time_stop": True}, 979, "time-stop"),
+        ({"close_guard_s": 20, "close_action": CloseAction.HOLD, "time_stop": True}, 990, ""),
         ({"close_guard_s": 20, "close_action": CloseAction.EXIT}, 979, ""),
         ({"close_guard_s": 20, "close_action": CloseAction.EXIT}, 980, "close-guard"),
         ({"close_guard_s": 20, "close_action": CloseAction.EXIT, "time_stop": True}, 980, "close-guard"),

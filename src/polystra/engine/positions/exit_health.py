@@ -106,6 +106,7 @@ class ExitHealth:
             turn.notice(NoticeKind.EXIT_HEALED, position.position_id, f"{key} -> {after}")
             return
         if not exits.watched:
+            exits.watched_bought = position.bought
             exits.watched = f'the repair of "{ailment.name}" did not take'
             words = f"{exits.watched} ({ailment.before}): frozen, the take-profit is watched instead"
             turn.notice(NoticeKind.EXIT_FROZEN, position.position_id, words)

@@ -58,8 +58,9 @@ class TakeProfit:
         position, exits = held.position, held.exits
         plan = self.plan(position, held.market, exits)
         resting = self._orders.resting(position)
-        for ailment in exit_health.misplaced(resting, plan):
-            self.take_back(position, ailment, held.turn)
+        if not self._entry_works(position):
+            for ailment in exit_health.misplaced(resting, plan):
+                self.take_back(position, ailment, held.turn)
         if self._orders.awaits_answer(position):
             return
         self._note_losses(held)
@@ -103,6 +104,7 @@ class TakeProfit:
         exits, turn = held.exits, held.turn
         if self._refusals(held) >= _REFUSALS:
             exits.watched = "take-profit was refused twice"
+            exits.watched_bought = held.position.bought
             turn.notice(NoticeKind.EXIT_SKIPPED, held.position.position_id, f"{exits.watched}: watched instead")
             turn.touch(held.position.position_id)
             return

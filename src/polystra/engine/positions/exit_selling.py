@@ -242,6 +242,7 @@ class ExitSelling:
             return False
         exits.dust = quantity
         exits.refusals = 0
+        turn.touch(position.position_id)
         turn.notice(
             NoticeKind.EXIT_SKIPPED,
             position.position_id,

@@ -224,6 +224,9 @@ class Exits:
 
     def _plan(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> None:
         """The prices of the stop and of the next part of the take-profit, and the clocks of the time rules."""
+        if exits.watched and position.bought > exits.watched_bought:
+            exits.watched = ""
+            exits.refusals = 0
         plan = self._profit.plan(position, market, exits)
         exits.take_profit_price = next((target.price for target in plan if target.quantity >= SIZE_STEP), None)
         level = stops.stop_level(
@@ -270,7 +273,8 @@ class Exits:
             return
         closes_ns = market.market.closes_at_s * NS_PER_S
         rule = stops.clock_rule(self._config, opened_ns=position.opened_at_ns, closes_ns=closes_ns, now_ns=turn.now_ns)
-        if not rule and self._is_too_old(exits, position, turn):
+        guard = stops.in_guard(self._config, closes_ns=closes_ns, now_ns=turn.now_ns)
+        if not rule and not guard and self._is_too_old(exits, position, turn):
             rule = stops.MAX_AGE
         if rule:
             self._fire(position, exits, rule, "its time is up", turn)

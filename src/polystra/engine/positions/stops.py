@@ -73,8 +73,8 @@ def arms_break_even(
 
 def clock_rule(config: ExitConfig, *, opened_ns: Nanos, closes_ns: Nanos, now_ns: Nanos) -> str:
     """The rule by which time is up, or the empty string."""
-    if config.close_action is CloseAction.EXIT and in_guard(config, closes_ns=closes_ns, now_ns=now_ns):
-        return CLOSE_GUARD
+    if in_guard(config, closes_ns=closes_ns, now_ns=now_ns):
+        return CLOSE_GUARD if config.close_action is CloseAction.EXIT else ""
     if config.time_stop and now_ns >= opened_ns + config.time_stop_s * NS_PER_S:
         return TIME_STOP
     return ""

@@ -65,7 +65,7 @@ class ExitConfig:
     take_profit: bool = True
     take_profit_kind: TakeProfitKind = TakeProfitKind.PERCENT
     take_profit_ppm: int = 800_000
-    take_profit_price: MicroPrice = 0
+    take_profit_price: MicroPrice = 900_000
     take_profit_risk_ppm: int = 2_000_000
     ladder: tuple[tuple[int, int], ...] = ()
     """Parts of the take-profit: (share of the shares, gain), both in millionths; empty: one part."""

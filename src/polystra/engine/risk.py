@@ -103,7 +103,7 @@ class Risk:
 
     def open_positions(self) -> int:
         """Positions with shares, and entries that may still become one."""
-        held = {p.position_id for p in self._state.positions.values() if p.shares > 0}
+        held = {p.position_id for p in self._state.positions.values() if self._state.is_open(p)}
         held |= {track.order.terms.position_id for track in self._open_entries()}
         return len(held)
 

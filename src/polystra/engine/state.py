@@ -338,6 +338,16 @@ class EngineState:
         market = self.market_for(token_id)
         return None if market is None else market.books.get(token_id)
 
+    def mark(self, token_id: TokenId) -> MicroPrice | None:
+        """The price at which a token is valued: the midpoint of its book, None when a side is missing."""
+        book = self.book(token_id)
+        return None if book is None else book.mid
+
+    def is_open(self, position: Position) -> bool:
+        """True while a position holds more than dust: dust waits for the resolution and takes no place."""
+        exits = self.exits.get(position.position_id)
+        return position.shares - (0 if exits is None else exits.dust) >= SIZE_STEP
+
     def track_of(self, order_id: OrderId) -> OrderTrack | None:
         """Our order with this venue id."""
         client_order_id = self.by_order_id.get(order_id)

@@ -174,7 +174,7 @@ class Trader:
         """Why a market takes no entry now; `adds` is the position that the entry would add to."""
         for position_id in market.positions:
             position = self._state.positions[position_id]
-            if position.shares > 0 and position is not adds:
+            if self._state.is_open(position) and position is not adds:
                 return "a position is open"
         for track in self._state.orders.values():
             terms = track.order.terms

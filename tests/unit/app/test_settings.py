@@ -302,6 +302,10 @@ class TestLive:
         ({"POLY_SIGNATURE_TYPE": "0", "POLY_FUNDER_ADDRESS": FUNDER}, "POLY_SIGNATURE_TYPE"),
         ({"POLY_API_KEY": "a", "POLY_API_SECRET": "b"}, "POLY_API_PASSPHRASE"),
         ({"TRADE_SIZE_DOLLARS": "30"}, "MAX_TRADE_SIZE"),
+        ({"USE_CONCURRENT_ORDERS": "NO", "EXIT_MODE": "limit_orders"}, "EXIT_MODE"),
+        ({"USE_CONCURRENT_ORDERS": "YES", "EXIT_MODE": "monitor"}, "USE_CONCURRENT_ORDERS"),
+        ({"TAKE_PROFIT_LADDER": "50@40", "TAKE_PROFIT_KIND": "price"}, "TAKE_PROFIT_KIND"),
+        ({"TAKE_PROFIT_KIND": "risk", "ENABLE_STOP_LOSS": "NO"}, "ENABLE_STOP_LOSS"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(environ: dict[str, str], named: str) -> None:
@@ -311,3 +315,23 @@ def test_settings_that_contradict_each_other_are_refused(environ: dict[str, str]
 def test_a_funder_means_a_deposit_wallet_unless_said_otherwise() -> None:
     assert load_settings({"POLY_FUNDER_ADDRESS": FUNDER}, None).signature_type == 3
     assert load_settings({"POLY_FUNDER_ADDRESS": FUNDER, "POLY_SIGNATURE_TYPE": "2"}, None).signature_type == 2
+
+
+@pytest.mark.parametrize(
+    ("environ", "mode"),
+    [
+        ({}, "limit_orders"),
+        ({"EXIT_MODE": "monitor"}, "monitor"),
+        ({"USE_CONCURRENT_ORDERS": "NO"}, "monitor"),
+        ({"USE_CONCURRENT_ORDERS": "YES"}, "limit_orders"),
+        ({"USE_CONCURRENT_ORDERS": "", "EXIT_MODE": "monitor"}, "monitor"),
+        ({"USE_CONCURRENT_ORDERS": "NO", "EXIT_MODE": "monitor"}, "monitor"),
+    ],
+)
+def test_the_old_name_of_the_exit_mode_is_understood(environ: dict[str, str], mode: str) -> None:
+    assert load_settings(environ, None).resolved_exit_mode == mode
+
+
+@pytest.mark.parametrize("text", ["50", "50@", "@40", "60@40,50@80", "0@40", "50@-1", "a@b"])
+def test_a_ladder_that_cannot_be_climbed_is_refused(text: str) -> None:
+    assert refusal({"TAKE_PROFIT_LADDER": text}).startswith("TAKE_PROFIT_LADDER")

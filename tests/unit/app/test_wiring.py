@@ -15,7 +15,15 @@ from polystra.app.wiring import Wallet
 from polystra.domain.errors import ConfigError, VenueProtocolError
 from polystra.domain.events import ClockDriftMeasured
 from polystra.domain.units import MICRO, NS_PER_S
-from polystra.engine.config import EngineConfig, ExitMode
+from polystra.engine.config import (
+    CloseAction,
+    DustPolicy,
+    EngineConfig,
+    ExitConfig,
+    ExitMode,
+    PostOnlyExit,
+    TakeProfitKind,
+)
 from polystra.ports.logbook import LogEvent
 from tests.fakes.clock import ManualClock
 from tests.fakes.venue import ScriptedVenue
@@ -86,6 +94,48 @@ def test_exits_arrive():
     ).exits
     assert (exits.mode, exits.take_profit_ppm, exits.stop_loss_ppm) == (ExitMode.MONITOR, 400_000, 255_000)
     assert (exits.enabled, exits.take_profit, exits.stop_loss) == (True, True, False)
+
+
+def test_every_exit_rule_arrives_in_the_engines_units():
+    assert config_with().exits == ExitConfig(close_guard_s=20, balance_cooldown_s=3)
+    exits = config_with(
+        USE_CONCURRENT_ORDERS="NO",
+        EXIT_MODE_AB_SHARE="0.25",
+        TAKE_PROFIT_LADDER="50@40, 25.5@80",
+        ENABLE_TRAILING_STOP="YES",
+        TRAILING_STOP_PERCENT="12.5",
+        ENABLE_BREAK_EVEN_STOP="YES",
+        BREAK_EVEN_AFTER_PERCENT="15",
+        ENABLE_TIME_STOP="YES",
+        TIME_STOP_SECONDS="90",
+        CLOSE_GUARD_ACTION="exit",
+        EXIT_MAX_AGE_SECONDS="45",
+        EXIT_WORST_PRICE_PERCENT="10",
+        VENUE_POST_ONLY_EXIT="wait",
+        DUST_POLICY="with_next_lot",
+    ).exits
+    assert exits == ExitConfig(
+        mode=ExitMode.MONITOR,
+        ab_share_ppm=250_000,
+        ladder=((500_000, 400_000), (255_000, 800_000)),
+        trailing=True,
+        trailing_ppm=125_000,
+        break_even=True,
+        break_even_after_ppm=150_000,
+        time_stop=True,
+        time_stop_s=90,
+        close_guard_s=20,
+        close_action=CloseAction.EXIT,
+        max_age_s=45,
+        balance_cooldown_s=3,
+        worst_price_ppm=100_000,
+        post_only_exit=PostOnlyExit.WAIT,
+        dust=DustPolicy.WITH_NEXT_LOT,
+    )
+    price = config_with(TAKE_PROFIT_KIND="price", TAKE_PROFIT_PRICE="0.755").exits
+    assert (price.take_profit_kind, price.take_profit_price) == (TakeProfitKind.PRICE, 755_000)
+    risk = config_with(TAKE_PROFIT_KIND="risk", TAKE_PROFIT_RISK_MULTIPLE="1.5").exits
+    assert (risk.take_profit_kind, risk.take_profit_risk_ppm) == (TakeProfitKind.RISK, 1_500_000)
 
 
 def test_rules_that_are_on_and_off_are_named():

@@ -38,7 +38,8 @@ def buy_more(desk: Desk, quantity: float, cents: float, number: int = 2) -> Orde
     )
     entry = desk.orders(Purpose.ENTRY)[-1]
     assert len(desk.state.positions) == 1
-    return desk.accept(entry) and entry
+    desk.accept(entry)
+    return entry
 
 
 def healed(desk: Desk) -> list[str]:

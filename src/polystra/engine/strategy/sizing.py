@@ -27,6 +27,9 @@ from polystra.domain.units import (
 MINIMUM_NOTIONAL: Final[MicroDollars] = MICRO
 """The smallest buy in dollars that the venue matches at once."""
 
+EXIT_RESERVE: Final[MicroShares] = SIZE_STEP
+"""Shares that a purchase may end short of its size."""
+
 
 @dataclass(frozen=True, slots=True)
 class SizingRules:
@@ -75,8 +78,38 @@ def kelly(q: float, cost: float) -> float:
 
 
 def exit_is_legal(quantity: MicroShares, minimum_size: MicroShares) -> bool:
-    """Say whether what was bought can later be sold by a resting order: a step-aligned size of at least the minimum."""
-    return floor_to(quantity, SIZE_STEP) >= minimum_size
+    """Say whether what was bought can later be sold by a resting order: a step-aligned size of at least the minimum.
+
+    A purchase may end a few micro-shares short of its size and still count as complete (Polymarket CLOB
+    docs, order life), so that a step of the size is kept in reserve. Fees are paid in dollars, not shares.
+    """
+    return floor_to(quantity - EXIT_RESERVE, SIZE_STEP) >= minimum_size
+
+
+def exit_refusal(
+    quantity: MicroShares, minimum_size: MicroShares, *, stop_price: MicroPrice = 0, minimum_value: MicroDollars = 0
+) -> str:
+    """Say why an entry of `quantity` could not be sold later, or the empty string.
+
+    Args:
+        quantity: micro-shares to be bought.
+        minimum_size: the market's minimum for an order that rests.
+        stop_price: micro-dollars per share at which the stop sells, 0 without a stop.
+        minimum_value: the least value in micro-dollars that the venue takes for a sale, 0 where it names none
+            (Polymarket names one for buys only).
+    """
+    if not exit_is_legal(quantity, minimum_size):
+        return (
+            f"{format_micros(quantity)} shares are fewer than the minimum of {format_micros(minimum_size)} "
+            f"and {format_micros(EXIT_RESERVE)} for rounding: they could not rest for sale"
+        )
+    value = stop_price * floor_to(quantity - EXIT_RESERVE, SIZE_STEP) // MICRO
+    if stop_price and value < minimum_value:
+        return (
+            f"{format_micros(quantity)} shares are worth {format_micros(value)} dollars at the stop of "
+            f"{format_micros(stop_price)}, less than the {format_micros(minimum_value)} that a sale must be worth"
+        )
+    return ""
 
 
 def wager(q: float, price: MicroPrice, fees: FeeSchedule, rules: SizingRules, bankroll: MicroDollars) -> MicroDollars:
@@ -135,8 +168,9 @@ def size_entry(
 
 def minimum_refusal(quantity: MicroShares, notional: MicroDollars, minimum_size: MicroShares) -> str:
     """Say which minimum a size misses, or the empty string."""
-    if not exit_is_legal(quantity, minimum_size):
-        return f"{format_micros(quantity)} shares are fewer than the minimum of {format_micros(minimum_size)}"
+    refusal = exit_refusal(quantity, minimum_size)
+    if refusal:
+        return refusal
     if notional < MINIMUM_NOTIONAL:
         return f"{format_micros(notional)} dollars are less than the minimum of {format_micros(MINIMUM_NOTIONAL)}"
     return ""

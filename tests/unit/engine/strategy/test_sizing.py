@@ -9,6 +9,7 @@ from polystra.engine.strategy.sizing import (
     cost_per_share,
     edge_of,
     exit_is_legal,
+    exit_refusal,
     kelly,
     minimum_refusal,
     size_entry,
@@ -109,8 +110,24 @@ def test_affordable_is_the_largest_size_within_budget(price, budget):
     assert all_in_cost(price, quantity + 10_000, FEES) > budget
 
 
-def test_an_exit_needs_the_minimum_in_whole_steps():
-    assert exit_is_legal(FIVE, FIVE)
-    assert not exit_is_legal(FIVE - 1, FIVE)
-    assert exit_is_legal(FIVE + 9_999, FIVE)
-    assert minimum_refusal(FIVE, MICRO, FIVE) == ""
+def test_an_exit_needs_the_minimum_in_whole_steps_and_a_step_for_rounding():
+    assert exit_is_legal(FIVE + 10_000, FIVE)
+    assert not exit_is_legal(FIVE, FIVE)
+    assert not exit_is_legal(FIVE + 9_999, FIVE)
+    assert exit_is_legal(FIVE + 19_999, FIVE)
+    assert minimum_refusal(FIVE + 10_000, MICRO, FIVE) == ""
+
+
+@pytest.mark.parametrize("short", [0, 1, 2_286, 9_999])
+def test_what_ends_a_little_short_can_still_rest_for_sale(short):
+    bought = FIVE + 10_000 - short
+    assert exit_refusal(FIVE + 10_000, FIVE) == ""
+    assert bought // 10_000 * 10_000 >= FIVE
+
+
+def test_the_refusal_names_what_is_missing():
+    assert "5 shares are fewer than the minimum of 5 and 0.01 for rounding" in exit_refusal(FIVE, FIVE)
+    assert exit_refusal(FIVE + 10_000, FIVE, stop_price=30_000) == ""
+    low = exit_refusal(FIVE + 10_000, FIVE, stop_price=30_000, minimum_value=MICRO)
+    assert "worth 0.15 dollars at the stop of 0.03" in low
+    assert exit_refusal(40 * MICRO, FIVE, stop_price=30_000, minimum_value=MICRO) == ""

@@ -249,6 +249,7 @@ class NoticeKind(StrEnum):
     CLOCK_DRIFTED = "clock.drifted"
     CLOCK_AGREED = "clock.agreed"
     CLOCK_CORRECTED = "clock.corrected"
+    BALANCE_JUDGED = "balance.judged"
     BALANCE_LOW = "balance.low"
     RETRY_SKIPPED = "retry.skipped"
     SCALE_IN_PLACED = "scale_in.placed"

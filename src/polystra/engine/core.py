@@ -287,6 +287,7 @@ class Engine:
         self._gateway.submit_refused(event, turn)
         self._exits.refused(event, turn)
         self._switches.refused(event, turn)
+        self._reconciler.refused(event, turn)
         if event.kind is ev.RefusalClass.AUTH:
             self._venue_clock.ask(turn)
 

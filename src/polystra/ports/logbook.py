@@ -84,6 +84,7 @@ class LogEvent(StrEnum):
     SCALE_IN_SKIPPED = "scale_in.skipped", "a position could be added to but is not; need and have are named"
     REVERSAL_STARTED = "reversal.started", "a position is sold so that the other side can be taken"
     REVERSAL_ENDED = "reversal.ended", "a reversal was given up after its sale; the other side was not entered"
+    BALANCE_JUDGED = "balance.judged", "the venue saw too little cash for a purchase: missing, locked or late"
     BALANCE_LOW = "balance.fell_low", "the available dollars are below the alert; what waits to be redeemed is named"
     ENTRIES_ALLOWED = "entries.allowed", "the cause is gone; entries are made again"
 

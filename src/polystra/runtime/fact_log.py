@@ -55,6 +55,7 @@ _NOTICES = {
     ft.NoticeKind.CLOCK_DRIFTED: LogEvent.CLOCK_DRIFTED,
     ft.NoticeKind.CLOCK_AGREED: LogEvent.CLOCK_AGREED,
     ft.NoticeKind.CLOCK_CORRECTED: LogEvent.CLOCK_CORRECTED,
+    ft.NoticeKind.BALANCE_JUDGED: LogEvent.BALANCE_JUDGED,
     ft.NoticeKind.BALANCE_LOW: LogEvent.BALANCE_LOW,
     ft.NoticeKind.REVERSAL_STARTED: LogEvent.REVERSAL_STARTED,
     ft.NoticeKind.REVERSAL_ENDED: LogEvent.REVERSAL_ENDED,

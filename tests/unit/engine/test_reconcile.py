@@ -6,7 +6,7 @@ import pytest
 
 from polystra.domain import events as ev
 from polystra.domain.facts import BalanceObserved, NoticeKind, PostingRecorded, ReconcileCompleted
-from polystra.domain.ids import OrderId
+from polystra.domain.ids import OrderId, TokenId
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.domain.units import NS_PER_S
 from polystra.engine import effects as fx
@@ -223,3 +223,31 @@ def test_winnings_paid_before_the_verdict_was_heard_are_no_difference(desk):
     for _ in range(3):
         desk.advance(10).snapshot(cash=cash)
     assert not adjustments(desk)
+
+
+def refused_for_balance(desk: Desk) -> str:
+    track = desk.last_order()
+    desk.step(ev.SubmitRefused(order_id=track.order_id, message="not enough balance", code="balance"))
+    [notice] = desk.notices(NoticeKind.BALANCE_JUDGED)
+    return notice.message
+
+
+def test_a_purchase_refused_for_balance_is_explained_and_the_balance_is_read_anew(desk):
+    desk.snapshot(cash=CASH)
+    desk.hold(10, 60)
+    desk.step(ev.AccountSnapshot(asked_at_ns=1, at_ns=1, complete=False, cash=0, open_orders=(), fills=()))
+    desk.enter()
+    desk.clear()
+    assert "lagging: 5 dollars are needed" in refused_for_balance(desk)
+    desk.advance(1.1)
+    assert desk.asked(fx.ReadAccount)[-1].refresh
+
+
+def test_shares_in_markets_that_are_not_watched_are_told_once_and_left_alone(desk):
+    elsewhere = TokenId("99")
+    for _ in range(2):
+        desk.holdings((elsewhere, 25))
+    [notice] = desk.notices(NoticeKind.FILL_STRANGE)
+    assert "left alone" in notice.message
+    desk.advance(31)
+    assert elsewhere not in desk.asked(fx.ReadAccount)[-1].tokens

@@ -8,6 +8,7 @@ import pytest
 from polystra.domain.events import (
     AccountSnapshot,
     BookSnapshot,
+    HoldingsRead,
     MarketResolved,
     MarketsListed,
     SubmitAccepted,
@@ -258,3 +259,32 @@ async def test_held_entries_never_leave_whenever_they_were_released_and_exits_go
     bench.outbox.release([fx.HoldEntries(reason=""), submit(4)])
     await bench.work()
     assert bench.venue.submitted[-1][0].order_id == OrderId("0x4")
+
+
+class Wallet:
+    """A second source that answers once and then fails."""
+
+    def __init__(self) -> None:
+        self.answers = [
+            HoldingsRead(asked_at_ns=1, at_ns=2, complete=True),
+            HoldingsRead(asked_at_ns=3, at_ns=4, complete=False, detail="a page failed"),
+        ]
+
+    async def holdings(self) -> HoldingsRead:
+        return self.answers.pop(0)
+
+
+async def test_the_second_source_is_asked_and_its_failure_is_told(bench):
+    bench.outbox._holdings = Wallet()
+    for complete in (True, False):
+        bench.outbox.release([fx.ReadHoldings(trigger="start")])
+        [read] = await bench.work()
+        assert read.complete is complete
+    assert bench.log.of(LogEvent.QUESTION_FAILED) == [{"question": "holdings", "error": "a page failed"}]
+
+
+async def test_without_a_second_source_the_answer_says_nothing(bench):
+    bench.outbox.release([fx.ReadHoldings(trigger="start")])
+    [read] = await bench.work()
+    assert not read.complete
+    assert bench.log.of(LogEvent.QUESTION_FAILED) == []

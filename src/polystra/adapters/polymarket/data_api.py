@@ -17,7 +17,6 @@ from polystra.adapters.polymarket.wire import (
     as_object,
     exact_micros,
     floor_micros,
-    micros,
     outcome_price,
     required_text,
     text,
@@ -157,7 +156,7 @@ def _position(row: JsonObject) -> DataPosition:
     return DataPosition(
         token_id=required_text(row, "token_id"),
         condition_id=required_text(row, "condition_id"),
-        size=micros(row, "current_size"),
+        size=floor_micros(row, "current_size"),
         average_price=floor_micros(row, "avg_price"),
         current_price=floor_micros(row, "current_price"),
         status=required_text(row, "status"),

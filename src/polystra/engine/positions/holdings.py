@@ -71,12 +71,22 @@ class Holdings:
         known = state.holdings
         if known is not None and event.asked_at_ns < known.asked_at_ns:
             return
+        if known is None:
+            self._tell_unknown(event, turn)
         state.holdings = event
         for holding in event.holdings:
             ours = state.ledger.balance(holding.token_id).shares
             if self._is_open(holding.token_id) and holding.shares - ours >= SIZE_STEP:
                 turn.timer("reconcile:again", turn.now_ns + AGAIN_NS)
                 return
+
+    def _tell_unknown(self, event: HoldingsRead, turn: Turn) -> None:
+        """Once per run: shares in markets that are not traded here are left alone, and said."""
+        state = self._state
+        elsewhere = [h for h in event.holdings if h.token_id not in state.market_of_token and not h.redeemable]
+        if elsewhere:
+            words = f"{len(elsewhere)} token(s) of markets that are not watched are held: left alone"
+            turn.notice(NoticeKind.FILL_STRANGE, elsewhere[0].token_id, words)
 
     # --- comparison -------------------------------------------------------------------
 

@@ -10,12 +10,20 @@ a transfer. Trading begins after the first complete snapshot. Shares are compare
 
 from __future__ import annotations
 
-from polystra.domain.events import AccountSnapshot, HoldingsRead, OrderReport
+from polystra.domain.events import AccountSnapshot, HoldingsRead, OrderReport, SubmitRefused
 from polystra.domain.facts import BalanceObserved, NoticeKind, ReconcileCompleted
 from polystra.domain.ledger import Posting, PostingKind
-from polystra.domain.orders import OrderStatus
-from polystra.domain.units import NS_PER_S, format_micros
-from polystra.engine.balance_truth import LAG_HORIZON_NS, PAYOUT_SLACK, in_cooldown, may_be_lag, some_that_sum_to
+from polystra.domain.orders import OrderStatus, Side
+from polystra.domain.units import NS_PER_S, format_micros, notional_ceil
+from polystra.engine.balance_truth import (
+    LAG_HORIZON_NS,
+    PAYOUT_SLACK,
+    RETRY_AFTER_S,
+    in_cooldown,
+    judge_cash,
+    may_be_lag,
+    some_that_sum_to,
+)
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import CancelOrder, ReadAccount
 from polystra.engine.external import order_words
@@ -82,6 +90,17 @@ class Reconciler:
                     trigger=self._trigger,
                 )
             )
+
+    def refused(self, event: SubmitRefused, turn: Turn) -> None:
+        """A purchase found no cash: say whether it is missing, locked or late, and have the balance read anew."""
+        track = self._state.track_of(event.order_id)
+        if event.code != "balance" or track is None or track.order.terms.side is not Side.BUY:
+            return
+        terms = track.order.terms
+        needed = terms.budget or notional_ceil(terms.price, terms.quantity)
+        answer = judge_cash(self._state, needed, turn.now_ns)
+        turn.notice(NoticeKind.BALANCE_JUDGED, terms.client_order_id, f"{terms.rule or 'entry'}: {answer.sentence}")
+        turn.timer("reconcile:no balance", turn.now_ns + RETRY_AFTER_S[0] * NS_PER_S)
 
     # --- inside -----------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from polystra.adapters.clock import LoopClock
-from polystra.adapters.polymarket.data_api import DataApiQueries, DataResolution
+from polystra.adapters.polymarket.data_api import DataApiQueries, DataResolution, WalletHoldings
 from polystra.adapters.polymarket.rest import PolymarketVenue
 from polystra.domain.errors import RateLimited, VenueProtocolError, VenueRefused, VenueUnreachable
 from tests.unit.adapters.polymarket.scripted import Script, says, with_venue
@@ -72,5 +72,34 @@ def test_errors_have_their_type(status: int, kind: type[Exception]) -> None:
         script.on("/v2/value", says('{"error":"no","code":"x","retryable":false}', status))
         with pytest.raises(kind, match="no"):
             await queries.value("0xw")
+
+    ask(scene)
+
+
+def test_holdings_are_every_row_with_shares_and_a_failed_page_makes_them_incomplete() -> None:
+    async def scene(queries: DataApiQueries, script: Script) -> None:
+        empty = ROW.replace("8.196721", "0")
+        whole = f'{{"data":[{ROW},{empty}],"pagination":{{"has_more":false,"next_cursor":null}}}}'
+        script.on("/v2/positions", says(whole), says(page('"a"')), says("no", 400))
+        source = WalletHoldings(queries, wallet="0xw", clock=LoopClock(5))
+        read = await source.holdings()
+        assert read.complete
+        assert [(held.token_id, held.shares, held.average_price) for held in read.holdings] == [
+            ("7", 8_196_721, 610_000)
+        ]
+        assert script.asked[0].query["filter_amount"] == "0"
+        failed = await source.holdings()
+        assert not failed.complete
+        assert failed.holdings == ()
+        assert failed.detail
+
+    ask(scene)
+
+
+def test_a_size_finer_than_a_share_can_be_is_cut_and_not_refused() -> None:
+    async def scene(queries: DataApiQueries, script: Script) -> None:
+        script.on("/v2/positions", says(page("null", "false").replace("8.196721", "8.19672100001")))
+        (held,) = await queries.positions("0xw")
+        assert held.size == 8_196_721
 
     ask(scene)

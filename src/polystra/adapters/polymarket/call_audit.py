@@ -49,6 +49,8 @@ _ONE_ORDER: Final = "/data/order/"
 IN_DOUBT: Final = "in doubt"
 NOT_SENT: Final = "not sent"
 DUPLICATE: Final = "duplicate"
+FAILED: Final = "failed"
+"""A question was not answered: nothing is known of it, and nothing changed."""
 NOT_YET: Final = "not yet"
 """The venue answered with a "not now", and the order was sent again or dropped."""
 OK_WORD: Final = "ok"
@@ -85,7 +87,9 @@ class CallAudit:
         elif attempt.method == "GET" and path.startswith(_ONE_ORDER):
             word = _found_word(attempt)
             self._record(attempt, word, {OrderId(path.removeprefix(_ONE_ORDER)): word})
-        elif attempt.method != "GET" or path == _REFRESH:
+        elif path == _REFRESH:
+            self._record(attempt, OK_WORD if _is_good(attempt) else FAILED, {})
+        elif attempt.method != "GET":
             self._record(attempt, answer_word(attempt), _cancelled(attempt))
 
     @contextmanager
@@ -175,14 +179,16 @@ def answer_word(attempt: Attempt) -> str:
     return f"{'killed' if row.kind is ErrorClass.KILLED else 'refused'}: {row.code}"
 
 
+def _is_good(attempt: Attempt) -> bool:
+    return attempt.reply is not None and attempt.reply.status == OK
+
+
 def _found_word(attempt: Attempt) -> str:
     """The word for a look-up of one order."""
     reply = attempt.reply
-    if reply is None:
-        return "no answer"
-    if reply.status == HTTPStatus.NOT_FOUND or (reply.status == OK and reply.body.strip() in (b"", b"null")):
-        return "absent"
-    return "found" if reply.status == OK else answer_word(attempt)
+    if reply is not None and (reply.status == HTTPStatus.NOT_FOUND or reply.body.strip() in (b"", b"null")):
+        return "absent" if reply.status in (OK, HTTPStatus.NOT_FOUND) else FAILED
+    return "found" if _is_good(attempt) else FAILED
 
 
 def _cancelled(attempt: Attempt) -> dict[OrderId, str]:

@@ -252,9 +252,16 @@ def test_a_look_up_of_one_order_is_kept_with_it() -> None:
         script.on(f"/data/order/{order_id(1)}", says("null"))
         await venue.lookup(order_id(1), ConditionId("0xc"), START_NS)
         await venue.lookup(order_id(2), ConditionId("0xc"), START_NS)
+        script.on(f"/data/order/{order_id(3)}", says("", 500), says('{"id":"what","status":"LIVE"}'))
+        await venue.lookup(order_id(3), ConditionId("0xc"), START_NS)
 
     calls = kept_of(scene)
-    assert [call.orders for call in calls] == [((order_id(1), "absent"),), ((order_id(2), "absent"),)]
+    assert [call.orders for call in calls] == [
+        ((order_id(1), "absent"),),
+        ((order_id(2), "absent"),),
+        ((order_id(3), "failed"),),
+        ((order_id(3), "found"),),
+    ]
 
 
 def test_a_command_that_is_given_up_is_in_doubt() -> None:

@@ -23,6 +23,7 @@ from polystra.engine.positions.reconcile import Reconciler
 from polystra.engine.state import EngineState, Turn
 
 HEARTBEAT_BLOCK: Final = "heartbeat"
+CONTEST_BLOCK: Final = "heartbeat-contested"
 CONSEQUENCE: Final = (
     "if this daemon dies, stops or hangs, the venue cancels every open order of this API key within 10-15 s, "
     "resting exits included, whatever ON_SHUTDOWN says; there is no disarm"
@@ -62,6 +63,7 @@ class HeartbeatWatch:
                 turn.notice(NoticeKind.HEARTBEAT_FAILED, _SUBJECT, words)
                 turn.effects.append(MeasureClock())
             case HeartbeatState.CONTESTED:
+                self._state.blocks[CONTEST_BLOCK] = event.reason
                 turn.notice(NoticeKind.HEARTBEAT_FAILED, _SUBJECT, event.reason)
             case HeartbeatState.SILENT:
                 words = f"no heartbeat has been accepted for {_seconds(event)}: resting orders may be gone"
@@ -76,6 +78,7 @@ class HeartbeatWatch:
     def _beating(self, event: HeartbeatTold, turn: Turn) -> None:
         """The first beat of a run ends a gap too: that since the last run's."""
         is_first = event.gap_ns == 0
+        self._state.blocks.pop(CONTEST_BLOCK, None)
         if not is_first:
             words = f"heartbeats are accepted again after {_seconds(event)}"
             turn.notice(NoticeKind.HEARTBEAT_RECOVERED, _SUBJECT, words)

@@ -7,7 +7,7 @@ from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.domain.units import NS_PER_S
 from polystra.engine import effects as fx
-from polystra.engine.heartbeat import HEARTBEAT_BLOCK
+from polystra.engine.heartbeat import CONTEST_BLOCK, HEARTBEAT_BLOCK
 from polystra.engine.state import OrderTrack
 from tests.unit.engine.desk import Desk, config
 
@@ -54,6 +54,14 @@ def test_two_failures_are_one_line_compare_the_clocks_and_block_nothing():
     on = desk().ready().step(told("FAILING"))
     assert len(on.asked(fx.MeasureClock)) == 1
     assert len(on.notices(NoticeKind.HEARTBEAT_FAILED)) == 1
+    assert on.state.blocks == {}
+
+
+def test_another_sender_for_our_key_blocks_entries_until_a_beat_follows_ours_again():
+    on = desk().ready().step(told("CONTESTED", 5))
+    assert on.state.blocks == {CONTEST_BLOCK: "the reason"}
+    assert len(on.notices(NoticeKind.HEARTBEAT_FAILED)) == 1
+    on.step(told("BEATING", 5))
     assert on.state.blocks == {}
 
 

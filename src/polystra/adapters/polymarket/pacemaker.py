@@ -28,6 +28,8 @@ Beat: TypeAlias = Callable[[], Awaitable[bool]]
 """Beats once; True when the venue expected another id than our last one. Raises VenueError."""
 OpenBeat: TypeAlias = Callable[[], AbstractAsyncContextManager[Beat]]
 """Opens a connection for beats, inside the loop that will use it."""
+_Running: TypeAlias = tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]
+"""The thread's loop and its one task."""
 
 LIFE_LIMIT_S: Final = 8.0
 ALARM_AFTER: Final = 2
@@ -88,14 +90,14 @@ class Pacemaker:
     def _accepted(self, sent_ns: Nanos, was_adopted: bool) -> None:
         first, previous_ns = self._accepted_ns is None, self._accepted_ns
         gap_ns = 0 if previous_ns is None else self._clock.monotonic_ns() - previous_ns
-        was_told = self._silent or self._failures >= ALARM_AFTER
+        was_told = self._silent or self._contested or self._failures >= ALARM_AFTER
         is_contested = was_adopted and not (first or self._failures or self._silent)
         if is_contested and not self._contested:
             words = "the venue expected an id that another sender was given: somebody else beats for this API key"
             self._tell(HeartbeatTold(state=HeartbeatState.CONTESTED, gap_ns=gap_ns, reason=words))
         self._contested = is_contested
         self._accepted_ns, self._failures, self._silent = sent_ns, 0, False
-        if first or was_told or gap_ns > HEARTBEAT_GAP_NS:
+        if first or (was_told and not is_contested) or gap_ns > HEARTBEAT_GAP_NS:
             self._tell(HeartbeatTold(state=HeartbeatState.BEATING, gap_ns=gap_ns, reason="accepted"))
 
     def _failed(self, reason: str, pause_s: float) -> float:
@@ -160,16 +162,20 @@ class ThreadHeart:
         await self._wanted.wait()
         loop = asyncio.get_running_loop()
         told: asyncio.Queue[HeartbeatTold | None] = asyncio.Queue()
-        beating: asyncio.Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = loop.create_future()
+        beating: asyncio.Future[_Running | None] = loop.create_future()
         executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="heartbeat")
 
         def post(event: HeartbeatTold | None) -> None:
             loop.call_soon_threadsafe(told.put_nowait, event)
 
+        def resolve(running: _Running | None) -> None:
+            if not beating.done():
+                beating.set_result(running)
+
         async def beat_for_ever() -> None:
             task = asyncio.current_task()
             assert task is not None  # it runs as one
-            loop.call_soon_threadsafe(beating.set_result, (asyncio.get_running_loop(), task))
+            loop.call_soon_threadsafe(resolve, (asyncio.get_running_loop(), task))
             async with self._open_beat() as beat:
                 await Pacemaker(clock=self._clock, life=self._life, tell=post, rhythm=self._rhythm).run(beat)
 
@@ -178,6 +184,7 @@ class ThreadHeart:
                 with asyncio.Runner() as runner, suppress(asyncio.CancelledError):
                     runner.run(beat_for_ever())
             finally:
+                loop.call_soon_threadsafe(resolve, None)
                 post(None)
 
         ended = executor.submit(work)
@@ -190,8 +197,11 @@ class ThreadHeart:
         ended.result()
 
 
-async def _end(beating: asyncio.Future[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]]) -> None:
-    """Cancel the thread's task, unless its loop is closed already."""
-    thread_loop, task = await beating
+async def _end(beating: asyncio.Future[_Running | None]) -> None:
+    """Cancel the thread's task, unless it never began or its loop is closed already."""
+    running = await beating
+    if running is None:
+        return
+    thread_loop, task = running
     with suppress(RuntimeError):
         thread_loop.call_soon_threadsafe(task.cancel)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from polystra.adapters.clock import LoopClock
-from polystra.adapters.polymarket.pacemaker import LIFE_LIMIT_S, InlineHeart, Pacemaker, Rhythm
+import pytest
+
+from polystra.adapters.clock import LoopClock, SystemClock
+from polystra.adapters.polymarket.pacemaker import LIFE_LIMIT_S, InlineHeart, Pacemaker, Rhythm, ThreadHeart
 from polystra.domain.errors import RateLimited, VenueUnreachable
 from polystra.domain.events import HeartbeatState, HeartbeatTold
 from polystra.domain.units import NS_PER_S
@@ -151,12 +154,12 @@ def test_a_dead_loop_is_not_kept_alive_and_one_that_comes_back_is() -> None:
     assert chest.told[2].gap_ns > 30 * NS_PER_S
 
 
-def test_another_sender_for_the_same_key_is_told_once() -> None:
+def test_another_sender_for_the_same_key_is_told_once_and_when_it_is_gone() -> None:
     async def scene(chest: Chest) -> None:
         chest.answers.extend([True, None, True, True, True, None])
         await chest.clock.sleep(31)
 
-    assert play(scene).states() == [BEATING, HeartbeatState.CONTESTED]
+    assert play(scene).states() == [BEATING, HeartbeatState.CONTESTED, BEATING]
 
 
 def test_an_id_adopted_after_a_lost_reply_is_nobody_elses() -> None:
@@ -186,3 +189,67 @@ def test_nothing_is_sent_before_the_start() -> None:
         return before, len(chest.beats)
 
     assert run(main(), seed=1) == (0, 1)
+
+
+class Thread:
+    """A heart in a thread of real time, without a network; `fault` is what its connection breaks with."""
+
+    def __init__(self, fault: Exception | None = None) -> None:
+        self.clock = SystemClock()
+        self.fault = fault
+        self.told: list[HeartbeatTold] = []
+        self.heard = asyncio.Event()
+        self.names: list[str] = []
+        self.closed = False
+        rhythm = Rhythm(every_s=0.01)
+        self.heart = ThreadHeart(self.opened, clock=self.clock, life=LifeSign(self.clock), rhythm=rhythm)
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[Callable[[], Awaitable[bool]]]:
+        if self.fault is not None:
+            raise self.fault
+        try:
+            yield self.beat
+        finally:
+            self.closed = True
+
+    async def beat(self) -> bool:
+        self.names.append(threading.current_thread().name)
+        return False
+
+    def hear(self, event: HeartbeatTold) -> None:
+        self.told.append(event)
+        self.heard.set()
+
+
+async def test_a_thread_beats_tells_on_the_main_loop_and_ends_with_its_task() -> None:
+    thread = Thread()
+    thread.heart.start()
+    task = asyncio.get_running_loop().create_task(thread.heart.run(thread.hear))
+    async with asyncio.timeout(30):
+        await thread.heard.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [each.state for each in thread.told] == [BEATING]
+    assert thread.names[0].startswith("heartbeat")
+    assert thread.closed
+
+
+async def test_a_bug_in_the_thread_ends_the_run() -> None:
+    thread = Thread(LookupError("a bug"))
+    thread.heart.start()
+    async with asyncio.timeout(30):
+        with pytest.raises(LookupError, match="a bug"):
+            await thread.heart.run(thread.hear)
+
+
+async def test_a_thread_that_is_cancelled_at_once_ends() -> None:
+    thread = Thread()
+    thread.heart.start()
+    task = asyncio.get_running_loop().create_task(thread.heart.run(thread.hear))
+    await thread.clock.sleep(0)
+    task.cancel()
+    async with asyncio.timeout(30):
+        with pytest.raises(asyncio.CancelledError):
+            await task

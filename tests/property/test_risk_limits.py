@@ -145,6 +145,16 @@ class Venue:
             case _:
                 return
 
+    def at_risk(self) -> int:
+        """What is held, and what entries on the book or on their way may still cost, by the venue's own count."""
+        alive = self.open | {e.signed.order_id for e in self.waiting if isinstance(e, fx.SubmitOrder)} - self.seen
+        total = sum(p.bought_cost - p.released_cost for p in self.desk.state.positions.values() if p.shares > 0)
+        for order_id in alive:
+            terms = self.terms[order_id]
+            if terms.purpose is Purpose.ENTRY:
+                total += terms.price * (terms.quantity - self.matched.get(order_id, 0)) // MICRO
+        return total
+
     def fill_some(self) -> None:
         """An order that rests trades a little."""
         if self.open:
@@ -269,3 +279,4 @@ def test_what_is_at_risk_stays_within_every_limit(on, seed):
             if was_blocked and still and not pauses:
                 assert venue.entries_sent == before
             check(desk)
+            assert venue.at_risk() <= desk.state.config.risk.max_exposure + SLACK

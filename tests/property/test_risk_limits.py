@@ -134,6 +134,9 @@ class Venue:
             return
         effect = self.waiting.pop(self.rng.randrange(len(self.waiting)))
         match effect:
+            case fx.SubmitOrder() if self._is_stale(effect):
+                words = ev.SubmitRefused(order_id=effect.signed.order_id, message="stale: it never left", code="stale")
+                self.desk.step(words)
             case fx.SubmitOrder():
                 self._submit(effect.signed.order_id)
             case fx.CancelOrder():
@@ -147,7 +150,8 @@ class Venue:
 
     def at_risk(self) -> int:
         """What is held, and what entries on the book or on their way may still cost, by the venue's own count."""
-        alive = self.open | {e.signed.order_id for e in self.waiting if isinstance(e, fx.SubmitOrder)} - self.seen
+        coming = {e.signed.order_id for e in self.waiting if isinstance(e, fx.SubmitOrder) and not self._is_stale(e)}
+        alive = self.open | coming - self.seen
         total = sum(p.bought_cost - p.released_cost for p in self.desk.state.positions.values() if p.shares > 0)
         for order_id in alive:
             terms = self.terms[order_id]
@@ -160,6 +164,10 @@ class Venue:
         if self.open:
             order_id = self.rng.choice(sorted(self.open))
             self._match(order_id, self.rng.choice((1, 2, 4)))
+
+    def _is_stale(self, effect: fx.SubmitOrder) -> bool:
+        """The outbox lets nothing leave after its deadline."""
+        return 0 < effect.deadline_ns <= self.desk.now_ns
 
     def _submit(self, order_id: OrderId) -> None:
         terms = self.terms[order_id]

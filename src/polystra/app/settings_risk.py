@@ -55,7 +55,7 @@ class RiskSettings(PositionSettings):
         "5", RISK, "losses in a row that stop entries until polystra start; 0: off", COUNT_OR_ZERO
     )
     max_rejections_per_minute: CountOrZero = setting(
-        "10", RISK, "orders refused within a minute that stop entries for five; 0: off", COUNT_OR_ZERO
+        "10", RISK, "entries refused within a minute that stop entries for five; 0: off", COUNT_OR_ZERO
     )
     low_balance_alert_dollars: Dollars = setting(
         "10", RISK, "available dollars below which you are told; 0: off", DOLLARS

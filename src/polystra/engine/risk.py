@@ -28,7 +28,7 @@ _SWITCH_WORDS = {
     SwitchName.DAILY_LOSS: "the daily loss limit is reached",
     SwitchName.DRAWDOWN: "the drawdown limit is reached",
     SwitchName.CONSECUTIVE_LOSSES: "too many losses in a row",
-    SwitchName.REJECTIONS: "too many orders were refused",
+    SwitchName.REJECTIONS: "too many entries were refused",
 }
 
 

@@ -77,8 +77,10 @@ class Switches:
             self._clear(event.name, event.subject, event.reason, event.source, turn)
 
     def refused(self, event: SubmitRefused, turn: Turn) -> None:
-        """The venue refused an order; what never left, found nothing or met a venue that rests is no refusal."""
-        if event.kind in _COUNTED and not event.killed and event.code not in _NEVER_LEFT:
+        """The venue refused an entry; what never left, found nothing or met a venue that rests is no refusal."""
+        track = self._state.track_of(event.order_id)
+        is_entry = track is not None and track.order.terms.purpose is Purpose.ENTRY
+        if is_entry and event.kind in _COUNTED and not event.killed and event.code not in _NEVER_LEFT:
             self._count_refusal(turn)
 
     def expire(self, turn: Turn) -> None:
@@ -94,7 +96,7 @@ class Switches:
             match fact:
                 case PostingRecorded():
                     posted = True
-                case IntentDenied():
+                case IntentDenied(terms=terms) if terms.purpose is Purpose.ENTRY:
                     self._count_refusal(turn)
                 case PositionRecorded():
                     self._ended(fact, turn)
@@ -124,7 +126,7 @@ class Switches:
         while self._refusals[0] <= turn.now_ns - _MINUTE_NS:
             self._refusals.popleft()
         if limit and len(self._refusals) >= limit:
-            reason = f"{len(self._refusals)} orders were refused within a minute"
+            reason = f"{len(self._refusals)} entries were refused within a minute"
             until = turn.now_ns + BREAKER_PAUSE_S * NS_PER_S
             self._set(SwitchName.REJECTIONS, reason, turn, until=until)
 

@@ -7,7 +7,14 @@ from dataclasses import replace
 
 import pytest
 
-from polystra.domain.events import MarketsListed, StreamConnected, StreamName, SwitchName, SwitchRequested
+from polystra.domain.events import (
+    MarketsListed,
+    StreamConnected,
+    StreamName,
+    SubmitRefused,
+    SwitchName,
+    SwitchRequested,
+)
 from polystra.domain.facts import MarketRecorded, NoticeKind, PostingRecorded, SwitchChanged
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import Outcome
@@ -186,6 +193,17 @@ def test_refused_orders_within_a_minute_break_for_a_while():
     assert "refused" in block(desk)
     desk.advance(BREAKER_PAUSE_S + 1)
     assert not block(desk)
+
+
+def test_refused_exits_and_entries_that_never_left_do_not_stop_entries():
+    desk = Desk(config(risk=RiskConfig(max_rejections_per_minute=1))).ready()
+    desk.hold()
+    desk.refuse(desk.orders(Purpose.TAKE_PROFIT)[0])
+    never = desk.enter()
+    desk.step(SubmitRefused(order_id=never.order_id, message="stale: it never left", code="stale"))
+    assert not block(desk)
+    desk.refuse(desk.enter())
+    assert block(desk)
 
 
 def test_a_killed_fak_is_no_refusal():

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from polystra.domain.events import SwitchName, SwitchRequested
+from polystra.domain.events import EntryRequested, SwitchName, SwitchRequested
 from polystra.domain.facts import NoticeKind, PositionRecorded
 from polystra.domain.market import Outcome
 from polystra.domain.orders import OrderStatus, Purpose, TimeInForce
 from polystra.engine.config import EngineConfig, ExitConfig, UnfilledConfig
 from polystra.engine.state import OrderTrack
-from tests.unit.engine.desk import config
+from tests.unit.engine.desk import CONDITION, config
 from tests.unit.engine.scripted import ScriptedDesk, scripted
 
 
@@ -160,6 +160,16 @@ def test_the_worth_of_down_is_the_other_way_round(desk):
     assert not track.cancel_asked_ns
     desk.silent(p_up=0.6).tick()
     assert track.cancel_asked_ns
+
+
+def test_what_a_person_asked_for_is_not_judged_by_the_strategy(desk):
+    desk.step(
+        EntryRequested(request_id="r1", condition_id=CONDITION, outcome=Outcome.UP, price=500_000, quantity=10_000_000)
+    )
+    track = desk.last_order()
+    desk.accept(track)
+    desk.silent(p_up=0.1).tick()
+    assert not track.cancel_asked_ns
 
 
 def test_asks_far_below_it_tell_the_same(desk):

@@ -30,6 +30,8 @@ from polystra.engine.strategy.evaluate import BUDGET_STEP, Action, Evaluation
 from polystra.engine.strategy.sizing import minimum_refusal
 
 RETRY_RULE: Final = "retry-at-market"
+_STRATEGYS: Final = ("entry", "scale-in", "reversal", RETRY_RULE)
+"""Rules whose entries rest on the strategy's view; what a person asked for is not judged by it."""
 _RETRY_WITHIN_NS: Final = 60 * NS_PER_S
 """An entry whose fate was in doubt for longer is not tried again."""
 
@@ -63,7 +65,8 @@ class Unfilled:
         if track is None or not track.is_live:
             return
         terms = track.order.terms
-        if self._config.retry and terms.rule != RETRY_RULE and not track.cancel_asked_ns and self._is_winning(track):
+        may_retry = self._config.retry and terms.rule in _STRATEGYS and terms.rule != RETRY_RULE
+        if may_retry and not track.cancel_asked_ns and self._is_winning(track):
             self._retries[terms.condition_id] = _Retry(track, turn.now_ns + _RETRY_WITHIN_NS)
         self._gateway.cancel(track, turn, "unfilled for too long")
 
@@ -73,7 +76,7 @@ class Unfilled:
             return
         for track in self._state.live_orders():
             terms = track.order.terms
-            if terms.condition_id != market.condition_id or terms.purpose is not Purpose.ENTRY:
+            if terms.condition_id != market.condition_id or terms.rule not in _STRATEGYS:
                 continue
             worth = self._worth(track, market, evaluation)
             if worth is not None and worth * MICRO <= terms.price * (MICRO - self._config.cancel_threshold_ppm):

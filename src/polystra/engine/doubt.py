@@ -6,7 +6,7 @@ life), outcomes of requests (gateway).
 A submit whose outcome is unknown leaves an order whose id we hold. It is looked up after 1, 2, 4, ...
 30 s among open orders and trades. Absence is believed only when all of this holds:
 - complete look-ups, at least three, have not found it, the last one asked `absence_horizon_s` after
-  its bytes were last sent (confirmations have come 40 s late);
+  its bytes may last have left (confirmations have come 40 s late);
 - a cancel for its id was sent, so that a zombie cannot live;
 - the venue answered an order or a cancel that was sent after the doubt began: an engine that hangs
   shows no order either; or the market is over.
@@ -97,8 +97,7 @@ class DoubtSearch:
         unknown = (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL)
         if track.order.status in unknown:
             track.cancel_asked_ns = 0
-            if track.order.terms.purpose.is_exit:
-                track.sent_again_ns = turn.now_ns
+            track.unknown_ns = turn.now_ns
             self._life.change(track, OrderEvent.OUTCOME_UNKNOWN, turn, detail="restarted before its outcome was known")
         doubt = self._state.doubts.get(track.order.terms.client_order_id)
         if doubt is not None and doubt.next_lookup_ns > turn.now_ns:
@@ -162,7 +161,7 @@ class DoubtSearch:
             else:
                 self._life.look_again(track, turn)
             return
-        if asked_at_ns - track.sent_ns < horizon_ns or track.absences < _LEAST_ABSENCES:
+        if asked_at_ns - track.left_ns < horizon_ns or track.absences < _LEAST_ABSENCES:
             self._life.look_again(track, turn)
             return
         track.fate_known = True
@@ -170,7 +169,7 @@ class DoubtSearch:
 
     def _is_healthy_since(self, track: OrderTrack) -> bool:
         """True when the venue answered something sent after the doubt began, and a cancel of its last send was sent."""
-        cancelled = track.cancel_asked_ns > track.sent_ns and not track.cancel_held
+        cancelled = track.cancel_asked_ns > track.left_ns and not track.cancel_held
         return cancelled and self._state.healthy_ns > track.doubt_since_ns
 
     def _market_is_over(self, track: OrderTrack, turn: Turn) -> bool:

@@ -150,10 +150,7 @@ class Gateway:
         track.refused = event.kind
         if event.killed:
             self._answered(track.sent_ns)
-        if event.mode is not None:
-            self._modes.shown(
-                event.mode, turn, by=event.order_id, reason=event.message, retry_after_s=event.retry_after_s
-            )
+        self._mode_shown(event, turn)
         if not event.killed and (track.acknowledged_ns or track.sent_again):
             self._outcome_unknown(track, turn, event.message)
         else:
@@ -175,10 +172,9 @@ class Gateway:
         track = self._known(event.order_id, "submit unknown", turn)
         if track is None:
             return
-        if event.mode is not None:
-            self._modes.shown(
-                event.mode, turn, by=event.order_id, reason=event.message, retry_after_s=event.retry_after_s
-            )
+        self._mode_shown(event, turn)
+        track.unknown_ns = turn.now_ns
+        self._mode_shown(event, turn)
         if event.is_known and not track.acknowledged_ns:
             track.acknowledged_ns = turn.now_ns
             track.was_duplicate = True
@@ -214,9 +210,7 @@ class Gateway:
             self._cancel_answered(track, turn)
         elif event.mode is not None:
             track.cancel_held = track.is_live and not event.mode.takes_cancels
-            self._modes.shown(
-                event.mode, turn, by=event.order_id, reason=event.message, retry_after_s=event.retry_after_s
-            )
+            self._mode_shown(event, turn)
         kind = OrderEvent.CANCEL_REFUSED if isinstance(event, CancelRefused) else OrderEvent.OUTCOME_UNKNOWN
         self._life.change(track, kind, turn, detail=event.message)
         if not track.is_settled:
@@ -278,6 +272,13 @@ class Gateway:
         if track.is_live:
             self._life.open_doubt(track, turn)
             self._life.look_up(track, turn)
+
+    def _mode_shown(self, event: SubmitRefused | SubmitUnknown | CancelUnknown, turn: Turn) -> None:
+        """An answer may show the state of the venue, whatever it says of the order."""
+        if event.mode is not None:
+            self._modes.shown(
+                event.mode, turn, by=event.order_id, reason=event.message, retry_after_s=event.retry_after_s
+            )
 
     def _cancel_answered(self, track: OrderTrack, turn: Turn) -> None:
         track.cancel_held = False

@@ -152,6 +152,8 @@ class OrderTrack:
     sent_again: int = 0
     """How often the same signed bytes were sent once more because nothing was known of them."""
     sent_again_ns: Nanos = 0
+    unknown_ns: Nanos = 0
+    """When an unknown outcome was last told: whatever was sent for it had left by then."""
     was_duplicate: bool = False
     """True when the venue said that it has had these bytes: they arrived, whatever became of them."""
     lookups: int = 0
@@ -174,6 +176,11 @@ class OrderTrack:
     def sent_ns(self) -> Nanos:
         """When its bytes were last sent, at the earliest."""
         return max(self.order.created_at_ns, self.sent_again_ns)
+
+    @property
+    def left_ns(self) -> Nanos:
+        """When its bytes may last have left, re-sends within one request included."""
+        return max(self.sent_ns, self.unknown_ns)
 
     @property
     def is_live(self) -> bool:

@@ -133,6 +133,16 @@ def test_the_horizon_counts_from_the_last_time_that_the_bytes_were_sent():
     assert status(track) is S.REJECTED
 
 
+def test_the_horizon_counts_from_the_moment_that_an_outcome_was_told_as_unknown(desk):
+    """One request may send the bytes more than once before it gives up."""
+    track = desk.enter()
+    desk.advance(25).unknown(track)
+    found_nowhere(desk, track, 58, lambda: desk.cancel_refused(track))
+    assert track.is_live
+    found_nowhere(desk, track, 40, lambda: desk.cancel_refused(track))
+    assert status(track) is S.REJECTED
+
+
 def test_a_doubt_that_lasts_is_told_three_times_and_not_at_every_look_up(desk):
     track = desk.enter()
     desk.unknown(track)

@@ -229,6 +229,13 @@ def test_a_reduction_that_is_taken_says_nothing_of_a_closed_only_account(desk):
     assert not block(desk), "seldom, one entry is tried"
 
 
+def test_an_unknown_outcome_may_show_a_mode_too(desk):
+    track = desk.enter()
+    desk.step(ev.SubmitUnknown(order_id=track.order_id, message="an earlier send may be there", mode=M.RESTARTING))
+    assert mode_of(desk) is M.RESTARTING
+    assert track.order.status is OrderStatus.IN_DOUBT
+
+
 def test_a_refusal_without_a_mode_changes_no_mode(desk):
     desk.refuse(desk.enter())
     assert mode_of(desk) is M.NORMAL

@@ -21,14 +21,25 @@ DISCREPANCY = 3
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which four markets were traded."""
-    folder = tmp_path_factory.mktemp("world")
-    environment = {"WINDOWS": "5m", "DATA_DIR": str(folder), "LOG_FORMAT": "json", "POLYSTRA_ENV_FILE": "/nowhere"}
-    result = CliRunner().invoke(app, ["run", "--speed", "max", "--seed", "7", "--markets", "4"], env=environment)
-    structlog.reset_defaults()
-    assert result.exit_code == 0, result.output
-    (folder / "log").write_text(result.stdout)
-    return folder
+    """A folder in which four markets were traded and something was held to its end and won."""
+    for seed in range(3, 9):
+        folder = tmp_path_factory.mktemp("world")
+        environment = {"WINDOWS": "5m", "DATA_DIR": str(folder), "LOG_FORMAT": "json", "POLYSTRA_ENV_FILE": "/nowhere"}
+        arguments = ["run", "--speed", "max", "--seed", str(seed), "--markets", "4"]
+        result = CliRunner().invoke(app, arguments, env=environment)
+        structlog.reset_defaults()
+        assert result.exit_code == 0, result.output
+        (folder / "log").write_text(result.stdout)
+        if _has_won(folder / "polystra-sim.db"):
+            return folder
+    pytest.fail("none of six runs held a position that won")
+
+
+def _has_won(database: Path) -> bool:
+    connection = sqlite3.connect(database)
+    found = connection.execute("SELECT count(*) FROM ledger WHERE kind = 'REDEEMED'").fetchone()[0]
+    connection.close()
+    return bool(found)
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,9 @@ from aiohttp import ClientSession, TraceConfig, TraceRequestStartParams
 
 from polystra.adapters.clock import LoopClock
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
-from polystra.app.book_reading import read_both
+from polystra.adapters.store.audit_reading import latest_calls
+from polystra.adapters.store.queries import reading
+from polystra.app.book_reading import database_url, read_both
 from polystra.app.report import Report, build_report
 from polystra.app.sessions import _endpoints, simulated_key, start_log
 from polystra.app.settings import Settings, load_settings
@@ -27,6 +29,7 @@ from polystra.domain.market import Market
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, planned_start_ns
 from polystra.exchange.faults.plan import FaultPlan
 from polystra.exchange.model import CoreEvent, OrderEvent, OrderView
+from polystra.ports.audit import ApiCall
 from polystra.ports.clock import Clock
 from polystra.runtime import deterministic
 from polystra.runtime.daemon import Daemon, RunSummary
@@ -107,6 +110,8 @@ class Outcome:
     venue_orders: dict[str, OrderView]
     placed: list[str]
     injected: int
+    audited: list[ApiCall]
+    """The requests with orders that the audit kept, oldest first."""
 
 
 def run_by_hand(
@@ -143,6 +148,7 @@ def run_by_hand(
         venue_orders=world.venue_orders,
         placed=world.placed,
         injected=world.exchange.faults.injector.injected,
+        audited=_audited(settings),
     )
 
 
@@ -197,6 +203,12 @@ async def _live(
     finally:
         await exchange.close()
     return results[0], summary, worlds[0]
+
+
+def _audited(settings: Settings) -> list[ApiCall]:
+    with reading(database_url(settings)) as connection:
+        stored = latest_calls(connection, limit=100_000)
+    return [each.call for each in reversed(stored) if each.call.path.startswith("/order")]
 
 
 def _traced(posts: list[str]) -> ClientSession:

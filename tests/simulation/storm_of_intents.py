@@ -23,9 +23,9 @@ from random import Random
 from typing import Final
 
 from polystra.domain.events import OrderRequested
-from polystra.domain.field_status import FieldStatus
 from polystra.domain.ids import OrderId, TokenId
 from polystra.domain.market import Market
+from polystra.domain.order_words import FieldStatus
 from polystra.domain.orders import Order, OrderStatus, Side, TimeInForce
 from polystra.domain.units import MICRO, NS_PER_S, floor_to, format_micros
 from polystra.domain.venue import VenueMode

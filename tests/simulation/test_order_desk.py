@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from polystra.domain.events import OrderRequested
-from polystra.domain.field_status import FieldStatus
+from polystra.domain.order_words import FieldStatus
 from polystra.domain.orders import Side, TimeInForce
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.engine.order_view import OrderView
@@ -31,6 +31,10 @@ def test_four_entries_in_four_markets_leave_in_one_request(tmp_path: Path) -> No
     views, left = run_by_hand(tmp_path, four_at_once)
     assert [view.status for view in views] == [FieldStatus.LIVE] * 4
     assert len({view.position_id for view in views}) == 4
+    placed, cancelled = left.audited
+    assert (placed.method, placed.path, placed.status) == ("POST", "/orders", 200)
+    assert {order_id for order_id, _ in placed.orders} == {view.order_id for view in views}
+    assert (cancelled.method, len(cancelled.orders)) == ("DELETE", 4)
     assert {order.status for order in left.venue_orders.values()} == {"CANCELED"}
     assert left.report.discrepancies == ()
 

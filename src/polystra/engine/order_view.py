@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from polystra.domain.field_status import FieldStatus, field_status
 from polystra.domain.fills import FillStatus
 from polystra.domain.ids import ClientOrderId, OrderId, PositionId
+from polystra.domain.order_words import FieldStatus, field_status
 from polystra.domain.orders import OrderStatus, Side
 from polystra.domain.units import MicroPrice, MicroShares, div_ceil, div_floor
 from polystra.engine.state import EngineState, OrderTrack
@@ -53,11 +53,7 @@ def view_of(state: EngineState, track: OrderTrack, *, request_id: str = "", refu
     said = order.detail if order.status in (OrderStatus.DENIED, OrderStatus.REJECTED) else ""
     return OrderView(
         request_id=request_id or order.terms.request_id,
-        status=field_status(
-            order,
-            is_settled_on_chain=all(fill.status is FillStatus.CONFIRMED for fill in fills),
-            was_absent=track.absences > 0 and track.refused is None,
-        ),
+        status=field_status(order),
         client_order_id=order.terms.client_order_id,
         order_id=order.order_id,
         position_id=order.terms.position_id,

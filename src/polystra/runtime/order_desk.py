@@ -5,7 +5,7 @@ passed to the venue. What must not: any decision about an order, or a second way
 request travels `Engine.step`, journal, outbox like everything else, and the desk only listens to
 committed facts.
 
-A call that runs out of patience returns the order as it stands (DELAYED while its fate is unknown);
+A call that runs out of patience returns the order as it stands (PENDING while its fate is unknown);
 the order itself goes on, and `order` shows it later. No call raises for a refusal: the view says it.
 Prices are micro-dollars a share, sizes micro-shares, money micro-dollars.
 """
@@ -26,10 +26,10 @@ from polystra.domain.facts import (
     OrderChanged,
     RequestAnswered,
 )
-from polystra.domain.field_status import FieldStatus
 from polystra.domain.fills import FillReport
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, TokenId
 from polystra.domain.liquidity import Liquidity, liquidity_for
+from polystra.domain.order_words import FieldStatus
 from polystra.domain.orders import OrderStatus, Side, TimeInForce
 from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos
 from polystra.engine.order_view import OrderView, view_of
@@ -318,7 +318,7 @@ class OrderDesk:
         answer = wait.answered
         if answer is None:
             words = "the daemon did not take the request in time: ask for the order by its request id"
-            return OrderView(request_id=wait.request_id, status=FieldStatus.DELAYED, refusal=words)
+            return OrderView(request_id=wait.request_id, status=FieldStatus.PENDING, refusal=words)
         for track in self._tracks(answer):
             if track is not None:
                 return view_of(self._state, track, request_id=wait.request_id, refusal=answer.refusal)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from polystra.domain.events import BookSnapshot, CancelRequested, CancelScope, OrderRequested, VenueOrderStatus
-from polystra.domain.field_status import FieldStatus
+from polystra.domain.order_words import FieldStatus
 from polystra.domain.orders import Side, TimeInForce
 from polystra.domain.units import MICRO
 from polystra.engine.order_view import OrderView
@@ -69,7 +69,7 @@ async def test_a_market_order_is_shown_once_its_fills_are_booked() -> None:
     bench.engine.fill(track, 6, 48)
     bench.hear()
     view = await call
-    assert (view.status, view.filled, view.average_price) == (FieldStatus.MATCHED, 10 * MICRO, 484_000)
+    assert (view.status, view.filled, view.average_price) == (FieldStatus.FILLED, 10 * MICRO, 484_000)
 
 
 async def test_a_refused_order_is_one_sentence_at_once() -> None:
@@ -81,7 +81,7 @@ async def test_a_refused_order_is_one_sentence_at_once() -> None:
     assert view.refusal == "price is 0.505, expected a multiple of the tick 0.01: use 0.5 or 0.51"
 
 
-async def test_a_lost_reply_is_waited_for_and_then_shown_as_delayed() -> None:
+async def test_a_lost_reply_is_waited_for_and_then_shown_as_pending() -> None:
     bench = Bench()
     call = asyncio.create_task(bench.desk.place(wish(5)))
     await bench.carry()
@@ -92,7 +92,7 @@ async def test_a_lost_reply_is_waited_for_and_then_shown_as_delayed() -> None:
     assert not call.done()
     await bench.clock.advance(0.2)
     view = await call
-    assert (view.status, view.order_id, view.is_over) == (FieldStatus.DELAYED, track.order_id, False)
+    assert (view.status, view.order_id, view.is_over) == (FieldStatus.PENDING, track.order_id, False)
     bench.engine.accept(track)
     later = bench.desk.order("r5")
     assert later is not None
@@ -105,7 +105,7 @@ async def test_a_daemon_that_does_not_answer_is_said_so() -> None:
     await settle()
     await bench.clock.advance(31)
     view = await call
-    assert (view.status, view.client_order_id) == (FieldStatus.DELAYED, None)
+    assert (view.status, view.client_order_id) == (FieldStatus.PENDING, None)
     assert "ask for the order by its request id" in view.refusal
 
 

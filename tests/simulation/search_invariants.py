@@ -45,11 +45,13 @@ class Watch:
             self._say(f"I2 intent {intent} was signed twice: {known} and {order_id}")
 
     def _sells(self, state: EngineState) -> None:
-        """Live sells of a token never promise more than is held of it and could still arrive."""
+        """Live sells of a token never promise more than is held of it and could still arrive; a resolved market's are dead."""
         held: dict[str, int] = {}
         for track in state.live_orders():
             terms = track.order.terms
-            if terms.side is Side.SELL:
+            market = state.markets.get(terms.condition_id)
+            over = market is not None and market.resolution is not None
+            if terms.side is Side.SELL and not over:
                 held[terms.token_id] = held.get(terms.token_id, 0) + track.left
         for token_id, promised in held.items():
             shares = max(0, sum(p.shares for p in state.positions.values() if p.token_id == token_id))

@@ -10,6 +10,7 @@ markets of one window have settled and both sides' books can be compared.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -183,6 +184,7 @@ def judge(plan: Plan, folder: Path) -> Verdict:
             await asyncio.gather(driver, return_exceptions=True)
             await exchange.close()
 
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     broken: list[str] = []
     summaries: list[RunSummary] = []
     try:

@@ -45,7 +45,10 @@ class Watch:
             self._say(f"I2 intent {intent} was signed twice: {known} and {order_id}")
 
     def _sells(self, state: EngineState) -> None:
-        """Live sells of a token never promise more than is held of it and could still arrive; a resolved market's are dead."""
+        """Live sells of a token never promise more than is held of it and could still arrive.
+
+        A resolved market's orders are dead, whether or not we have heard so.
+        """
         held: dict[str, int] = {}
         for track in state.live_orders():
             terms = track.order.terms

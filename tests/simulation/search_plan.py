@@ -21,6 +21,36 @@ YES_NO: Final = (
 )
 """On/off settings of every plan; `RULES` adds those of the position manager."""
 
+RULES: Final = {
+    "ENABLE_TRAILING_STOP": ("YES",),
+    "TRAILING_STOP_PERCENT": ("5", "25"),
+    "ENABLE_BREAK_EVEN_STOP": ("YES",),
+    "BREAK_EVEN_AFTER_PERCENT": ("3", "20"),
+    "ENABLE_TIME_STOP": ("YES",),
+    "TIME_STOP_SECONDS": ("30", "120"),
+    "TAKE_PROFIT_LADDER": ("50@5,50@20",),
+    "EXIT_MODE_AB_SHARE": ("0.5",),
+    "EXIT_MAX_AGE_SECONDS": ("20",),
+    "CLOSE_GUARD_ACTION": ("exit",),
+    "VENUE_POST_ONLY_EXIT": ("wait",),
+    "DUST_POLICY": ("with_next_lot",),
+    "UNFILLED_RETRY_ON_WINNING_SIDE": ("NO",),
+    "UNFILLED_RETRY_MIN_PNL_PERCENT": ("1",),
+    "ENABLE_SCALE_IN": ("YES",),
+    "SCALE_IN_MAX": ("3",),
+    "SCALE_IN_TRIGGER_PERCENT": ("2",),
+    "ENABLE_REVERSAL": ("YES",),
+    "BLACKLIST_AFTER_STOP_SECONDS": ("120",),
+    "ENABLE_ENHANCED_BALANCE_VALIDATION": ("NO",),
+    "BALANCE_COOLDOWN_SECONDS": ("0", "10"),
+    "SELL_WINNERS_AT": ("0.99",),
+    "ENABLE_VENUE_HEARTBEAT": ("YES",),
+    "NOTIFICATIONS_INTERVAL_SECONDS": ("0",),
+    "MAX_CONSECUTIVE_LOSSES": ("100",),
+    "DAILY_LOSS_LIMIT_DOLLARS": ("5", "1000"),
+}
+"""Settings of the position manager and the words that a plan may give them; left out: the default."""
+
 PROFILES: Final = ("none", "light", "full")
 
 _ERRORS: Final = (425, 429, 500, 502, 503)
@@ -104,6 +134,11 @@ def _settings(chance: Random) -> dict[str, str]:
     values["ENTRY_STYLE"] = chance.choice(("limit", "market"))
     values["MIN_EDGE_PERCENT"] = str(chance.choice((1, 3)))
     values["UNFILLED_TIMEOUT_SECONDS"] = str(chance.choice((10, 60, 300)))
+    for name, words in RULES.items():
+        if chance.random() < 0.3:
+            values[name] = chance.choice(words)
+    if values.get("ENABLE_VENUE_HEARTBEAT") == "YES":
+        values["ON_SHUTDOWN"] = "cancel_all"
     return values
 
 

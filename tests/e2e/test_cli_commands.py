@@ -217,8 +217,12 @@ def _let_the_ledger_change(database: Path) -> None:
     connection.close()
 
 
-def test_winnings_that_wait_are_listed_and_shown_as_runway(world: Path, tmp_path: Path):
-    folder = copy_of(world, tmp_path)
+def test_winnings_that_wait_are_listed_and_shown_as_runway(tmp_path: Path):
+    folder = tmp_path / "held"
+    environment = {"WINDOWS": "5m", "DATA_DIR": str(folder), "ENABLE_EXIT_PLAN": "NO", "LOG_LEVEL": "ERROR"}
+    ran = CliRunner().invoke(app, ["run", "--speed", "max", "--seed", "7", "--markets", "4"], env=environment)
+    structlog.reset_defaults()
+    assert ran.exit_code == 0, ran.output
     _let_the_ledger_change(folder / "polystra-sim.db")
     change(folder / "polystra-sim.db", "DELETE FROM ledger WHERE kind = 'REDEEMED'")
     lines = told(folder, "redeemable")

@@ -108,9 +108,12 @@ class Switches:
     def unrealised(self) -> MicroDollars:
         """What the open positions would win or lose if they were sold at the best bid."""
         total = 0
+        marks, self._marks = self._marks, {}
         for position in self._state.positions.values():
             if position.shares <= 0:
                 continue
+            if position.token_id in marks:
+                self._marks[position.token_id] = marks[position.token_id]
             book = self._state.book(position.token_id)
             if book is not None and book.in_sync and book.best_bid is not None:
                 self._marks[position.token_id] = book.best_bid
@@ -137,7 +140,7 @@ class Switches:
             return
         if fact.exit_reason not in STOP_WORDS:
             return
-        self._stopped.add(fact.position_id)
+        self._stopped = {known for known in self._stopped if known in self._state.positions} | {fact.position_id}
         if fact.realised_pnl < 0:
             reason = f"{fact.position_id} was stopped with {format_micros(fact.realised_pnl)} dollars"
             until = turn.now_ns + pause_ns

@@ -66,7 +66,9 @@ class Reversal:
             return False
         if self._risk.entry_block() or self._risk.market_block(market, turn.now_ns):
             return False
+        self._begun = {known: count for known, count in self._begun.items() if known in self._state.markets}
         self._begun[market.condition_id] = self._count(market) + 1
+        self._wanted = {known: each for known, each in self._wanted.items() if known in self._state.markets}
         self._wanted[market.condition_id] = _Wanted(outcome, turn.now_ns + _WITHIN_NS)
         words = f"the signal flipped to {outcome.lower()}, edge {evaluation.edge:.3f}"
         turn.notice(NoticeKind.REVERSAL_STARTED, position.position_id, f"{words}: selling first")

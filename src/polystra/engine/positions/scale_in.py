@@ -144,6 +144,7 @@ class ScaleIn:
         """Say why, once until the reason is another kind; figures alone are no other kind."""
         kind = why.partition(" ")[0]
         if self._told.get(position.position_id) != kind:
+            self._told = {known: told for known, told in self._told.items() if known in self._state.positions}
             self._told[position.position_id] = kind
             turn.notice(NoticeKind.SCALE_IN_SKIPPED, position.position_id, f"skipped: {why}")
         return False

@@ -67,6 +67,7 @@ class Unfilled:
         terms = track.order.terms
         may_retry = self._config.retry and terms.rule in _STRATEGYS and terms.rule != RETRY_RULE
         if may_retry and not track.cancel_asked_ns and self._is_winning(track):
+            self._retries = {known: each for known, each in self._retries.items() if known in self._state.markets}
             self._retries[terms.condition_id] = _Retry(track, turn.now_ns + _RETRY_WITHIN_NS)
         self._gateway.cancel(track, turn, "unfilled for too long")
 

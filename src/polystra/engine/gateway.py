@@ -172,7 +172,6 @@ class Gateway:
         track = self._known(event.order_id, "submit unknown", turn)
         if track is None:
             return
-        self._mode_shown(event, turn)
         track.unknown_ns = turn.now_ns
         self._mode_shown(event, turn)
         if event.is_known and not track.acknowledged_ns:

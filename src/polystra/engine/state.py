@@ -92,6 +92,8 @@ class ShareDifference:
     amount: MicroShares
     since_ns: Nanos
     readings: int = 1
+    asked_second_ns: Nanos = 0
+    """When the second source was first asked about it."""
 
 
 @dataclass(slots=True)

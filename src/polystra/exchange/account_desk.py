@@ -118,6 +118,7 @@ class AccountDesk:
         else:
             giver.give_tokens(asset, amount)
             taker.tokens[asset] = taker.tokens.get(asset, 0) + amount
+            self.positions.transferred(source, target, asset, amount=amount, at_ns=now_ns)
         self.balances.arrived(target, asset, amount, now_ns)
         self._settlement.withdraw_unbacked(source, now_ns)
         self._state.flush(now_ns)

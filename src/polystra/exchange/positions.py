@@ -105,6 +105,18 @@ class Positions:
             case _:
                 pass
 
+    def transferred(self, source: str, target: str, token_id: str, *, amount: int, at_ns: int) -> None:
+        """Shares were moved on chain: they leave at their average cost and come without one; no profit is made."""
+        condition_id = self._state.by_token[token_id].spec.condition_id
+        for address, size in ((source, -amount), (target, amount)):
+            if self._state.is_house(address):
+                continue
+            position = self._position(address, condition_id, token_id, at_ns)
+            if size < 0:
+                position.cost -= self._basis(position, amount)
+            position.size += size
+            self._keep(position)
+
     def _book(self, trade: TradeView, at_ns: int, *, sign: int) -> None:
         sides = [(trade.taker_account, trade.token_id, trade.side, trade.size, trade.cash, trade.fee)]
         sides += [(leg.account, leg.token_id, leg.side, leg.size, leg.cash, 0) for leg in trade.legs]

@@ -325,3 +325,14 @@ def test_orders_of_a_resolved_market_are_looked_up_with_growing_pauses(desk):
         if len(desk.lookups()) > before:
             asked.append(second)
     assert len(asked) < 12
+
+
+def test_a_claim_that_brought_less_ends_with_the_cash_that_came(desk):
+    """Some of the shares had been moved away before the end, unnoticed."""
+    after_close(desk).resolve(100)
+    cash = desk.state.ledger.cash
+    for _ in range(32):
+        desk.advance(5)
+        balance(desk, 0).snapshot(cash=cash + 4_000_000)
+    assert desk.state.ledger.claims == 0
+    assert desk.state.ledger.cash == cash + 4_000_000

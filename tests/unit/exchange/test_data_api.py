@@ -253,3 +253,15 @@ async def test_the_operator_moves_trades_and_accounts(data: DataDesk) -> None:
     assert (await data.control("account-rules", {"fail_ppm": -7}))[0] == 400
     async with data.client.get("/control/account-rules") as reply:
         assert (await reply.json())["fail_ppm"] == 7
+
+
+async def test_moved_shares_are_held_where_they_went_without_a_profit(data: DataDesk) -> None:
+    mint(data)
+    data.pass_time(6)
+    wanted = {"source": ALICE, "target": BOB, "amount": 5_000_000, "token_id": UP}
+    assert (await data.control("transfers", wanted))[0] == 200
+    data.pass_time(6)
+    (hers,) = await data.rows(f"positions?user={ALICE}")
+    (his,) = [row for row in await data.rows(f"positions?user={BOB}") if row["token_id"] == UP]
+    assert (hers["current_size"], hers["entry_cost_usdc"], hers["realized_pnl"]) == (15, 9, 0)
+    assert (his["current_size"], his["entry_cost_usdc"], his["avg_price"]) == (5, 0, 0)

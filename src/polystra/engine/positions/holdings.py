@@ -137,6 +137,7 @@ class Holdings:
         told = self._second(token_id, known.since_ns)
         if told is not None and abs(told - shares) <= DUST:
             return True
+        known.asked_second_ns = known.asked_second_ns or turn.now_ns
         if turn.now_ns - self._asked_ns >= HOLDINGS_AGAIN_NS:
             self._ask("difference", turn)
         return False
@@ -145,7 +146,7 @@ class Holdings:
         """The second source lags too: wait for it as long as it may; then freeze with the evidence."""
         turn.timer("reconcile:again", turn.now_ns + AGAIN_NS * 3)
         market = self._state.market_for(token_id)
-        if market is None or turn.now_ns - known.since_ns < LAG_HORIZON_NS or market.frozen:
+        if market is None or turn.now_ns - known.asked_second_ns < LAG_HORIZON_NS or market.frozen:
             return []
         told = self._second(token_id, known.since_ns)
         times = f"{format_micros(shares)} {known.readings} times"

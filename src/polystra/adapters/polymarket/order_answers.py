@@ -99,6 +99,7 @@ class AnswerJudge:
             self._note(asked, reply, UNLISTED, "")
             return [Judged(SubmitUnknown(order_id=order_id, message=str(error))) for order_id in ids]
         if len(answers) != len(ids):
+            self._note(asked, reply, UNLISTED, "")
             message = f"the batch of {len(ids)} orders was answered with {len(answers)} answers"
             return [Judged(SubmitUnknown(order_id=order_id, message=message)) for order_id in ids]
         return [self._leg(order_id, answer, reply, asked) for order_id, answer in zip(ids, answers, strict=True)]
@@ -135,6 +136,7 @@ class AnswerJudge:
                     taking=answer.taking,
                 )
             )
+        self._note(asked, reply, UNLISTED, "")
         words = f"answer with success {answer.success}, status {answer.status!r} and no reason"
         return Judged(SubmitUnknown(order_id=order_id, message=words))
 

@@ -201,6 +201,29 @@ def test_only_what_may_have_been_on_its_way_as_a_restart_began_is_in_doubt() -> 
     with_venue(scene)
 
 
+def test_answers_that_are_in_no_table_are_counted_and_known_ones_are_not() -> None:
+    async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
+        script.on(
+            "/order",
+            says('{"error":"a new text"}', 400),
+            says("<html>"),
+            says("[]"),
+            says(json.dumps(accepted(1, "x"))),
+            says('{"error":"a new text"}', 400),
+            says('{"error":"order 0x1 is invalid. Duplicated."}', 400),
+            says("", 502),
+        )
+        for _ in range(7):
+            await venue.submit(submissions(signed(1)))
+        assert venue.unknown_answers.total == 5
+        assert sorted(venue.unknown_answers.counts.values()) == [2, 3]
+        script.on("/orders", says(json.dumps([accepted(1)])))
+        await venue.submit(submissions(signed(1), signed(2)))
+        assert venue.unknown_answers.total == 6
+
+    with_venue(scene)
+
+
 def test_a_slow_answer_is_waited_for() -> None:
     async def scene(venue: PolymarketVenue, script: Script, clock: LoopClock) -> None:
         script.on("/order", 30.0)

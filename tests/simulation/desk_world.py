@@ -6,6 +6,7 @@ still, limits are out of the way: every order is the user's. What must not: what
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ from polystra.app.wiring import Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import exchange_books_path
 from polystra.domain.market import Market
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, planned_start_ns
+from polystra.exchange.faults.injector import Injected
 from polystra.exchange.faults.plan import FaultPlan
 from polystra.exchange.model import CoreEvent, OrderEvent, OrderView
 from polystra.ports.audit import ApiCall
@@ -69,6 +71,7 @@ class World:
     """Every order of ours that the exchange ever had, by id, as it stands."""
     placed: list[str]
     """Ids of our orders that came onto the book, in order, as often as they came."""
+    faults: Counter[str]
 
     @property
     def markets(self) -> list[Market]:
@@ -109,7 +112,8 @@ class Outcome:
     posts: list[str]
     venue_orders: dict[str, OrderView]
     placed: list[str]
-    injected: int
+    faults: Counter[str]
+    """How often each kind of fault was injected."""
     audited: list[ApiCall]
     """The requests with orders that the audit kept, oldest first."""
 
@@ -147,7 +151,7 @@ def run_by_hand(
         posts=world.posts,
         venue_orders=world.venue_orders,
         placed=world.placed,
-        injected=world.exchange.faults.injector.injected,
+        faults=world.faults,
         audited=_audited(settings),
     )
 
@@ -171,10 +175,16 @@ async def _live(
             if event.type == "PLACEMENT":
                 placed.append(event.order.order_id)
 
+    faults: Counter[str] = Counter()
+
+    def injected(fault: Injected) -> None:
+        faults[fault.kind] += 1
+
     exchange.core.add_listener(seen)
+    exchange.faults.injector.on_injected(injected)
 
     async def use(daemon: Daemon) -> None:
-        world = World(daemon, clock, exchange, posts, venue_orders, placed)
+        world = World(daemon, clock, exchange, posts, venue_orders, placed, faults)
         worlds.append(world)
         results.append(await user(world))
         daemon.stop("the user has finished")

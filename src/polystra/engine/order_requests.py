@@ -23,7 +23,7 @@ from polystra.domain.units import MicroShares, format_micros, notional_ceil
 from polystra.engine.config import ExitMode
 from polystra.engine.gateway import Gateway
 from polystra.engine.risk import Risk
-from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
+from polystra.engine.state import EngineState, ExitPhase, MarketState, OrderTrack, Turn
 from polystra.engine.validation import gtd_expiration_s
 
 REQUEST_RULE: Final = "manual"
@@ -110,8 +110,12 @@ class OrderRequests:
         block = self._risk.entry_block() or market.frozen or self._risk.market_block(market, turn.now_ns)
         if block:
             return f"no entry may leave now: {block}"
-        if self._open_position(market, event) is None and (full := self._risk.positions_block()):
+        position = self._open_position(market, event)
+        if position is None and (full := self._risk.positions_block()):
             return f"no further position may be opened: {full}"
+        exits = None if position is None else self._state.exits.get(position.position_id)
+        if position is not None and exits is not None and exits.phase is ExitPhase.SELLING:
+            return f"position {position.position_id} is being sold: add to it once it is closed or kept"
         cost = event.budget or notional_ceil(event.price, event.quantity)
         room = self._risk.room(market.condition_id, market.market.outcome_of(event.token_id))
         if cost > room:

@@ -224,3 +224,13 @@ def test_a_take_profit_taken_back_by_hand_is_watched_and_not_placed_again() -> N
     desk.cancelled(resting).report(resting, "CANCELED").advance(10)
     assert desk.exits().mode is ExitMode.MONITOR
     assert len(desk.orders(Purpose.TAKE_PROFIT)) == 1
+
+
+def test_nothing_is_added_to_a_position_that_is_being_sold() -> None:
+    desk = Desk().ready()
+    desk.hold(10)
+    [resting] = desk.orders(Purpose.TAKE_PROFIT)
+    desk.accept(resting).books(20, 22).clear()
+    desk.step(wish())
+    assert "is being sold" in answer(desk).refusal
+    assert not desk.sent()

@@ -9,7 +9,7 @@ from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import Purpose
 from polystra.domain.positions import PositionStatus
 from polystra.engine import effects as fx
-from polystra.engine.config import BalanceConfig, ExitConfig
+from polystra.engine.config import BalanceConfig, ExitConfig, ExitMode
 from polystra.engine.positions.exits import OVERSOLD_BLOCK
 from polystra.engine.state import ExitPhase
 from tests.unit.engine.desk import CONDITION, UP, Desk, config, live_sells, micros
@@ -242,3 +242,26 @@ def test_dust_that_the_venue_refuses_is_kept_and_not_tried_for_ever():
     assert desk.exits().dust == 3_000_000
     assert desk.exits().phase is ExitPhase.DONE
     assert "dust, hold" in desk.notices(NoticeKind.EXIT_SKIPPED)[-1].message
+
+
+def test_a_sale_that_is_refused_again_and_again_is_told_and_tried_with_pauses(desk):
+    [take_profit] = desk.orders(TP)
+    desk.book(20, 22).cancelled(take_profit).answer(take_profit)
+    for _ in range(60):
+        if desk.orders(SL)[-1].is_live:
+            desk.refuse(desk.orders(SL)[-1], message="invalid amounts")
+        desk.advance(1).book(20, 22)
+    assert len(desk.notices(NoticeKind.EXIT_FROZEN)) == 1
+    assert 6 <= len(desk.orders(SL)) <= 12
+
+
+def test_a_watched_take_profit_that_is_refused_slows_down():
+    desk = Desk(config(exits=ExitConfig(mode=ExitMode.MONITOR))).ready()
+    desk.hold()
+    desk.book(90, 92)
+    for _ in range(120):
+        if desk.orders(TP)[-1].is_live:
+            desk.refuse(desk.orders(TP)[-1], message="invalid amounts")
+        desk.advance(1).book(90, 92)
+    assert len(desk.orders(TP)) <= 9
+    assert len(desk.notices(NoticeKind.EXIT_FROZEN)) == 1

@@ -135,3 +135,15 @@ def test_the_take_profit_is_placed_where_the_mode_takes_it(mode, placed, post_on
     desk.state.venue_mode = VenueMode.NORMAL
     desk.book(49, 51).advance(2)
     assert len(desk.orders(TP)) == 1
+
+
+def test_in_the_post_only_minutes_a_target_that_is_bid_waits():
+    desk = Desk().ready()
+    entry = desk.enter()
+    desk.accept(entry).book(91, 93)
+    desk.state.venue_mode = VenueMode.POST_ONLY
+    desk.fill(entry, 10, status="CONFIRMED")
+    desk.advance(20)
+    assert not desk.orders(TP)
+    desk.book(80, 82).advance(2)
+    assert [track.order.terms.post_only for track in desk.orders(TP)] == [True]

@@ -30,6 +30,7 @@ from polystra.engine.state import EngineState, ExitState, MarketState, OrderTrac
 TAKE_PROFIT_RULE: Final = "take-profit"
 _RETRY_NS: Final = 2 * NS_PER_S
 _REFUSALS: Final = 2
+_MOST_DOUBLINGS: Final = 4
 
 
 class TakeProfit:
@@ -109,12 +110,19 @@ class TakeProfit:
             turn.touch(held.position.position_id)
             return
         due_ns = max(exits.next_attempt_ns, self._cool_ns(held))
-        takes = self._state.venue_takes(purpose=Purpose.TAKE_PROFIT, post_only=True)
+        takes = self._state.venue_takes(purpose=Purpose.TAKE_PROFIT, post_only=True) and not self._crosses(held, target)
         if turn.now_ns < due_ns or not takes:
             turn.timer(f"exit:{held.position.position_id}", max(due_ns, turn.now_ns + NS_PER_S))
             return
         exits.resting_since_ns = exits.resting_since_ns or turn.now_ns
         self._place(held, target, quantity, TimeInForce.GTC)
+
+    def _crosses(self, held: Held, target: Target) -> bool:
+        """True while only post-only orders are taken and the target is bid: such an order would be refused."""
+        if self._state.venue_mode.takes_taker_exits:
+            return False
+        best_bid = held.market.books[held.position.token_id].best_bid
+        return best_bid is not None and best_bid >= target.price
 
     def _cool_ns(self, held: Held) -> Nanos:
         """The end of the cooldown after the newest purchase: until then the venue may not show its shares."""
@@ -140,7 +148,7 @@ class TakeProfit:
 
     def _place(self, held: Held, target: Target, quantity: MicroShares, time_in_force: TimeInForce) -> None:
         turn, exits = held.turn, held.exits
-        exits.next_attempt_ns = turn.now_ns + _RETRY_NS
+        exits.next_attempt_ns = turn.now_ns + (_RETRY_NS << min(exits.refusals, _MOST_DOUBLINGS))
         turn.timer(f"exit:{held.position.position_id}", exits.next_attempt_ns)
         rests = time_in_force.may_rest
         self._orders.place(

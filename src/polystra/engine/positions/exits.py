@@ -43,6 +43,7 @@ _ASK_BOOK_NS = 2 * NS_PER_S
 _ASK_ODD_BOOK_NS = 10 * NS_PER_S
 """A one-sided or crossed book is fetched this seldom: near the end of a window it is the truth."""
 _RETRY_NS = 2 * NS_PER_S
+_TOLD_REFUSALS = 4
 _NOT_HELD_AGAINST = (RefusalClass.MODE, RefusalClass.RETRY, RefusalClass.REPLAN)
 
 
@@ -117,6 +118,9 @@ class Exits:
             turn.timer(f"exit:{position_id}", exits.next_attempt_ns)
         else:
             exits.refusals += 1
+            if exits.refusals == _TOLD_REFUSALS:
+                words = f"refused {exits.refusals} times, tried on with pauses: {event.message}"
+                turn.notice(NoticeKind.EXIT_FROZEN, position_id, words)
         turn.touch(position_id)
 
     def balance_read(self, event: TokenBalanceRead, turn: Turn) -> None:
@@ -334,6 +338,8 @@ class Exits:
         exits.fired_ns = exits.next_attempt_ns = turn.now_ns
         exits.sold_before = position.sold
         turn.touch(position.position_id)
+        if reason is Purpose.CLOSE:
+            self._balance.has_looked(position, turn)
         if reason is Purpose.STOP_LOSS:
             self._state.markets[position.condition_id].stopped_out = True
         turn.notice(NoticeKind.STOP_FIRED, position.position_id, why if rule in why else f"{rule}: {why}")

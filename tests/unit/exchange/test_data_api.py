@@ -263,5 +263,5 @@ async def test_moved_shares_are_held_where_they_went_without_a_profit(data: Data
     data.pass_time(6)
     (hers,) = await data.rows(f"positions?user={ALICE}")
     (his,) = [row for row in await data.rows(f"positions?user={BOB}") if row["token_id"] == UP]
-    assert (hers["current_size"], hers["entry_cost_usdc"], hers["realized_pnl"]) == (15, 9, 0)
+    assert (hers["current_size"], hers["entry_cost_usdc"], hers["realized_pnl"]) == (15, 12, 0)
     assert (his["current_size"], his["entry_cost_usdc"], his["avg_price"]) == (5, 0, 0)

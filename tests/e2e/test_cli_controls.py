@@ -113,3 +113,21 @@ def test_a_wrong_length_of_a_pause_is_one_line(tmp_path: Path, length: str):
     assert result.exit_code == 2
     assert "polystra pause 30m" in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_status_shows_the_limits_beside_what_is_used_of_them(tmp_path: Path, daemon: Callable[[], Process]):
+    end(daemon())
+    result = polystra(tmp_path, "status", "--json")
+    limits = {line["name"]: line["limit"] for line in json.loads(result.stdout)["limits"]}
+    assert limits == {
+        "at risk": "100",
+        "at risk in one market": "25",
+        "at risk in one coin": "50",
+        "positions": "8",
+        "lost today": "25",
+        "below the peak": "50",
+        "losses in a row": "5",
+    }
+    shown = " ".join(polystra(tmp_path, "status").stdout.split())
+    assert "losses in a row" in shown
+    assert "of 100" in shown

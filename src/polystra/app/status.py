@@ -16,6 +16,7 @@ import typer
 
 from polystra.adapters.store.account_reading import AccountReading, is_in_use, read_account
 from polystra.app.book_reading import database_url, own_books
+from polystra.app.limit_lines import LimitLine, limit_lines
 from polystra.app.redeemable import runway
 from polystra.app.screen import grid, pairs, screen
 from polystra.app.settings import Settings
@@ -59,8 +60,7 @@ class Status:
     runway: str
     realised_pnl_today: str
     realised_pnl: str
-    losses_in_row: int
-    drawdown: str
+    limits: tuple[LimitLine, ...]
     last_reconcile: str
     last_entry: str
 
@@ -93,7 +93,7 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
     """
     url = database_url(settings)
     entry = parse_micros(settings.trade_size_dollars, field="TRADE_SIZE_DOLLARS")
-    status = build_status(read_account(url), running=is_in_use(url), entry=entry)
+    status = build_status(read_account(url), settings, running=is_in_use(url), entry=entry)
     if as_json:
         typer.echo(json.dumps(asdict(status), indent=2))
         return
@@ -135,7 +135,7 @@ def _row(line: PositionLine) -> tuple[str, ...]:
     )
 
 
-def build_status(account: AccountReading, *, running: bool, entry: MicroDollars = 0) -> Status:
+def build_status(account: AccountReading, settings: Settings, *, running: bool, entry: MicroDollars = 0) -> Status:
     """Read the status off an account. Today is the UTC day of the newest entry, on the run's clock.
 
     `entry` is the usual stake in micro-dollars, by which the runway is counted.
@@ -163,8 +163,7 @@ def build_status(account: AccountReading, *, running: bool, entry: MicroDollars 
         runway=runway(ledger.claims, entry),
         realised_pnl_today=format_micros(results.today(account.last_entry_ns)),
         realised_pnl=format_micros(sum(line.realised_pnl for line in account.positions)),
-        losses_in_row=results.losses_in_row(),
-        drawdown=format_micros(max(0, results.peak - results.realised)),
+        limits=limit_lines(account, results, settings),
         last_reconcile=last_reconcile,
         last_entry=_moment(account.last_entry_ns) if account.last_entry_ns else "",
     )
@@ -250,11 +249,14 @@ def _in_words(status: Status) -> dict[str, str]:
         "runway": status.runway or "no winnings wait to be redeemed",
         "realised PnL today $": status.realised_pnl_today,
         "realised PnL $": status.realised_pnl,
-        "losses in a row": str(status.losses_in_row),
-        "below the peak $": status.drawdown,
+        "limits": "; ".join(_limit_words(line) for line in status.limits),
         "last reconcile": status.last_reconcile or "never",
         "last entry": status.last_entry or "none",
     }
+
+
+def _limit_words(line: LimitLine) -> str:
+    return f"{line.name} {line.used} of {line.limit}" if line.limit else f"{line.name} {line.used}, no limit"
 
 
 def _switch_words(line: SwitchLine) -> str:

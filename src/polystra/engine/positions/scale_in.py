@@ -142,7 +142,7 @@ class ScaleIn:
 
     def _skip(self, position: Position, why: str, turn: Turn) -> bool:
         """Say why, once until the reason is another kind; figures alone are no other kind."""
-        kind = why.partition(" ")[0]
+        kind = "".join(letter for letter in why if not letter.isdigit() and letter != ".")
         if self._told.get(position.position_id) != kind:
             self._told = {known: told for known, told in self._told.items() if known in self._state.positions}
             self._told[position.position_id] = kind

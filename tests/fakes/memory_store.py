@@ -26,11 +26,13 @@ from polystra.domain.facts import (
     PostingRecorded,
     SettlementRecorded,
     SwitchChanged,
+    VenueModeChanged,
 )
 from polystra.domain.fills import Fill
 from polystra.domain.ledger import Posting
 from polystra.domain.orders import LIVE_STATUSES, Order, OrderStatus, SignedOrder
 from polystra.domain.positions import PositionStatus
+from polystra.domain.venue import VenueMode
 from polystra.ports.store import StoredMarket, StoredOrder, StoredState
 
 _UNCHANGING = {
@@ -51,6 +53,7 @@ class _Data:
     decisions: dict[int, DecisionRecorded] = field(default_factory=dict)
     switches: dict[tuple[str, str], SwitchChanged] = field(default_factory=dict)
     doubts: dict[str, DoubtRecorded] = field(default_factory=dict)
+    venue_mode: dict[str, VenueModeChanged] = field(default_factory=dict)
 
     def copy(self) -> _Data:
         return _Data(*(dict(getattr(self, column.name)) for column in fields(self)))
@@ -127,6 +130,7 @@ class MemoryStore:
             settled_markets=len(data.settled),
             last_fill_ns=max((fill.matched_at_ns for fill in data.fills.values()), default=0),
             switches=tuple(each for _, each in sorted(data.switches.items())),
+            venue_mode=data.venue_mode["last"].mode if data.venue_mode else VenueMode.NORMAL,
             doubts=tuple(
                 each
                 for each in sorted(data.doubts.values(), key=lambda d: (d.since_ns, d.client_order_id))
@@ -215,6 +219,8 @@ def _project(fact: Fact, data: _Data) -> None:
             data.switches[fact.name, fact.subject] = fact
         case DoubtRecorded():
             data.doubts[fact.client_order_id] = fact
+        case VenueModeChanged():
+            data.venue_mode["last"] = fact
         case _:
             pass
 

@@ -50,6 +50,8 @@ class Status:
     schema: str
     running: bool
     entries_blocked: str
+    venue_mode: str
+    """What the venue takes, where that is not everything, and how it was told."""
     switches: tuple[SwitchLine, ...]
     markets_settled: int
     open_positions: int
@@ -153,6 +155,7 @@ def build_status(account: AccountReading, settings: Settings, *, running: bool, 
         schema=account.schema,
         running=running,
         entries_blocked=account.entries_blocked,
+        venue_mode=account.venue_mode,
         switches=tuple(_switch(each) for each in account.switches if each.on),
         markets_settled=len(account.settlements),
         open_positions=sum(_is_open(line) for line in account.positions),
@@ -239,6 +242,7 @@ def _in_words(status: Status) -> dict[str, str]:
         "schema": status.schema,
         "daemon": "running" if status.running else "not running",
         "entries": f"blocked: {status.entries_blocked}" if status.entries_blocked else "allowed",
+        "venue": status.venue_mode or "takes orders",
         "switches": "; ".join(_switch_words(line) for line in status.switches) or "none",
         "markets settled": str(status.markets_settled),
         "open positions": str(status.open_positions),

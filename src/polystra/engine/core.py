@@ -25,6 +25,7 @@ from polystra.domain.market import Market
 from polystra.domain.orders import LIVE_STATUSES, Order, OrderStatus, Purpose, SignedOrder
 from polystra.domain.positions import Position, PositionStatus
 from polystra.domain.units import NS_PER_S, Nanos, PriceE8
+from polystra.domain.venue import VenueMode
 from polystra.engine import exit_memory
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.calendar import Calendar
@@ -102,12 +103,14 @@ class Engine:
         last_fill_ns: Nanos,
         switches: Iterable[SwitchChanged] = (),
         doubts: Iterable[DoubtRecorded] = (),
+        venue_mode: VenueMode = VenueMode.NORMAL,
     ) -> None:
         """Take the state of the last run; called once, before the first step."""
         state = self._state
         state.next_order_number = next_order_number
         state.next_decision_id = next_decision_id
         state.last_fill_ns = last_fill_ns
+        state.venue_mode = venue_mode
         known_switches = tuple(switches)
         state.switches = {(each.name, each.subject): each for each in known_switches if each.on}
         state.results.resume(known_switches)
@@ -134,6 +137,7 @@ class Engine:
         for market in list(self._state.markets.values()):
             self._calendar.restore(market.market, turn)
         self._calendar.tick(turn)
+        self._modes.begin(turn)
         self._reconciler.ask("start", turn)
         turn.timer(_CHECK, now_ns + self._state.config.check_every_s * NS_PER_S)
         self._venue_clock.ask_later(turn)
@@ -406,9 +410,8 @@ class Engine:
             self._state.by_order_id[order.order_id] = order.terms.client_order_id
 
     def _resume(self, track: OrderTrack, turn: Turn) -> None:
-        """An order of the last run that may still live: its outcome is unknown until the venue says."""
-        if not track.is_live:
-            return
+        """Go on with an order of the last run."""
         self._gateway.resume(track, turn)
-        if track.order.terms.purpose is Purpose.ENTRY and track.order.terms.rule != REQUEST_RULE:
+        terms = track.order.terms
+        if track.is_live and terms.purpose is Purpose.ENTRY and terms.rule != REQUEST_RULE:
             self._unfilled.resume(track, turn)

@@ -93,7 +93,16 @@ class DoubtSearch:
             track.alerts = sum(doubt.at_ns - doubt.since_ns >= after * NS_PER_S for after in ALERTS_S)
 
     def resume(self, track: OrderTrack, turn: Turn) -> None:
-        """An order of the last run that may still live: its outcome is unknown until the venue says."""
+        """An order of the last run: what is not known of it is unknown until the venue says.
+
+        A cancelled order may have traded before its cancel: whether its trades were asked for is not on record.
+        """
+        if not track.is_live:
+            ended_early = track.order.status in (OrderStatus.CANCELED, OrderStatus.EXPIRED)
+            if ended_early and track.left >= SIZE_STEP and track.order.order_id is not None:
+                track.fate_known = False
+                self._life.look_up(track, turn)
+            return
         unknown = (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL)
         if track.order.status in unknown:
             track.cancel_asked_ns = 0

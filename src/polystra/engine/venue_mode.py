@@ -52,6 +52,11 @@ class VenueModes:
         self._tried: OrderId | None = None
         self._tried_ns: Nanos = 0
 
+    def begin(self, turn: Turn) -> None:
+        """A new run: the mode that the last one saw is not believed, the venue shows it anew."""
+        if self._state.venue_mode is not VenueMode.NORMAL:
+            self._enter(VenueMode.NORMAL, "the daemon was started anew: the venue shows its mode again", 0, turn)
+
     # --- what the venue showed --------------------------------------------------------
 
     def shown(self, mode: VenueMode, turn: Turn, *, by: OrderId, reason: str, retry_after_s: int = 0) -> None:

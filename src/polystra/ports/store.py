@@ -23,6 +23,7 @@ from polystra.domain.ledger import Posting
 from polystra.domain.market import Market
 from polystra.domain.orders import Order, SignedOrder
 from polystra.domain.units import Nanos, PriceE8
+from polystra.domain.venue import VenueMode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,8 @@ class StoredState:
     last_fill_ns: Nanos = 0
     switches: tuple[SwitchChanged, ...] = ()
     doubts: tuple[DoubtRecorded, ...] = ()
+    venue_mode: VenueMode = VenueMode.NORMAL
+    """What the last run saw last; the venue shows it anew."""
 
 
 class Store(Protocol):

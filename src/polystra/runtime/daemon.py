@@ -205,4 +205,5 @@ def restore(engine: Engine, stored: StoredState) -> None:
         last_fill_ns=stored.last_fill_ns,
         switches=stored.switches,
         doubts=stored.doubts,
+        venue_mode=stored.venue_mode,
     )

@@ -240,3 +240,12 @@ def test_a_refusal_without_a_mode_changes_no_mode(desk):
     desk.refuse(desk.enter())
     assert mode_of(desk) is M.NORMAL
     assert not modes(desk)
+
+
+def test_a_new_run_does_not_believe_the_mode_of_the_last_one():
+    again = Desk()
+    again.state.venue_mode = M.CANCEL_ONLY
+    again.start()
+    assert mode_of(again) is M.NORMAL
+    assert [(fact.mode, fact.previous) for fact in again.found(VenueModeChanged)] == [(M.NORMAL, M.CANCEL_ONLY)]
+    assert not modes(Desk().start())

@@ -19,6 +19,7 @@ from polystra.adapters.store import queries, tables
 from polystra.adapters.store.database import make_engine, parse_url, sqlite_path, translated
 from polystra.adapters.store.decode import order_of, position_of, posting_of, switch_of
 from polystra.adapters.store.encode import VENUE_MODE
+from polystra.adapters.store.load import read_venue_mode
 from polystra.adapters.store.lock import ADVISORY_KEY
 from polystra.adapters.store.migrations import require_file
 from polystra.adapters.store.queries import MarketRow, Totals
@@ -60,6 +61,7 @@ class AccountReading:
     balances: tuple[BalanceObserved, ...]
     last_reconcile: ReconcileCompleted | None
     entries_blocked: str
+    venue_mode: str
     switches: tuple[SwitchChanged, ...]
     """The last value of each, on or off."""
     last_entry_ns: Nanos
@@ -172,8 +174,15 @@ def _read(connection: Connection, owner: queries.Owner) -> AccountReading:
             for row in _rows(connection, t.switches, t.switches.c.at_ns, t.switches.c.name, t.switches.c.subject)
             if row.name != VENUE_MODE
         ),
+        venue_mode=_venue_mode(connection),
         last_entry_ns=_newest(connection),
     )
+
+
+def _venue_mode(connection: Connection) -> str:
+    """The mode that the venue was last seen in and why; empty while it takes everything."""
+    row = read_venue_mode(connection)
+    return row.reason if row is not None and row.is_on else ""
 
 
 def _rows(connection: Connection, table: Table, *order: ColumnElement[Any]) -> list[Row[Any]]:

@@ -18,6 +18,7 @@ from polystra.domain.market import FeeSchedule, Market, Outcome, ResolutionKind,
 from polystra.domain.orders import Order, OrderStatus, OrderTerms, Purpose, Side, SignedOrder, TimeInForce
 from polystra.domain.positions import PositionStatus
 from polystra.domain.units import NS_PER_S
+from polystra.domain.venue import VenueMode
 
 
 def market_of(row: Row[Any]) -> Market:
@@ -174,6 +175,11 @@ def switch_of(row: Row[Any]) -> SwitchChanged:
         until_ns=row.until_ns,
         at_ns=row.at_ns,
     )
+
+
+def venue_mode_of(row: Row[Any] | None) -> VenueMode:
+    """The mode in the row of `switches` that holds it, by the first word of its reason; None: never another."""
+    return VenueMode.NORMAL if row is None else VenueMode(row.reason.partition(":")[0])
 
 
 def doubt_of(row: Row[Any]) -> DoubtRecorded:

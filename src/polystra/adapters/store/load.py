@@ -8,9 +8,9 @@ stored; the engine decides what a crash means for them.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, Subquery, func, or_, select, union
+from sqlalchemy import ColumnElement, Connection, Row, Select, Subquery, func, or_, select, union
 
 from polystra.adapters.store import tables
 from polystra.adapters.store.decode import (
@@ -22,6 +22,7 @@ from polystra.adapters.store.decode import (
     posting_of,
     signed_of,
     switch_of,
+    venue_mode_of,
 )
 from polystra.adapters.store.encode import VENUE_MODE
 from polystra.domain.facts import PositionRecorded, SwitchChanged
@@ -51,6 +52,7 @@ def load_state(connection: Connection) -> StoredState:
         settled_markets=connection.scalar(select(func.count()).select_from(tables.settlements)) or 0,
         last_fill_ns=_newest(connection, tables.fills.c.matched_at_ns),
         switches=_switches(connection),
+        venue_mode=venue_mode_of(read_venue_mode(connection)),
         doubts=tuple(
             doubt_of(row)
             for row in connection.execute(
@@ -63,10 +65,15 @@ def load_state(connection: Connection) -> StoredState:
 
 
 def _switches(connection: Connection) -> tuple[SwitchChanged, ...]:
-    """The last value of each switch. The venue's mode is not taken over: the venue shows it anew."""
+    """The last value of each switch, without the venue's mode, which stands there too."""
     switches = tables.switches
     query = select(switches).where(switches.c.name != VENUE_MODE).order_by(switches.c.name, switches.c.subject)
     return tuple(switch_of(row) for row in connection.execute(query))
+
+
+def read_venue_mode(connection: Connection) -> Row[Any] | None:
+    """The row of the mode that the venue was last seen in."""
+    return connection.execute(select(tables.switches).where(tables.switches.c.name == VENUE_MODE)).one_or_none()
 
 
 def _newest(connection: Connection, column: ColumnElement[int] | ColumnElement[int | None]) -> int:

@@ -310,3 +310,17 @@ def test_a_market_frozen_before_a_restart_thaws_when_both_sources_agree(life):
         again.advance(6).snapshot(tokens=[(UP, 15_000_000), (DOWN, 0)]).holdings((UP, 15))
     assert not again.state.markets[CONDITION].frozen
     assert {position.status for position in again.state.positions.values()} == {PositionStatus.OPEN}
+
+
+def test_a_cancelled_order_whose_trades_were_not_asked_for_is_looked_up_before_anything_is_sold(life):
+    desk = life.desk
+    desk.hold()
+    [take_profit] = desk.orders(Purpose.TAKE_PROFIT)
+    desk.accept(take_profit).books(20, 22).cancelled(take_profit)
+    again = life.kill()
+    again.books(20, 22)
+    assert take_profit.order_id in again.lookups()
+    assert not again.sent(), "it may have sold some of the shares before its cancel"
+    again.answer(order_of(again, Purpose.TAKE_PROFIT), again.leg(take_profit, 4))
+    again.advance(3).books(20, 22)
+    assert [order.terms.quantity for order in again.sent()] == [6_000_000]

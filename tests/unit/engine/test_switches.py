@@ -15,11 +15,19 @@ from polystra.domain.events import (
     SwitchName,
     SwitchRequested,
 )
-from polystra.domain.facts import MarketRecorded, NoticeKind, PostingRecorded, SwitchChanged
+from polystra.domain.facts import (
+    IntentRecorded,
+    MarketRecorded,
+    NoticeKind,
+    OrderChanged,
+    PostingRecorded,
+    SwitchChanged,
+)
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import Outcome
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.domain.units import MICRO, NS_PER_S
+from polystra.engine import effects as fx
 from polystra.engine.config import ExitConfig, RiskConfig
 from polystra.engine.core import Engine
 from polystra.engine.results import DAY_NS, next_day_ns
@@ -309,10 +317,12 @@ def test_a_cancelled_entry_counts_until_its_trades_are_known():
 def restarted(desk: Desk, facts: Sequence[object], **limits: int) -> Desk:
     """The next run over the postings and switches of this one."""
     engine = Engine(config(risk=RiskConfig(**limits), exits=NO_EXITS))
+    orders = {f.order.terms.client_order_id: f.order for f in facts if isinstance(f, IntentRecorded | OrderChanged)}
+    signed = {f.signed.client_order_id: f.signed for f in facts if isinstance(f, IntentRecorded)}
     switches = {(fact.name, fact.subject): fact for fact in facts if isinstance(fact, SwitchChanged)}
     engine.restore(
         markets=[(fact.market, None) for fact in facts if isinstance(fact, MarketRecorded)][:1],
-        orders=(),
+        orders=[(order, signed[key]) for key, order in orders.items()],
         fills=(),
         postings=[fact.posting for fact in facts if isinstance(fact, PostingRecorded)],
         positions=(),
@@ -337,6 +347,20 @@ def test_switches_are_there_after_a_restart_and_end_at_their_time():
     again.advance(61)
     assert (SwitchName.PAUSE, "") not in again.state.switches
     assert "kill" in block(again)
+
+
+def test_under_the_kill_switch_a_restart_cancels_what_rests_and_holds_entries_from_the_first_turn():
+    desk = desk_with()
+    track = desk.enter()
+    desk.accept(track)
+    facts = list(desk.facts)
+    ask(desk, SwitchName.KILL)
+    kill = [fact for fact in desk.facts if isinstance(fact, SwitchChanged)]
+    again = restarted(desk, [*facts, *kill])
+    assert again.cancels() == [track.order_id]
+    assert [held.reason for held in again.asked(fx.HoldEntries)] == ["the kill switch is on: because"]
+    ask(again, SwitchName.KILL, on=False)
+    assert again.asked(fx.HoldEntries)[-1].reason == ""
 
 
 def test_a_switch_that_was_cleared_stays_cleared():

@@ -248,6 +248,10 @@ class ExitState:
     """Definite refusals of sells that were not a lag, a mode or a kill."""
     shortages: int = 0
     """Refusals for want of balance since the last sell that was taken."""
+    asked_ns: Nanos = 0
+    """When the venue's balance of the token was last asked for."""
+    untold: MicroShares = 0
+    """Shares of a shortage whose words wait for that figure."""
     dust: MicroShares = 0
     """Shares that the venue does not let us sell."""
     clocks_set: bool = False

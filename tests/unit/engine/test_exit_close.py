@@ -165,16 +165,19 @@ def test_without_the_balance_validation_it_is_a_refusal_like_any_other():
     assert desk.exits().watched
 
 
-def test_a_lag_is_told_from_a_lack_in_words():
+def test_a_lag_is_told_from_a_lack_in_words_once_the_venue_has_answered():
     desk = Desk().ready()
     desk.hold()
     no_balance(desk, desk.orders(TP)[-1])
-    assert "enough by our books" in desk.notices(NoticeKind.EXIT_SKIPPED)[-1].message
+    assert not desk.notices(NoticeKind.EXIT_SKIPPED), "its figure is asked for"
+    shows(desk, 0)
+    assert "lagging: 10 shares are needed" in desk.notices(NoticeKind.EXIT_SKIPPED)[-1].message
     desk.clear()
     for _ in range(3):
-        shows(desk, 0).advance(4)
+        desk.advance(100)
         no_balance(desk, desk.orders(TP)[-1])
-    assert "lagging" in desk.notices(NoticeKind.EXIT_SKIPPED)[-1].message
+        shows(desk, 0)
+    assert "truly insufficient" in desk.notices(NoticeKind.EXIT_SKIPPED)[-1].message
 
 
 def test_a_stop_refused_for_want_of_balance_sells_what_the_venue_shows(desk):

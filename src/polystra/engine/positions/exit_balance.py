@@ -32,18 +32,22 @@ class ExitBalance:
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
-        self._asked: dict[TokenId, Nanos] = {}
 
     def read(self, event: TokenBalanceRead, turn: Turn) -> None:
         """The venue told a balance: whoever waits for it looks again."""
-        if event.shares is None:
+        market = self._state.market_for(event.token_id)
+        if event.shares is None or market is None:
             return
         self._state.readings[event.token_id] = BalanceReading(amount=event.shares, at_ns=turn.now_ns)
-        market = self._state.market_for(event.token_id)
-        for position_id in market.positions if market is not None else ():
+        for position_id in market.positions:
             exits = self._state.exits.get(position_id)
-            waits = exits is not None and (exits.shortages or exits.phase is ExitPhase.SELLING)
-            if waits and self._state.positions[position_id].token_id == event.token_id:
+            position = self._state.positions[position_id]
+            if exits is None or position.token_id != event.token_id:
+                continue
+            if exits.untold:
+                self._tell(position, exits.untold, turn)
+                exits.untold = 0
+            if exits.shortages or exits.phase is ExitPhase.SELLING:
                 turn.touch(position_id)
 
     def short(self, position: Position, exits: ExitState, wanted: MicroShares, turn: Turn) -> None:
@@ -53,26 +57,27 @@ class ExitBalance:
         pause_s = RETRY_AFTER_S[count - 1] if count <= len(RETRY_AFTER_S) else min(_LONGEST_PAUSE_S, count)
         exits.next_attempt_ns = turn.now_ns + pause_s * NS_PER_S
         turn.timer(f"exit:{position.position_id}", exits.next_attempt_ns)
-        self._ask(position.token_id, turn)
         if count in (1, len(RETRY_AFTER_S) + 1):
-            answer = judge_shares(self._state, position.position_id, wanted, turn.now_ns)
-            words = f"no balance for {format_micros(wanted)} shares ({answer.sentence})"
-            turn.notice(NoticeKind.EXIT_SKIPPED, position.position_id, words)
+            if self._fresh(position.token_id, turn.now_ns) is None:
+                exits.untold = wanted
+            else:
+                self._tell(position, wanted, turn)
+        self._ask(position, exits, turn)
         if count == len(RETRY_AFTER_S) + 1:
             turn.timer("reconcile:an exit found no balance", turn.now_ns + NS_PER_MS)
 
-    def has_looked(self, position: Position, turn: Turn) -> bool:
+    def has_looked(self, position: Position, exits: ExitState, turn: Turn) -> bool:
         """True when the venue's balance is known freshly, or did not come in time; else it is asked for."""
         if self._fresh(position.token_id, turn.now_ns) is not None:
             return True
-        asked = self._asked.get(position.token_id, 0)
+        asked = exits.asked_ns
         reading = self._state.readings.get(position.token_id)
         if reading is not None and reading.at_ns >= asked:
             asked = 0
         if asked and _ANSWER_NS <= turn.now_ns - asked <= FRESH_NS:
             return True
         if not asked or turn.now_ns - asked > FRESH_NS:
-            self._ask(position.token_id, turn)
+            self._ask(position, exits, turn)
             asked = turn.now_ns
         turn.timer(f"exit:{position.position_id}", asked + _ANSWER_NS)
         return False
@@ -87,9 +92,14 @@ class ExitBalance:
 
     # --- inside -----------------------------------------------------------------------
 
-    def _ask(self, token_id: TokenId, turn: Turn) -> None:
-        self._asked[token_id] = turn.now_ns
-        turn.effects.append(ReadTokenBalance(token_id=token_id))
+    def _tell(self, position: Position, wanted: MicroShares, turn: Turn) -> None:
+        answer = judge_shares(self._state, position.position_id, wanted, turn.now_ns)
+        words = f"no balance for {format_micros(wanted)} shares, tried again: {answer.sentence}"
+        turn.notice(NoticeKind.EXIT_SKIPPED, position.position_id, words)
+
+    def _ask(self, position: Position, exits: ExitState, turn: Turn) -> None:
+        exits.asked_ns = turn.now_ns
+        turn.effects.append(ReadTokenBalance(token_id=position.token_id))
 
     def _fresh(self, token_id: TokenId, now_ns: Nanos) -> MicroShares | None:
         known = self._state.readings.get(token_id)

@@ -165,7 +165,7 @@ class ExitSelling:
         self, position: Position, market: MarketState, exits: ExitState, quantity: MicroShares, turn: Turn
     ) -> None:
         closes = exits.reason is Purpose.CLOSE
-        if closes and not self._balance.has_looked(position, turn):
+        if closes and not self._balance.has_looked(position, exits, turn):
             return
         if closes or exits.shortages:
             limited = self._balance.limit(position, quantity, turn.now_ns)

@@ -339,7 +339,7 @@ class Exits:
         exits.sold_before = position.sold
         turn.touch(position.position_id)
         if reason is Purpose.CLOSE:
-            self._balance.has_looked(position, turn)
+            self._balance.has_looked(position, exits, turn)
         if reason is Purpose.STOP_LOSS:
             self._state.markets[position.condition_id].stopped_out = True
         turn.notice(NoticeKind.STOP_FIRED, position.position_id, why if rule in why else f"{rule}: {why}")

@@ -41,6 +41,7 @@ class ScriptedVenue:
         self.submitted: list[tuple[SignedOrder, ...]] = []
         self.submissions: list[Submission] = []
         self.cancelled: list[tuple[OrderId, ...]] = []
+        self.withdrawn: list[OrderId] = []
         self.looked_up: list[OrderId] = []
         self.calls: list[str] = []
         self.submit_outcomes: deque[SubmitOutcome] = deque()
@@ -76,6 +77,9 @@ class ScriptedVenue:
             self.cancel_outcomes.popleft() if self.cancel_outcomes else CancelAccepted(order_id=order_id)
             for order_id in order_ids
         ]
+
+    def withdraw(self, order_ids: Sequence[OrderId]) -> None:
+        self.withdrawn.extend(order_ids)
 
     async def lookup(self, order_id: OrderId, condition_id: ConditionId, since_ns: Nanos) -> OrderLookedUp:
         self.calls.append("lookup")

@@ -47,6 +47,8 @@ class HoldEntries:
     """From now on no entry is sent, those that wait to be sent included; an empty reason lets them go again."""
 
     reason: str
+    order_ids: tuple[OrderId, ...] = ()
+    """Entries whose sending may still go on: they are not sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,7 @@ class Switches:
             if switch.name in _CANCELLING:
                 self._cancel_entries(switch.name, turn)
             if switch.name is SwitchName.KILL:
-                turn.effects.append(HoldEntries(reason=f"the kill switch is on: {switch.reason}"))
+                self._hold_entries(switch.reason, turn)
         self._stopped = {p.position_id for p in self._state.positions.values() if p.status is PositionStatus.CLOSED}
 
     def requested(self, event: SwitchRequested, turn: Turn) -> None:
@@ -198,7 +198,7 @@ class Switches:
         turn.facts.append(switch)
         self._set_timer(switch, turn)
         if name is SwitchName.KILL:
-            turn.effects.append(HoldEntries(reason=f"the kill switch is on: {reason}"))
+            self._hold_entries(reason, turn)
         if name in _CANCELLING:
             self._cancel_entries(name, turn)
 
@@ -219,6 +219,12 @@ class Switches:
             self._state.results.resume_peak(turn.now_ns)
         elif name is SwitchName.REJECTIONS:
             self._refusals.clear()
+
+    def _hold_entries(self, reason: str, turn: Turn) -> None:
+        """Whatever the venue's mode lets us cancel, nothing is sent (again)."""
+        entries = (t for t in self._state.live_orders() if t.order.terms.purpose is Purpose.ENTRY)
+        order_ids = tuple(track.order.order_id for track in entries if track.order.order_id is not None)
+        turn.effects.append(HoldEntries(reason=f"the kill switch is on: {reason}", order_ids=order_ids))
 
     def _cancel_entries(self, name: SwitchName, turn: Turn) -> None:
         """What rests, what is in doubt and what is on its way."""

@@ -137,6 +137,10 @@ class TradingVenue(VenueQuestions, Protocol):
         """Cancel orders by id, one outcome each."""
         ...
 
+    def withdraw(self, order_ids: Sequence[OrderId]) -> None:
+        """From now on none of these is sent (again) by a `submit` that runs; says nothing to the venue."""
+        ...
+
     async def lookup(self, order_id: OrderId, condition_id: ConditionId, since_ns: Nanos) -> OrderLookedUp:
         """Ask for one order among open orders and trades since `since_ns`."""
         ...

@@ -116,6 +116,7 @@ class Outbox:
             elif isinstance(effect, fx.HoldEntries):
                 for ended in self._sends.hold_entries(effect.reason):
                     self._inbox.put(ended)
+                self._venue.withdraw(effect.order_ids)
             else:
                 self._release_question(effect)
         for ended in self._sends.add(submits, cancels):

@@ -249,7 +249,8 @@ async def test_a_question_that_waits_is_asked_once_as_it_was_put_last(bench):
 
 async def test_held_entries_never_leave_whenever_they_were_released_and_exits_go_on(bench):
     bench.outbox.release([submit(1), submit(2, Purpose.STOP_LOSS)])
-    bench.outbox.release([fx.HoldEntries(reason="the kill switch is on")])
+    bench.outbox.release([fx.HoldEntries(reason="the kill switch is on", order_ids=(OrderId("0x0"),))])
+    assert bench.venue.withdrawn == [OrderId("0x0")]
     bench.outbox.release([submit(3)])
     answers = await bench.work()
     refused = [answer for answer in answers if isinstance(answer, SubmitRefused)]

@@ -111,12 +111,16 @@ class OrderCommands:
 
     async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:
         """Cancel orders by id; one outcome each, in the order asked. None of them is sent again from now on."""
-        for run in self._runs:
-            run.withdraw(frozenset(order_ids))
+        self.withdraw(order_ids)
         outcomes: list[CancelOutcome] = []
         for start in range(0, len(order_ids), MAX_CANCELS):
             outcomes.extend(await self._cancel(order_ids[start : start + MAX_CANCELS]))
         return outcomes
+
+    def withdraw(self, order_ids: Sequence[OrderId]) -> None:
+        """From now on none of these is sent (again); what is under way is waited for."""
+        for run in self._runs:
+            run.withdraw(frozenset(order_ids))
 
     # --- orders -----------------------------------------------------------------------
 

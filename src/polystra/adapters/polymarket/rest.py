@@ -155,6 +155,10 @@ class PolymarketVenue:
             trace.outcomes.extend(outcomes)
             return outcomes
 
+    def withdraw(self, order_ids: Sequence[OrderId]) -> None:
+        """From now on none of these is sent (again)."""
+        self._orders.withdraw(order_ids)
+
     async def lookup(self, order_id: OrderId, condition_id: ConditionId, since_ns: Nanos) -> OrderLookedUp:
         """Ask for one order among open orders and trades since `since_ns`."""
         return await self._queries.lookup(order_id, condition_id, since_ns)

@@ -232,6 +232,24 @@ def test_an_order_that_is_being_cancelled_is_not_sent_again() -> None:
     play(scene)
 
 
+def test_an_order_that_is_withdrawn_is_not_sent_again_and_nothing_is_said_to_the_venue() -> None:
+    async def scene(venue: PolymarketVenue, script: Script, clock: LoopClock) -> None:
+        script.on("/order", LIMITED)
+
+        async def withdraw_meanwhile() -> None:
+            await clock.sleep(0.5)
+            venue.withdraw([order(1).signed.order_id])
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(withdraw_meanwhile())
+            (outcome,) = await venue.submit([order(1)])
+        assert isinstance(outcome, SubmitRefused)
+        assert outcome.code == "withdrawn"
+        assert [asked.method for asked in script.asked] == ["POST"]
+
+    play(scene)
+
+
 def test_a_refused_cancel_is_not_sent_again() -> None:
     async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
         order_id = order(1).signed.order_id

@@ -25,6 +25,8 @@ def upgrade() -> None:
     op.add_column("positions", sa.Column("exit_mode", sa.Text, nullable=False, server_default=sa.text("''")))
     op.add_column("positions", sa.Column("high_water", sa.BigInteger, nullable=False, server_default="0"))
     op.add_column("positions", sa.Column("exits", sa.Text, nullable=False, server_default=sa.text("''")))
+    op.add_column("positions", sa.Column("mark", sa.BigInteger, nullable=True))
+    op.add_column("positions", sa.Column("mark_at_ns", sa.BigInteger, nullable=False, server_default="0"))
     op.create_table(
         "switches",
         sa.Column("name", sa.Text, nullable=False),

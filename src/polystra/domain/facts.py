@@ -129,6 +129,10 @@ class PositionRecorded:
     """The highest best bid seen while shares were held: what a trailing stop hangs from."""
     exits: str = ""
     """The rest of the exits' memory as a JSON object, for a restart and for people."""
+    mark: MicroPrice | None = None
+    """The midpoint of the token's book while shares are held, None when none was known."""
+    mark_at_ns: Nanos = 0
+    """When the mark was taken; it is taken anew at most once a minute unless something else changed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

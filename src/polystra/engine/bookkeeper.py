@@ -23,13 +23,17 @@ from polystra.domain.ledger import (
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderEvent, OrderStatus, fill_event
 from polystra.domain.positions import Position, PositionEvent, PositionStatus, move
-from polystra.domain.units import MicroDollars, notional_floor
+from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, Nanos, notional_floor
 from polystra.engine import exit_memory
 from polystra.engine.external import trade_postings
 from polystra.engine.gateway import Gateway
 from polystra.engine.state import EXTERNAL, EngineState, ExitPhase, ExitState, MarketState, OrderTrack, Turn
 
 CANCELLED_UNFILLED: Final = "CANCELLED_UNFILLED"
+MARK_EVERY_NS: Final = 60 * NS_PER_S
+"""A mark alone is recorded no more often; the same one is not recorded again."""
+HIGH_WATER_EVERY_NS: Final = 5 * NS_PER_S
+"""A new highest bid that moved no stop is recorded no more often."""
 
 
 class Bookkeeper:
@@ -65,36 +69,41 @@ class Bookkeeper:
         return True
 
     def record_position(self, position: Position, turn: Turn) -> None:
-        """Move the position's state to what its sums and exits say, and record the projection."""
+        """Move the position's state to what its sums and exits say, and record the projection when it is news."""
         market = self._state.markets.get(position.condition_id)
         if market is None:
             return
         exits = self._state.exits.get(position.position_id)
         event = self._position_event(position, market)
         position.status = move(position.status, event, position.position_id)
-        turn.facts.append(
-            PositionRecorded(
-                position_id=position.position_id,
-                condition_id=position.condition_id,
-                token_id=position.token_id,
-                outcome=market.market.outcome_of(position.token_id),
-                symbol=market.market.symbol,
-                status=position.status,
-                pending_shares=position.pending_shares,
-                settled_shares=position.settled_shares,
-                average_price=position.average_price,
-                realised_pnl=position.realised_pnl,
-                fees=position.fees,
-                take_profit_price=exits.take_profit_price if exits else None,
-                stop_price=exits.stop_price if exits else None,
-                opened_at_ns=position.opened_at_ns,
-                at_ns=turn.now_ns,
-                exit_reason=self._exit_reason(position, exits),
-                exit_mode=exits.mode if exits else "",
-                high_water=exits.high_water if exits else 0,
-                exits=exit_memory.to_text(exits) if exits else "",
-            )
+        known = self._state.recorded.get(position.position_id)
+        mark, mark_at_ns = _mark(position, market, known, turn.now_ns)
+        record = PositionRecorded(
+            position_id=position.position_id,
+            condition_id=position.condition_id,
+            token_id=position.token_id,
+            outcome=market.market.outcome_of(position.token_id),
+            symbol=market.market.symbol,
+            status=position.status,
+            pending_shares=position.pending_shares,
+            settled_shares=position.settled_shares,
+            average_price=position.average_price,
+            realised_pnl=position.realised_pnl,
+            fees=position.fees,
+            take_profit_price=exits.take_profit_price if exits else None,
+            stop_price=exits.stop_price if exits else None,
+            opened_at_ns=position.opened_at_ns,
+            at_ns=turn.now_ns,
+            exit_reason=self._exit_reason(position, exits),
+            exit_mode=exits.mode if exits else "",
+            high_water=exits.high_water if exits else 0,
+            exits=exit_memory.to_text(exits) if exits else "",
+            mark=mark,
+            mark_at_ns=mark_at_ns,
         )
+        if known is None or _is_news(record, known):
+            self._state.recorded[position.position_id] = record
+            turn.facts.append(record)
 
     # --- inside -----------------------------------------------------------------------
 
@@ -194,6 +203,28 @@ class Bookkeeper:
     def _fee_of(self, report: FillReport) -> MicroDollars:
         market = self._state.markets.get(report.condition_id)
         return 0 if market is None else _fee(report, market)
+
+
+def _mark(
+    position: Position, market: MarketState, known: PositionRecorded | None, now_ns: Nanos
+) -> tuple[MicroPrice | None, Nanos]:
+    """The midpoint of the token's book and now, or what was known before; nothing once nothing is held."""
+    if position.shares < SIZE_STEP or market.resolution is not None:
+        return None, 0
+    book = market.books[position.token_id]
+    if book.in_sync and book.mid is not None and not book.is_crossed:
+        return book.mid, now_ns
+    return (None, 0) if known is None else (known.mark, known.mark_at_ns)
+
+
+def _is_news(record: PositionRecorded, known: PositionRecorded) -> bool:
+    """True when something changed that a restart or a reader needs; marks and high bids are taken down seldom."""
+    same = replace(record, at_ns=known.at_ns, high_water=known.high_water, mark=known.mark, mark_at_ns=known.mark_at_ns)
+    if same != known:
+        return True
+    if record.high_water != known.high_water and record.at_ns - known.at_ns >= HIGH_WATER_EVERY_NS:
+        return True
+    return record.mark != known.mark and record.at_ns - known.mark_at_ns >= MARK_EVERY_NS
 
 
 def _cash_of(report: FillReport) -> MicroDollars:

@@ -126,6 +126,7 @@ class Calendar:
                 del state.fills[key]
         for position_id in market.positions:
             state.positions.pop(position_id, None)
+            state.recorded.pop(position_id, None)
             state.exits.pop(position_id, None)
         state.ledger.forget(market.condition_id)
         state.results.forget(market.condition_id)

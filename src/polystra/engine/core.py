@@ -383,6 +383,7 @@ class Engine:
             opened_at_ns=record.opened_at_ns,
             status=record.status,
         )
+        self._state.recorded[record.position_id] = record
         market.positions.append(record.position_id)
         config = self._state.config
         self._state.exits[record.position_id] = exit_memory.restored(record, config.exits, config.salt_seed)

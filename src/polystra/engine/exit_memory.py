@@ -40,6 +40,7 @@ def to_text(exits: ExitState) -> str:
         "reason": exits.reason,
         "stop_rule": exits.stop_rule,
         "break_even": exits.break_even,
+        "time_stop_ns": exits.time_stop_ns,
         "watched": exits.watched,
         "resting_since_ns": exits.resting_since_ns,
         "fired_ns": exits.fired_ns,

@@ -24,7 +24,7 @@ from polystra.domain.events import (
     StreamName,
     SwitchName,
 )
-from polystra.domain.facts import DoubtRecorded, Fact, Notice, NoticeKind, SwitchChanged
+from polystra.domain.facts import DoubtRecorded, Fact, Notice, NoticeKind, PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
 from polystra.domain.ledger import Ledger, Posting, PostingKind
@@ -255,6 +255,8 @@ class ExitState:
     dust: MicroShares = 0
     """Shares that the venue does not let us sell."""
     clocks_set: bool = False
+    time_stop_ns: Nanos = 0
+    """When the time stop sells; 0: it is off."""
     repairs: dict[str, Nanos] = field(default_factory=dict)
     """What was mended, in words, and when."""
     seen_lost: int = 0
@@ -279,6 +281,8 @@ class EngineState:
     results: Results = field(default_factory=Results)
     positions: dict[PositionId, Position] = field(default_factory=dict)
     exits: dict[PositionId, ExitState] = field(default_factory=dict)
+    recorded: dict[PositionId, PositionRecorded] = field(default_factory=dict)
+    """What was last recorded of each position: the same again is no news."""
     prices: dict[str, PriceWindow] = field(default_factory=dict)
     streams_up: set[StreamName] = field(default_factory=set)
     blocks: dict[str, str] = field(default_factory=dict)

@@ -155,6 +155,11 @@ class Desk:
         self.effects.clear()
         return self
 
+    def forget_records(self) -> Desk:
+        """Have the next look at each position recorded, whether or not it is news: it shows that there was one."""
+        self.state.recorded.clear()
+        return self
+
     def enter(self, evaluation: Evaluation | None = None) -> OrderTrack:
         """Make the trader enter the market, as if the strategy had said so."""
         turn = Turn(now_ns=self.now_ns)

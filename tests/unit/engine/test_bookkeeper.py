@@ -8,7 +8,7 @@ import pytest
 from polystra.domain.facts import FillRecorded, NoticeKind, PositionRecorded, PostingRecorded
 from polystra.domain.fills import Liquidity
 from polystra.domain.ids import OrderId
-from polystra.domain.orders import OrderStatus
+from polystra.domain.orders import OrderStatus, Purpose
 from polystra.domain.positions import PositionStatus
 from tests.unit.engine.desk import CASH, CONDITION, UP, Desk, enter, ledger_sums
 
@@ -240,3 +240,52 @@ def test_our_own_old_trade_whose_order_is_not_in_memory_is_not_booked_as_a_stran
 def test_liquidity_is_recorded(desk):
     desk.fill(desk.enter(), 10, maker=False)
     assert desk.found(FillRecorded)[0].fill.liquidity is Liquidity.TAKER
+
+
+# what is recorded of a position
+
+
+def records(desk: Desk) -> list[PositionRecorded]:
+    return desk.found(PositionRecorded)
+
+
+def test_a_position_is_recorded_only_when_something_in_it_changed(desk):
+    desk.books(49, 51)
+    desk.hold()
+    desk.clear()
+    for _ in range(3):
+        desk.advance(30).snapshot()
+    assert records(desk) == []
+
+
+def test_a_mark_is_recorded_once_a_minute_and_only_when_it_moved(desk):
+    desk.books(49, 51)
+    desk.hold()
+    desk.advance(1).snapshot()
+    assert desk.state.recorded[desk.position().position_id].mark == 500_000
+    desk.clear().books(49, 55)
+    desk.advance(10).snapshot()
+    assert records(desk) == []
+    desk.advance(60).snapshot()
+    [told] = records(desk)
+    assert (told.mark, told.mark_at_ns) == (520_000, desk.now_ns)
+    desk.clear().advance(61).snapshot()
+    assert records(desk) == []
+
+
+def test_a_book_without_a_side_leaves_the_last_mark_with_its_time(desk):
+    desk.books(49, 51)
+    desk.hold()
+    desk.advance(1).snapshot()
+    before = desk.state.recorded[desk.position().position_id]
+    desk.book(49, None).advance(70).fill(desk.orders(Purpose.TAKE_PROFIT)[0], 2)
+    last = desk.state.recorded[desk.position().position_id]
+    assert last.pending_shares == -2_000_000
+    assert (last.mark, last.mark_at_ns) == (before.mark, before.mark_at_ns)
+
+
+def test_nothing_held_has_no_mark(desk):
+    desk.books(49, 51)
+    desk.hold()
+    desk.resolve()
+    assert (records(desk)[-1].mark, records(desk)[-1].mark_at_ns) == (None, 0)

@@ -259,7 +259,7 @@ def test_a_doubt_that_is_over_is_not_taken_up_again(remembered):
 def test_a_refusal_of_the_figures_has_the_book_read_and_the_position_looked_at(desk):
     desk.hold()
     [track] = desk.orders(Purpose.TAKE_PROFIT)
-    desk.clear()
+    desk.clear().forget_records()
     desk.step(
         ev.SubmitRefused(order_id=track.order_id, message="breaks minimum tick size", kind=ev.RefusalClass.REPLAN)
     )
@@ -287,6 +287,6 @@ def test_a_finer_grid_is_used_by_the_next_exit_and_leaves_resting_orders_alone(d
 
 def test_a_finer_grid_has_the_positions_of_its_market_looked_at(desk):
     desk.hold()
-    desk.clear()
+    desk.clear().forget_records()
     desk.step(ev.TickSizeChanged(token_id=desk.position().token_id, tick_size=1_000, at_ns=desk.now_ns))
     assert [fact.position_id for fact in desk.found(PositionRecorded)] == [desk.position().position_id]

@@ -212,7 +212,7 @@ def test_a_mode_that_is_over_lets_positions_be_looked_at(desk):
     [take_profit] = desk.orders(Purpose.TAKE_PROFIT)
     desk.accept(take_profit)
     refused(desk, M.POST_ONLY, retry_after_s=10)
-    desk.clear().advance(11)
+    desk.clear().forget_records().advance(11)
     assert [fact.position_id for fact in desk.facts if hasattr(fact, "exit_reason")]
 
 

@@ -161,6 +161,8 @@ def position_of(row: Row[Any]) -> PositionRecorded:
         exit_mode=row.exit_mode,
         high_water=row.high_water,
         exits=row.exits,
+        mark=row.mark,
+        mark_at_ns=row.mark_at_ns,
     )
 
 

@@ -274,6 +274,8 @@ def _position_row(fact: PositionRecorded) -> Values:
         "exit_mode": fact.exit_mode,
         "high_water": fact.high_water,
         "exits": fact.exits,
+        "mark": fact.mark,
+        "mark_at_ns": fact.mark_at_ns,
     }
 
 

@@ -335,6 +335,8 @@ positions: Final = Table(
     Column("exit_mode", Text, nullable=False, server_default=text("''")),
     Column("high_water", BigInteger, nullable=False, server_default="0"),
     Column("exits", Text, nullable=False, server_default=text("''")),
+    _big("mark", nullable=True),
+    Column("mark_at_ns", BigInteger, nullable=False, server_default="0"),
     _check(_one_of("outcome", Outcome), "outcome"),
     _check(_one_of("status", PositionStatus), "status"),
     _check("average_price >= 0", "average_price"),

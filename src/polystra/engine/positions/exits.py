@@ -257,12 +257,13 @@ class Exits:
             turn.touch(position.position_id)
         if not exits.clocks_set:
             exits.clocks_set = True
-            self._set_clocks(position, market, turn)
+            self._set_clocks(position, market, exits, turn)
 
-    def _set_clocks(self, position: Position, market: MarketState, turn: Turn) -> None:
+    def _set_clocks(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> None:
         config = self._config
         if config.time_stop:
             due_ns = position.opened_at_ns + config.time_stop_s * NS_PER_S
+            exits.time_stop_ns = due_ns
             turn.timer(f"exit-time:{position.position_id}", max(turn.now_ns, due_ns))
         guard_ns = (market.market.closes_at_s - config.close_guard_s) * NS_PER_S
         turn.timer(f"exit-guard:{position.position_id}", max(turn.now_ns, guard_ns))

@@ -25,19 +25,18 @@ from typing import Final
 from polystra.domain.events import OrderRequested
 from polystra.domain.ids import OrderId, TokenId
 from polystra.domain.market import Market
-from polystra.domain.order_words import FieldStatus
+from polystra.domain.order_words import ABSENT, FieldStatus
 from polystra.domain.orders import Order, OrderStatus, Side, TimeInForce
 from polystra.domain.units import MICRO, NS_PER_S, floor_to, format_micros
 from polystra.domain.venue import VenueMode
 from polystra.engine.order_view import OrderView
 from polystra.exchange.faults.scenario import read_scenario
-from polystra.exchange.model import OrderView as VenueOrder
 from tests.simulation.desk_world import Outcome, World, run_by_hand
 
 FAULTS: Final = {
     "name": "storm",
     "faults": [
-        {"fault": "reply_dropped", "probability": 0.3, "where": {"method": "POST", "path": "/order"}},
+        {"fault": "reply_dropped", "probability": 0.3, "where": {"method": "POST", "path": "/order*"}},
         {"fault": "message_dropped", "probability": 0.05, "where": {"stream": "user"}},
         {"fault": "message_duplicated", "probability": 0.05, "where": {"stream": "user"}},
         *(
@@ -185,14 +184,10 @@ def differences(storm: Storm, left: Outcome) -> list[str]:
     """Everything in which the exchange and the intents differ."""
     found = []
     accepted = {order_id: order for order_id, order in storm.orders.items() if order.status is not OrderStatus.REJECTED}
-    missing = accepted.keys() - left.venue_orders.keys()
-    strange = [
-        order_id
-        for order_id, order in left.venue_orders.items()
-        if order_id not in accepted and not (order_id in storm.orders and _left_no_trace(order))
-    ]
+    missing, strange = accepted.keys() - left.venue_orders.keys(), left.venue_orders.keys() - accepted.keys()
+    strange -= killed_unseen(storm, left)
     found += [f"{order_id} ({accepted[order_id].status}) is ours and not at the exchange" for order_id in missing]
-    found += [f"{order_id} is at the exchange and refused or unknown here" for order_id in strange]
+    found += [_strange(storm, left, order_id) for order_id in strange]
     twice = [order_id for order_id, count in Counter(left.placed).items() if count > 1]
     found += [f"{order_id} came onto the book twice" for order_id in twice]
     by_request = Counter(order.terms.request_id for order in storm.orders.values())
@@ -210,9 +205,29 @@ def differences(storm: Storm, left: Outcome) -> list[str]:
     return sorted(found)
 
 
-def _left_no_trace(order: VenueOrder) -> bool:
-    """A killed order whose answer was lost: no question tells it from one that never arrived, and nothing traded."""
-    return order.order_type in ("FOK", "FAK") and order.size_matched == 0 and order.status != "LIVE"
+def killed_unseen(storm: Storm, left: Outcome) -> set[str]:
+    """Orders that had to trade at once, found nothing and never rested, when both words of it were lost.
+
+    For the daemon such an order is absent, as one that never arrived: neither moves a share or a dollar.
+    """
+    return {
+        order_id
+        for order_id, theirs in left.venue_orders.items()
+        if theirs.order_type in {"FOK", "FAK"}
+        and theirs.size_matched == 0
+        and theirs.status == "CANCELED"
+        and order_id not in left.placed
+        and (ours := storm.orders.get(OrderId(order_id))) is not None
+        and ours.status is OrderStatus.REJECTED
+        and ours.detail == ABSENT
+    }
+
+
+def _strange(storm: Storm, left: Outcome, order_id: str) -> str:
+    ours, theirs = storm.orders.get(OrderId(order_id)), left.venue_orders[order_id]
+    here = "unknown" if ours is None else f"{ours.status} ({ours.detail})"
+    there = f"{theirs.order_type} {theirs.status}, {theirs.size_matched} matched"
+    return f"{order_id} is at the exchange ({there}) and {here} here"
 
 
 def told(storm: Storm, left: Outcome) -> list[str]:
@@ -226,6 +241,7 @@ def told(storm: Storm, left: Outcome) -> list[str]:
         f"  signed and sent         {len(storm.orders)}",
         f"  refused before signing  {len(storm.wanted) - len(storm.orders)}",
         f"orders at the exchange    {len(left.venue_orders)}",
+        f"killed, nobody heard      {len(killed_unseen(storm, left))}",
         f"POST requests             {len(left.posts)}",
         "faults injected           " + ", ".join(f"{name} {count}" for name, count in sorted(left.faults.items())),
         f"shares filled             {format_micros(shares)}",

@@ -9,7 +9,7 @@ from polystra.domain.facts import NoticeKind
 from polystra.domain.market import Outcome
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.engine import effects as fx
-from polystra.engine.config import ExitConfig
+from polystra.engine.config import DustPolicy, ExitConfig
 from polystra.engine.state import OrderTrack
 from tests.unit.engine.desk import CENT, CONDITION, Desk, config, live_sells, micros
 
@@ -227,3 +227,49 @@ def test_a_sale_without_a_believed_book_asks_for_one():
     desk.book(18, 22)
     [order] = desk.sent()
     assert order.terms.planned_price == 180_000
+
+
+# --- a cancel without an answer, and dust ----------------------------------------------------
+
+
+def test_what_no_order_holds_is_sold_when_a_cancel_stays_unanswered():
+    desk = Desk().ready()
+    entry = desk.enter()
+    desk.accept(entry)
+    desk.fill(entry, 6, status="CONFIRMED")
+    desk.accept(desk.orders(TP)[0])
+    desk.fill(entry, 4, status="CONFIRMED")
+    desk.book(20, 22)
+    assert not desk.orders(SL), "the fates come first"
+    desk.advance(1.9)
+    assert not desk.orders(SL)
+    desk.advance(0.2)
+    [sale] = desk.orders(SL)
+    assert sale.order.terms.quantity == 4_000_000
+    assert live_sells(desk, desk.position().position_id) == 10_000_000
+    desk.accept(sale, making=4_000_000).fill(sale, 4, 20, maker=False, status="CONFIRMED")
+    desk.report(sale, "MATCHED", 4)
+    resting = desk.orders(TP)[0]
+    desk.cancelled(resting).answer(resting).advance(3).book(20, 22)
+    assert [track.order.terms.quantity for track in desk.orders(SL)] == [4_000_000, 6_000_000]
+
+
+@pytest.mark.parametrize(("policy", "covered"), [(DustPolicy.HOLD, 10_000_000), (DustPolicy.WITH_NEXT_LOT, 13_000_000)])
+def test_dust_is_held_or_sold_with_the_next_shares(policy, covered):
+    desk = Desk(config(exits=ExitConfig(dust=policy))).ready()
+    entry = desk.enter()
+    desk.accept(entry)
+    desk.fill(entry, 3, status="CONFIRMED")
+    desk.cancelled(entry).answer(entry)
+    desk.book(20, 22)
+    for _ in range(2):
+        desk.refuse(desk.orders(SL)[-1], message="Size (3) lower than the minimum: 5")
+        desk.advance(4).book(20, 22)
+    assert desk.exits().dust == 3_000_000
+    assert not desk.state.is_open(desk.position())
+    assert desk.engine._risk.open_positions() == 0
+    desk.advance(30).books(49, 51)
+    more = buy_more(desk, 10, 50)
+    desk.fill(more, 10, 50, status="CONFIRMED")
+    desk.advance(3)
+    assert desk.orders(TP)[-1].order.terms.quantity == covered

@@ -273,3 +273,6 @@ def test_dust_is_held_or_sold_with_the_next_shares(policy, covered):
     desk.fill(more, 10, 50, status="CONFIRMED")
     desk.advance(3)
     assert desk.orders(TP)[-1].order.terms.quantity == covered
+    resting = desk.orders(TP)[-1]
+    desk.accept(resting).book(20, 22).cancelled(resting).answer(resting)
+    assert desk.orders(SL)[-1].order.terms.quantity == covered

@@ -261,6 +261,10 @@ class ExitState:
     """What was mended, in words, and when."""
     seen_lost: int = 0
     """Resting exits that ended without our asking and were looked at."""
+    calm_spread: MicroPrice = 0
+    """The last spread of the book that was believed."""
+    torn_since_ns: Nanos = 0
+    """Since when the book has been abnormally wide; 0 while it is not."""
 
 
 @dataclass(slots=True)

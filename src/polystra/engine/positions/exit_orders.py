@@ -16,6 +16,7 @@ from polystra.domain.units import NS_PER_S, MicroPrice, MicroShares, Nanos, floo
 from polystra.engine.config import DustPolicy
 from polystra.engine.effects import ReadBook
 from polystra.engine.gateway import Gateway
+from polystra.engine.positions import second_look
 from polystra.engine.state import EngineState, ExitState, MarketState, OrderTrack, Turn
 
 _BOOK_PAUSE_NS = 2 * NS_PER_S
@@ -83,6 +84,16 @@ class ExitOrders:
         if turn.now_ns - market.resync_asked_ns >= pause_ns:
             market.resync_asked_ns = turn.now_ns
             turn.effects.append(ReadBook(token_id=position.token_id))
+
+    def looks_again(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> bool:
+        """True while the book is torn open and must not be sold into: it is looked at again a moment later."""
+        again_ns = second_look.wait_until_ns(exits, turn.now_ns)
+        if not again_ns:
+            return False
+        if turn.now_ns >= exits.torn_since_ns + second_look.ASK_AGAIN_NS:
+            self.ask_book(position, market, turn)
+        turn.timer(f"exit-book:{position.position_id}", again_ns)
+        return True
 
     def place(
         self,

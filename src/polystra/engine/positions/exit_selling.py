@@ -104,6 +104,8 @@ class ExitSelling:
             turn.timer(f"exit:{position.position_id}", exits.next_attempt_ns)
         elif self._is_dust(position, market, exits, quantity, turn):
             exits.phase = ExitPhase.DONE
+        elif self._orders.looks_again(position, market, exits, turn):
+            return
         elif not self._sees_book(position, market, turn):
             turn.timer(f"exit:{position.position_id}", turn.now_ns + _BLIND_AGE_NS)
         elif policy is ExitPolicy.POST_ONLY:

@@ -27,7 +27,7 @@ from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, format_micros
 from polystra.engine.config import DustPolicy
 from polystra.engine.exit_memory import mode_of
 from polystra.engine.gateway import Gateway
-from polystra.engine.positions import exit_health, stops
+from polystra.engine.positions import exit_health, second_look, stops
 from polystra.engine.positions.exit_balance import ExitBalance
 from polystra.engine.positions.exit_health import ExitHealth
 from polystra.engine.positions.exit_orders import ExitOrders, Held
@@ -156,6 +156,7 @@ class Exits:
             self._nothing_held(position)
             return
         exits = self._exits_of(position)
+        second_look.observe(exits, market.books[position.token_id], turn.now_ns)
         if exits.phase is ExitPhase.DONE and position.shares - exits.dust >= SIZE_STEP:
             exits.phase = ExitPhase.GUARDING
             exits.dust = exits.dust if self._config.dust is DustPolicy.HOLD else 0
@@ -305,6 +306,8 @@ class Exits:
         if exits.stop_price is None or best_bid > exits.stop_price:
             return False
         if stops.in_guard(self._config, closes_ns=closes_ns, now_ns=turn.now_ns):
+            return False
+        if self._orders.looks_again(position, market, exits, turn):
             return False
         why = f"{exits.stop_rule}: best bid {format_micros(best_bid)} <= {format_micros(exits.stop_price)}"
         self._fire(position, exits, exits.stop_rule, why, turn)

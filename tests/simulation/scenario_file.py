@@ -8,9 +8,13 @@ What lives here: the form of a file and its strict reading. What must not: runni
     quotes:                             # seconds after the opening: bid x shares | ask x shares, in cents of Up
       0: 49 x 500 | 51 x 500
       60: 40 x 500 | 42 x 500
+    markets: [BTC 5m]                   # the default; all of them have the book of the file
+    modes: [[restarting, 60, 90]]       # the venue's mode, from which second, for how many
+    restart: {at: 60, down: 30}         # the daemon is killed and comes back
     when:
       10: enter 20 up at 52             # or: enter $10 up at 52
-      120: other buys 10 up at 60
+      120: other buys 10 up at 60       # `... in ETH 5m` says which market; without it the first
+      150: tick 0.1                     # the grid becomes finer, in cents
     then:
       orders: [entry BUY 20 @ 52 FILLED, stop-loss SELL 20 FILLED]
       shares: 0                         # bought less sold, before the resolution
@@ -24,7 +28,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +38,10 @@ from polystra.domain.units import MICRO
 
 CENT: Final = 10_000
 _KEYS: Final = frozenset(
-    {"title", "settings", "verdict", "quotes", "prices", "when", "then", "faults", "cash", "rules"}
+    {
+        *("title", "settings", "markets", "verdict", "quotes", "prices", "when", "then", "faults", "cash", "rules"),
+        *("modes", "restart", "slow", "known"),
+    }
 )
 _THEN: Final = frozenset(
     {"orders", "shares", "said", "unsaid", "postings", "adjustments", "switches", "pnl", "refused"}
@@ -43,6 +50,9 @@ _PAYOUT: Final = {"up": MICRO, "down": 0, "half": MICRO // 2}
 _AMOUNT = r"(\d+(?:\.\d+)?)"
 _QUOTE = re.compile(rf"{_AMOUNT} x {_AMOUNT}")
 _ENTER = re.compile(rf"(enter|add) (\$?){_AMOUNT} (up|down) at {_AMOUNT}")
+_EXIT = re.compile(r"exit(?: (up|down))?")
+_TICK = re.compile(rf"tick {_AMOUNT}")
+_IN = re.compile(r"(.*) in ([A-Z]+ (?:5m|15m))")
 _OTHER = re.compile(rf"other (buys|sells) {_AMOUNT} (up|down) at {_AMOUNT}")
 _ORDER = re.compile(rf"([\w-]+) (BUY|SELL) (\*|{_AMOUNT})(?: @ {_AMOUNT})? ([A-Z_]+)(?: {_AMOUNT})?")
 
@@ -62,7 +72,10 @@ class Quotes:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """Something that is done at a moment. `verb` is enter, add, exit, other buys, other sells, or a switch's word."""
+    """Something that is done at a moment.
+
+    `verb` is enter, add, exit, other buys, other sells, tick, or a switch's word; `market` like BTC 5m.
+    """
 
     at_s: float
     verb: str
@@ -70,6 +83,7 @@ class Step:
     quantity: int = 0
     budget: int = 0
     price: int = 0
+    market: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +127,20 @@ class Scenario:
     faults: tuple[object, ...]
     rules: Mapping[str, object]
     cash: int
+    markets: tuple[str, ...] = ("BTC 5m",)
+    modes: tuple[tuple[str, int, int], ...] = ()
+    restart: tuple[float, float] | None = None
+    slow: bool = False
+    known: str = ""
+    """Why the daemon does not do this yet; empty: it does."""
 
 
 def load(path: Path) -> Scenario:
     """Read a file; raises ScenarioError."""
-    told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        told = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{path.name} is no YAML: {error}") from error
     if not isinstance(told, dict):
         raise ScenarioError(f"{path.name} holds no mapping")
     _known(path, "", told, _KEYS)
@@ -133,6 +156,11 @@ def load(path: Path) -> Scenario:
             faults=tuple(told.get("faults") or ()),
             rules=told.get("rules") or {},
             cash=_micros(told.get("cash", 1_000)),
+            markets=tuple(_listed(told.get("markets") or ["BTC 5m"])),
+            modes=tuple((str(mode), int(at), int(seconds)) for mode, at, seconds in told.get("modes") or ()),
+            restart=_restart(told.get("restart")),
+            slow=bool(told.get("slow", False)),
+            known=str(told.get("known", "")),
         )
     except KeyError as error:
         raise ScenarioError(f"{path.name}: {error.args[0]!r} is missing or not a word that is known") from error
@@ -169,7 +197,20 @@ def _quotes(at: object, text: object) -> Quotes:
     return Quotes(float(str(at)), bids, asks)
 
 
+def _restart(told: object) -> tuple[float, float] | None:
+    if told is None:
+        return None
+    if not isinstance(told, dict) or set(told) != {"at", "down"}:
+        raise ScenarioError(f"restart is {told!r}, expected like {{at: 60, down: 30}}")
+    return float(told["at"]), float(told["down"])
+
+
 def _step(at: object, text: str) -> Step:
+    inside = _IN.fullmatch(text)
+    return replace(_action(at, inside[1]), market=inside[2]) if inside else _action(at, text)
+
+
+def _action(at: object, text: str) -> Step:
     at_s = float(str(at))
     entered = _ENTER.fullmatch(text)
     if entered:
@@ -181,11 +222,18 @@ def _step(at: object, text: str) -> Step:
     if other:
         verb, amount, outcome, price = other.groups()
         return Step(at_s, f"other {verb}", outcome, _micros(amount), 0, _cents(price))
-    if text in ("exit", "kill", "start", "stopentry", "stop the daemon"):
+    left = _EXIT.fullmatch(text)
+    if left:
+        return Step(at_s, "exit", left[1] or "up")
+    ticks = _TICK.fullmatch(text)
+    if ticks:
+        return Step(at_s, "tick", price=_cents(ticks[1]))
+    if text in ("kill", "start", "stopentry", "stop the daemon"):
         return Step(at_s, text)
     raise ScenarioError(
         f"at {at}: {text!r} is not known; write `enter 20 up at 52`, `enter $10 up at 52`, `add 10 up at 60`, "
-        "`exit`, `other buys 10 up at 60`, `other sells 10 up at 40`, `kill`, `start`, `stopentry`, `stop the daemon`"
+        "`exit`, `exit down`, `tick 0.1`, `other buys 10 up at 60`, `other sells 10 up at 40`, `kill`, `start`, "
+        "`stopentry`, `stop the daemon`"
     )
 
 

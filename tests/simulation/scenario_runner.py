@@ -38,10 +38,6 @@ from tests.simulation.scripted_run import ScriptedBook, run_scripted
 from tests.unit.runtime.lines import Lines
 
 ONE = MICRO
-SYMBOL = "BTC"
-WINDOW = "5m"
-PULSE_PRICE = 10_000
-PULSE_NS = 2 * NS_PER_S
 _STRATEGY_OFF = {"MIN_EDGE_PERCENT": "9999"}
 
 
@@ -52,15 +48,17 @@ class Script:
         self._scenario = scenario
         self._exchange = exchange
         self._clock = clock
-        self._market: WorldMarket | None = None
+        self._markets: dict[str, WorldMarket] = {}
         self._sequence = 0
+        self._wishes = [s for s in sorted(scenario.steps, key=lambda each: each.at_s) if not _is_the_venues(s)]
         exchange.simulation.world.on_listed(self._listed)
 
     def _listed(self, market: WorldMarket, now_ns: int) -> None:
-        """Take the first market; others stay empty."""
-        if self._market is not None:
+        """Take the first market of each that the file names; others stay empty."""
+        name = f"{market.spec.symbol} {market.spec.window}"
+        if name in self._markets or name not in self._scenario.markets:
             return
-        self._market = market
+        self._markets[name] = market
         self._exchange.simulation.world.overrule(market.spec.slug, self._scenario.payout)
         book = ScriptedBook(self._exchange.core, market)
         agenda = self._exchange.simulation.agenda
@@ -73,20 +71,28 @@ class Script:
         for quotes in self._scenario.quotes:
             plan(quotes.at_s, lambda at_ns, quotes=quotes: book.quote(quotes, at_ns))
         for step in self._scenario.steps:
-            if step.verb.startswith("other"):
+            if self._name_of(step) == name and step.verb == "tick":
+                plan(step.at_s, lambda at_ns, step=step: self._refine(market, step, at_ns))
+            elif self._name_of(step) == name and _is_the_venues(step):
                 plan(step.at_s, lambda at_ns, step=step: book.other(step, at_ns))
 
+    def _refine(self, market: WorldMarket, step: Step, at_ns: int) -> None:
+        self._exchange.core.set_tick_size(market.spec.condition_id, step.price, at_ns)
+
+    def _name_of(self, step: Step) -> str:
+        return step.market or self._scenario.markets[0]
+
     async def run(self, sink: Sink) -> None:
-        """Fulfils `EventStream`: the wishes, each at its moment."""
-        if self._market is None:
-            raise AssertionError("the exchange listed no market before the daemon started")
-        opens_ns = self._market.spec.opens_at_s * NS_PER_S
-        for step in sorted(self._scenario.steps, key=lambda each: each.at_s):
-            if step.verb.startswith("other"):
-                continue
-            due_ns = opens_ns + round(step.at_s * NS_PER_S)
+        """Fulfils `EventStream`: the wishes, each at its moment and once, whichever run of the daemon hears it."""
+        while self._wishes:
+            step = self._wishes[0]
+            market = self._markets.get(self._name_of(step))
+            if market is None:
+                raise AssertionError(f"the exchange listed no {self._name_of(step)} before the daemon started")
+            due_ns = market.spec.opens_at_s * NS_PER_S + round(step.at_s * NS_PER_S)
             await self._clock.sleep(max(0, due_ns - self._clock.now_ns()) / NS_PER_S)
-            self._wish(step, self._market, sink)
+            del self._wishes[0]
+            self._wish(step, market, sink)
         while True:
             await self._clock.sleep(3_600)
 
@@ -116,6 +122,11 @@ class Script:
             sink(SwitchRequested(name=name, on=step.verb != "start", reason="scenario", source="scenario"))
 
 
+def _is_the_venues(step: Step) -> bool:
+    """True for what happens at the venue; the rest is wished for."""
+    return step.verb.startswith("other") or step.verb == "tick"
+
+
 @dataclass(frozen=True, slots=True)
 class Played:
     """How it went."""
@@ -128,10 +139,12 @@ class Played:
 
 def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
     """Run a scenario to the settlement of its market."""
+    symbols = tuple(dict.fromkeys(name.split()[0] for name in scenario.markets))
+    windows = tuple(dict.fromkeys(name.split()[1] for name in scenario.markets))
     values = {
         **_STRATEGY_OFF,
-        "SYMBOLS": SYMBOL,
-        "WINDOWS": WINDOW,
+        "SYMBOLS": ",".join(symbols),
+        "WINDOWS": ",".join(windows),
         "DATA_DIR": str(folder),
         "MAX_EXPOSURE_DOLLARS": "1000",
         "MAX_EXPOSURE_PER_MARKET": "500",
@@ -142,9 +155,9 @@ def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
     settings = load_settings(values, None)
     config = BuiltInConfig(
         seed=seed,
-        symbols=(SYMBOL,),
-        windows=(WINDOW,),
-        series=_series(scenario),
+        symbols=symbols,
+        windows=windows,
+        series=_series(scenario, symbols),
         start_ns=None if not scenario.prices else DEFAULT_EPOCH_S * NS_PER_S,
         speed=None,
         books_path=exchange_books_path(settings),
@@ -156,13 +169,19 @@ def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
     lines = Lines()
 
     summary = run_scripted(
-        settings, config, lambda exchange, clock: Script(scenario, exchange, clock), log=lines, markets_limit=1
+        settings,
+        config,
+        lambda exchange, clock: Script(scenario, exchange, clock),
+        log=lines,
+        markets_limit=len(scenario.markets),
+        restart=scenario.restart,
+        modes=scenario.modes,
     )
     reading = read_both(settings)
     return Played(summary, build_report(reading), reading.account, lines)
 
 
-def _series(scenario: Scenario) -> PriceSeries | None:
+def _series(scenario: Scenario, symbols: tuple[str, ...]) -> PriceSeries | None:
     """The settlement feed as the file has it, straight lines between its points; None: generated."""
     if not scenario.prices:
         return None
@@ -174,7 +193,7 @@ def _series(scenario: Scenario) -> PriceSeries | None:
         file="scenario",
         kind="ticks",
         rows=len(seconds),
-        symbols=(SYMBOL,),
+        symbols=symbols,
         first_s=first_s,
         last_s=last_s,
         gaps=0,
@@ -183,7 +202,7 @@ def _series(scenario: Scenario) -> PriceSeries | None:
         reordered=0,
         interpolated=False,
     )
-    return PriceSeries({SYMBOL: ticks}, summary)
+    return PriceSeries(dict.fromkeys(symbols, ticks), summary)
 
 
 def _between(points: list[tuple[int, float]], second: int) -> float:

@@ -6,7 +6,8 @@ the deterministic loop. What must not: what is wished for, what is expected.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from random import Random
 
 import aiohttp
@@ -20,6 +21,7 @@ from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_dae
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
 from polystra.exchange.core import ExchangeCore, PlaceRequest
+from polystra.exchange.modes import Mode
 from polystra.exchange.simulation import planned_start_ns
 from polystra.exchange.world import WorldMarket
 from polystra.ports.clock import Clock
@@ -94,12 +96,21 @@ def run_scripted(
     log: Log,
     markets_limit: int,
     session: Callable[[], aiohttp.ClientSession] = endless_session,
+    restart: tuple[float, float] | None = None,
+    modes: Sequence[tuple[str, int, int]] = (),
 ) -> RunSummary:
-    """Run exchange and daemon under virtual time until so many markets have settled."""
+    """Run exchange and daemon under virtual time until so many markets have settled.
+
+    `restart`: the second at which the daemon is killed, and how many later it comes back. `modes`: the
+    venue's modes as (word, second, seconds).
+    """
+    start_ns = planned_start_ns(config)
 
     async def main() -> RunSummary:
-        clock = LoopClock(planned_start_ns(config))
+        clock = LoopClock(start_ns)
         exchange = BuiltInExchange(config, clock)
+        for mode, second, seconds in modes:
+            exchange.core.modes.plan(Mode(mode), start_ns + second * NS_PER_S, seconds)
         wishes = script(exchange, clock)
         urls = await exchange.start()
         key = SigningKey(simulated_key(config.seed))
@@ -120,14 +131,27 @@ def run_scripted(
             session=session,
             markets_limit=markets_limit,
             handle_signals=False,
-            beside={"exchange": exchange.run},
             wishes={"script": wishes},
         )
+        driver = asyncio.get_running_loop().create_task(exchange.run(), name="exchange")
         try:
+            if restart is not None:
+                await _killed(run, clock, *restart)
             return await run_daemon(run)
         finally:
+            driver.cancel()
+            await asyncio.gather(driver, return_exceptions=True)
             await exchange.close()
 
-    summary = deterministic.run(main(), seed=config.seed, start_ns=planned_start_ns(config))
+    summary = deterministic.run(main(), seed=config.seed, start_ns=start_ns)
     structlog.reset_defaults()
     return summary
+
+
+async def _killed(run: Run, clock: Clock, at_s: float, down_s: float) -> None:
+    """The daemon runs until it is killed; return when it is to be started again."""
+    task = asyncio.get_running_loop().create_task(run_daemon(run), name="daemon")
+    await clock.sleep(at_s)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await clock.sleep(down_s)

@@ -120,6 +120,7 @@ class Calendar:
             state.market_of_token.pop(token, None)
             state.share_differences.pop(token, None)
             state.readings.pop(token, None)
+            state.checked_tokens.discard(token)
         self._retire_orders(market)
         for key, fill in list(state.fills.items()):
             if fill.condition_id == market.condition_id:

@@ -321,6 +321,8 @@ class EngineState:
     """The venue's last cash."""
     readings: dict[TokenId, BalanceReading] = field(default_factory=dict)
     """The venue's last balance of each token that was asked for."""
+    checked_tokens: set[TokenId] = field(default_factory=set)
+    """Tokens whose balance was read equal to our books and has not changed here since: no need to ask again."""
     movements: OrderedDict[str, Movement] = field(default_factory=OrderedDict)
     """Our own recent changes of balances, oldest first, by their source."""
     venue_mode: VenueMode = VenueMode.NORMAL
@@ -468,6 +470,8 @@ class EngineState:
         if not self.ledger.append(posting):
             return False
         self._note_movement(posting)
+        if posting.token_id is not None:
+            self.checked_tokens.discard(posting.token_id)
         self.results.book(posting)
         if posting.source_id.startswith(EXTERNAL) and posting.condition_id is not None:
             self.strangers[OrderId(posting.source_id.rpartition(":")[2])] = posting.condition_id

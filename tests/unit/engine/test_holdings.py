@@ -285,3 +285,74 @@ def test_shares_below_nothing_are_filled_up_before_any_are_adopted(desk):
         desk.advance(11).snapshot(tokens=[(UP, 0), (DOWN, 0)]).holdings()
     assert own.shares == 0
     assert EXTERNAL_UP not in desk.state.positions
+
+
+# --- what is asked of the order book ------------------------------------------------------
+
+
+def tokens_asked(desk: Desk) -> list[tuple[TokenId, ...]]:
+    return [effect.tokens for effect in desk.asked(fx.ReadAccount)]
+
+
+def told_equal(desk: Desk) -> Desk:
+    """The check after the shares settled reads the token's balance, and finds what the books say."""
+    settled(desk)
+    desk.advance(6).snapshot(tokens=[(UP, TEN)])
+    return desk.clear()
+
+
+def test_a_balance_is_asked_for_once_after_the_shares_changed_and_not_again(desk):
+    desk.hold(10, 60)
+    desk.clear().advance(31)
+    assert tokens_asked(desk) == [(UP,)]
+    desk.snapshot(tokens=[(UP, TEN)]).clear()
+    for _ in range(3):
+        desk.advance(30).snapshot()
+    assert tokens_asked(desk) == [()] * 3
+
+
+def test_a_balance_is_not_asked_for_while_a_fill_is_provisional(desk):
+    desk.hold(10, 60, status="MATCHED")
+    desk.clear().advance(31)
+    assert tokens_asked(desk) == [()]
+
+
+@pytest.mark.parametrize("told", [0, 9, 11])
+def test_a_second_source_that_says_otherwise_has_the_balance_read(desk, told):
+    told_equal(desk)
+    desk.holdings((UP, told)) if told else desk.holdings()
+    desk.advance(6)
+    assert tokens_asked(desk)[0] == (UP,)
+
+
+def test_a_second_source_that_says_the_same_asks_for_nothing(desk):
+    told_equal(desk)
+    desk.holdings((UP, 10)).advance(29)
+    assert not any(tokens_asked(desk))
+
+
+def test_a_second_source_that_lags_behind_a_purchase_asks_for_nothing(desk):
+    desk.hold(10, 60)
+    desk.advance(31).snapshot(tokens=[(UP, TEN)]).clear()
+    desk.holdings().advance(29)
+    assert not any(tokens_asked(desk))
+
+
+def test_a_reconnect_reads_every_balance(desk):
+    told_equal(desk)
+    desk.step(ev.StreamConnected(stream=ev.StreamName.USER))
+    assert tokens_asked(desk) == [(UP,)]
+
+
+def test_a_balance_that_was_read_otherwise_is_read_until_it_is_settled(desk):
+    settled(desk)
+    desk.advance(6).snapshot(tokens=[(UP, TEN - 1_000_000)]).clear()
+    desk.advance(31)
+    assert all(tokens == (UP,) for tokens in tokens_asked(desk))
+
+
+def test_the_second_source_is_asked_every_minute_while_shares_are_held(desk):
+    desk.advance(310).clear().advance(240)
+    assert not desk.asked(fx.ReadHoldings)
+    told_equal(desk).advance(125)
+    assert len(desk.asked(fx.ReadHoldings)) == 2

@@ -1,12 +1,15 @@
 """Shares against the venue: two sources, evidence, and what happens when they contradict us.
 
-The order book's balance (CLOB) says how many shares of a token are held; it is compared whenever a
-complete snapshot of a quiet account is there. A difference counts when two readings at least 5 s apart
-agree on it and the lag of that balance behind our own last movements cannot explain it. More shares than
-ours are adopted. Fewer are taken off when it is a little; a large part of what is held needs the second
-source (Data API) to say the same. While the second source says something else the market is frozen with
-the evidence, and thawed when both agree with our books, or with each other, again. A failed, partial or
-old answer of either source says nothing.
+The order book's balance (CLOB) says how many shares of a token are held, in one request per token. It is
+asked for at the start, after a reconnect, once our own change of the token should have settled, and while
+anything disagrees; then it is compared with a complete snapshot of a quiet account. In between the second
+source (Data API), one request for all tokens, tells whether anything moved without us.
+
+A difference counts when two readings at least 5 s apart agree on it and the lag of that balance behind
+our own last movements cannot explain it. More shares than ours are adopted. Fewer are taken off when it
+is a little; a large part of what is held needs the second source to say the same. While the second
+source says something else the market is frozen with the evidence, and thawed when both agree with our
+books, or with each other, again. A failed, partial or old answer of either source says nothing.
 """
 
 from __future__ import annotations
@@ -27,9 +30,13 @@ from polystra.engine.state import BalanceReading, EngineState, MarketState, Shar
 AGAIN_NS: Final = 5 * NS_PER_S
 """Two readings of a difference are at least so far apart."""
 HOLDINGS_EVERY_NS: Final = 300 * NS_PER_S
-"""Pause between routine questions to the second source."""
+"""Pause between routine questions to the second source while nothing is held."""
+HOLDINGS_HELD_NS: Final = 60 * NS_PER_S
+"""The same while shares are held: so late is it noticed that they moved without us."""
 HOLDINGS_AGAIN_NS: Final = 10 * NS_PER_S
 """Pause between questions to the second source while a difference waits for it (its cache is 5 s old)."""
+_ROUTINE: Final = ("periodic", "again", "redemption", "no balance")
+"""Reasons to read the account that say nothing about shares."""
 LARGE_SHARES: Final[MicroShares] = 5 * MICRO
 LARGE_PERCENT: Final = 20
 
@@ -45,26 +52,32 @@ class Holdings:
 
     # --- questions --------------------------------------------------------------------
 
-    def tokens(self) -> tuple[TokenId, ...]:
-        """The tokens whose balance is worth asking for: held here, held there, or of a frozen market."""
+    def tokens(self, trigger: str, turn: Turn, *, quiet: bool) -> tuple[TokenId, ...]:
+        """The tokens whose balance is worth asking for now; `quiet`: the account is, so that it can be compared."""
         state = self._state
-        wanted = {token: None for token, balance in state.ledger.tokens.items() if balance.shares}
-        for holding in state.holdings.holdings if state.holdings else ():
-            wanted[holding.token_id] = None
-        wanted.update(dict.fromkeys(state.share_differences))
+        wanted = dict.fromkeys(state.share_differences)
         for market in state.markets.values():
             if market.frozen and market.may_thaw:
                 wanted.update(dict.fromkeys((market.market.up_token, market.market.down_token)))
+        held = [token for token, balance in state.ledger.tokens.items() if balance.shares]
+        shown = [holding.token_id for holding in state.holdings.holdings] if state.holdings else []
+        every = trigger not in _ROUTINE
+        wanted.update({t: None for t in (*held, *shown) if every or (quiet and self._is_due(t, turn.now_ns))})
         return tuple(token for token in wanted if self._is_open(token))
+
+    def _is_due(self, token_id: TokenId, now_ns: Nanos) -> bool:
+        """True when a token's balance has not been seen equal to our books since its last change, and may be now."""
+        return token_id not in self._state.checked_tokens and not in_cooldown(self._state, token_id, now_ns)
 
     def ask_in_time(self, trigger: str, turn: Turn) -> None:
         """Ask the second source at the start, after a reconnect, and now and then."""
-        routine = trigger in ("periodic", "again", "redemption")
-        if not routine or turn.now_ns - self._asked_ns >= HOLDINGS_EVERY_NS:
+        held = any(balance.shares for balance in self._state.ledger.tokens.values())
+        pause_ns = HOLDINGS_HELD_NS if held else HOLDINGS_EVERY_NS
+        if trigger not in _ROUTINE or turn.now_ns - self._asked_ns >= pause_ns:
             self._ask(trigger, turn)
 
     def read(self, event: HoldingsRead, turn: Turn) -> None:
-        """Keep a complete answer; what it shows and we do not hold is asked for at the order book."""
+        """Keep a complete answer; where it says otherwise than we do, the order book is asked."""
         if not event.complete:
             return
         state = self._state
@@ -74,11 +87,21 @@ class Holdings:
         if known is None:
             self._tell_unknown(event, turn)
         state.holdings = event
-        for holding in event.holdings:
-            ours = state.ledger.balance(holding.token_id).shares
-            if self._is_open(holding.token_id) and holding.shares - ours >= SIZE_STEP:
-                turn.timer("reconcile:again", turn.now_ns + AGAIN_NS)
-                return
+        odd = [token_id for token_id in self._all_tokens(event) if self._contradicts(token_id, event)]
+        state.checked_tokens.difference_update(odd)
+        if odd:
+            turn.timer("reconcile:again", turn.now_ns + AGAIN_NS)
+
+    def _all_tokens(self, event: HoldingsRead) -> tuple[TokenId, ...]:
+        held = [token_id for token_id, balance in self._state.ledger.tokens.items() if balance.shares]
+        return tuple(dict.fromkeys((*held, *(holding.token_id for holding in event.holdings))))
+
+    def _contradicts(self, token_id: TokenId, event: HoldingsRead) -> bool:
+        """True when the second source says something else of a token, which its lag behind us does not explain."""
+        difference = _shares_in(event, token_id) - self._state.ledger.balance(token_id).shares
+        if abs(difference) < SIZE_STEP or not self._is_open(token_id):
+            return False
+        return not self._may_be_late(token_id, difference, event.asked_at_ns)
 
     def _tell_unknown(self, event: HoldingsRead, turn: Turn) -> None:
         """Once per run: shares in markets that are not traded here are left alone, and said."""
@@ -114,6 +137,7 @@ class Holdings:
         difference = shares - ours
         if difference == 0:
             state.share_differences.pop(token_id, None)
+            state.checked_tokens.add(token_id)
             return []
         known = state.share_differences.get(token_id)
         if known is None or known.amount != difference:
@@ -121,14 +145,16 @@ class Holdings:
             turn.timer("reconcile:again", turn.now_ns + AGAIN_NS)
             return []
         known.readings += 1
-        if snapshot.asked_at_ns - known.since_ns < AGAIN_NS or self._may_be_late(token_id, difference, snapshot):
+        if snapshot.asked_at_ns - known.since_ns < AGAIN_NS or self._may_be_late(
+            token_id, difference, snapshot.asked_at_ns
+        ):
             return []
         if _is_large(ours, difference) and not self._confirmed(token_id, shares, known, turn):
             return self._unconfirmed(token_id, shares, known, turn)
         return [self._adjust(token_id, shares, difference, turn)]
 
-    def _may_be_late(self, token_id: TokenId, difference: int, snapshot: AccountSnapshot) -> bool:
-        since = snapshot.asked_at_ns - LAG_HORIZON_NS
+    def _may_be_late(self, token_id: TokenId, difference: int, asked_at_ns: Nanos) -> bool:
+        since = asked_at_ns - LAG_HORIZON_NS
         recent = [m.shares for m in self._state.movements.values() if m.token_id == token_id and m.at_ns >= since]
         return may_be_lag(difference, recent)
 
@@ -221,7 +247,7 @@ class Holdings:
         read = self._state.holdings
         if read is None or read.asked_at_ns < since_ns:
             return None
-        return sum(holding.shares for holding in read.holdings if holding.token_id == token_id)
+        return _shares_in(read, token_id)
 
     def _average(self, token_id: TokenId) -> MicroPrice:
         """What the second source says was paid per share, 0 when it does not say."""
@@ -233,6 +259,10 @@ class Holdings:
         """True for tokens of known markets without a verdict: those of the others are not compared."""
         market = self._state.market_for(token_id)
         return market is not None and market.resolution is None
+
+
+def _shares_in(read: HoldingsRead, token_id: TokenId) -> MicroShares:
+    return sum(holding.shares for holding in read.holdings if holding.token_id == token_id)
 
 
 def _is_large(ours: MicroShares, difference: MicroShares) -> bool:

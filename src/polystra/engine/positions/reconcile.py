@@ -14,7 +14,7 @@ from polystra.domain.events import AccountSnapshot, HoldingsRead, OrderReport, S
 from polystra.domain.facts import BalanceObserved, NoticeKind, ReconcileCompleted
 from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.orders import OrderStatus, Side
-from polystra.domain.units import NS_PER_S, format_micros, notional_ceil
+from polystra.domain.units import NS_PER_S, Nanos, format_micros, notional_ceil
 from polystra.engine.balance_truth import (
     LAG_HORIZON_NS,
     PAYOUT_SLACK,
@@ -53,7 +53,8 @@ class Reconciler:
         provisional = (fill.matched_at_ns for fill in self._state.fills.values() if not fill.status.is_final)
         since = max(0, min(newest, min(provisional, default=newest)) - LOOKUP_MARGIN_NS)
         again = trigger != "periodic"
-        turn.effects.append(ReadAccount(since_ns=since, tokens=self._holdings.tokens(), trigger=trigger, refresh=again))
+        tokens = self._holdings.tokens(trigger, turn, quiet=self._quiet_at(turn.now_ns, turn.now_ns))
+        turn.effects.append(ReadAccount(since_ns=since, tokens=tokens, trigger=trigger, refresh=again))
         self._holdings.ask_in_time(trigger, turn)
 
     def holdings_read(self, event: HoldingsRead, turn: Turn) -> None:
@@ -143,11 +144,14 @@ class Reconciler:
 
     def _quiet(self, snapshot: AccountSnapshot) -> bool:
         """True when nothing of ours could have moved the balance around the snapshot."""
+        return self._quiet_at(snapshot.asked_at_ns, snapshot.at_ns)
+
+    def _quiet_at(self, asked_at_ns: Nanos, answered_ns: Nanos) -> bool:
         state = self._state
         return (
-            snapshot.asked_at_ns > state.last_account_event_ns
+            asked_at_ns > state.last_account_event_ns
             and state.ledger.pending_cash == 0
-            and not self._awaits_verdict(snapshot)
+            and not self._awaits_verdict(answered_ns)
             and all(balance.pending_shares == 0 for balance in state.ledger.tokens.values())
             and all(
                 track.is_settled or (track.order.status is OrderStatus.OPEN and not track.cancel_asked_ns)
@@ -155,13 +159,13 @@ class Reconciler:
             )
         )
 
-    def _awaits_verdict(self, snapshot: AccountSnapshot) -> bool:
+    def _awaits_verdict(self, now_ns: Nanos) -> bool:
         """True while shares of a window that is over are held: the venue may have paid them before we hear of it."""
         for token_id, balance in self._state.ledger.tokens.items():
             market = self._state.market_for(token_id) if balance.shares else None
             if market is None or market.resolution is not None:
                 continue
-            if snapshot.at_ns >= market.market.closes_at_s * NS_PER_S:
+            if now_ns >= market.market.closes_at_s * NS_PER_S:
                 return True
         return False
 

@@ -20,10 +20,11 @@ from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.failures import EXIT_DISCREPANCY, fail, guarded, settings_from_here
 from polystra.app.order_life import show_order
 from polystra.app.order_list import show_orders
+from polystra.app.position_list import show_positions
 from polystra.app.redeemable import show_redeemable
 from polystra.app.report import show_report
 from polystra.app.sessions import DEFAULT_SPEED, RunOptions, run_session
-from polystra.app.status import show_positions, show_status
+from polystra.app.status import show_status
 
 app = typer.Typer(
     name="polystra",

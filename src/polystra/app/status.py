@@ -1,4 +1,4 @@
-"""`polystra status` and `polystra positions`: how the last or running daemon stands, from its database.
+"""`polystra status`: how the last or running daemon stands, from its database.
 
 What lives here: what is shown and its words. What must not: statements, the check against the
 exchange (`report`). Money is decimal text; times are UTC of the run's clock.
@@ -7,7 +7,6 @@ exchange (`report`). Money is decimal text; times are UTC of the run's clock.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -18,7 +17,7 @@ from polystra.adapters.store.account_reading import AccountReading, is_in_use, r
 from polystra.app.book_reading import database_url, own_books
 from polystra.app.limit_lines import LimitLine, limit_lines
 from polystra.app.redeemable import runway
-from polystra.app.screen import grid, pairs, screen
+from polystra.app.screen import pairs, screen
 from polystra.app.settings import Settings
 from polystra.domain.facts import PositionRecorded, SwitchChanged
 from polystra.domain.orders import Order, Side
@@ -67,26 +66,6 @@ class Status:
     last_entry: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionLine:
-    """One position; None where nothing is known."""
-
-    position_id: str
-    market: str
-    symbol: str
-    outcome: str
-    status: str
-    shares: str
-    settled_shares: str
-    average_price: str
-    take_profit: str | None
-    stop: str | None
-    exits: tuple[str, ...]
-    realised_pnl: str
-    unrealised_pnl: str | None
-    fees: str
-
-
 def show_status(settings: Settings, *, as_json: bool) -> None:
     """Print how the account stands.
 
@@ -102,41 +81,6 @@ def show_status(settings: Settings, *, as_json: bool) -> None:
     screen().print(pairs("Polystra", _in_words(status).items()))
 
 
-def show_positions(settings: Settings, *, as_json: bool) -> None:
-    """Print the positions, open ones first.
-
-    Raises:
-        StoreError: the database cannot be read.
-    """
-    lines = build_positions(read_account(database_url(settings)))
-    if as_json:
-        typer.echo(json.dumps([asdict(line) for line in lines], indent=2))
-        return
-    if not lines:
-        typer.echo("No positions yet.")
-        return
-    figures = ("shares", "settled", "average $", "take-profit $", "stop $", "realised $", "unrealised $", "fees $")
-    words = ("market", "outcome", "status", "exits")
-    screen().print(grid("Positions", words=words, figures=figures, rows=[_row(line) for line in lines]))
-
-
-def _row(line: PositionLine) -> tuple[str, ...]:
-    return (
-        line.market,
-        line.outcome,
-        line.status,
-        ", ".join(line.exits) or "-",
-        line.shares,
-        line.settled_shares,
-        line.average_price,
-        line.take_profit or "-",
-        line.stop or "-",
-        line.realised_pnl,
-        line.unrealised_pnl or "-",
-        line.fees,
-    )
-
-
 def build_status(account: AccountReading, settings: Settings, *, running: bool, entry: MicroDollars = 0) -> Status:
     """Read the status off an account. Today is the UTC day of the newest entry, on the run's clock.
 
@@ -144,7 +88,6 @@ def build_status(account: AccountReading, settings: Settings, *, running: bool, 
     """
     ledger = own_books(account).ledger()
     results = _results(account)
-    reserved = sum(_reserved(order) for order in account.orders)
     last_reconcile = ""
     if (reconcile := account.last_reconcile) is not None:
         differences = "; ".join(reconcile.differences) or "no differences"
@@ -158,10 +101,10 @@ def build_status(account: AccountReading, settings: Settings, *, running: bool, 
         venue_mode=account.venue_mode,
         switches=tuple(_switch(each) for each in account.switches if each.on),
         markets_settled=len(account.settlements),
-        open_positions=sum(_is_open(line) for line in account.positions),
+        open_positions=sum(is_open(line) for line in account.positions),
         open_orders=sum(order.is_live for order in account.orders),
         cash=format_micros(ledger.cash),
-        available=format_micros(max(0, ledger.cash - reserved)),
+        available=available_dollars(account),
         claims=format_micros(ledger.claims),
         runway=runway(ledger.claims, entry),
         realised_pnl_today=format_micros(results.today(account.last_entry_ns)),
@@ -170,6 +113,12 @@ def build_status(account: AccountReading, settings: Settings, *, running: bool, 
         last_reconcile=last_reconcile,
         last_entry=_moment(account.last_entry_ns) if account.last_entry_ns else "",
     )
+
+
+def available_dollars(account: AccountReading) -> str:
+    """The ledger's cash less what live buys may still cost, before fees."""
+    reserved = sum(_reserved(order) for order in account.orders)
+    return format_micros(max(0, own_books(account).ledger().cash - reserved))
 
 
 def _results(account: AccountReading) -> Results:
@@ -199,39 +148,8 @@ def _switch(switch: SwitchChanged) -> SwitchLine:
     )
 
 
-def build_positions(account: AccountReading) -> tuple[PositionLine, ...]:
-    """The positions, open ones first, each group newest first. The mark of a held position is not in the database."""
-    slugs = {market.condition_id: market.slug for market in account.markets}
-    exits: dict[str, list[str]] = {}
-    for order in account.orders:
-        if order.terms.purpose.is_exit and order.is_live:
-            words = f"{order.terms.purpose} {format_micros(order.remaining)} at {format_micros(order.terms.price)}"
-            exits.setdefault(order.terms.position_id, []).append(f"{words} {order.status}")
-    lines = sorted(account.positions, key=lambda line: (not _is_open(line), -line.opened_at_ns, line.position_id))
-    return tuple(_position(line, slugs, tuple(exits.get(line.position_id, ()))) for line in lines)
-
-
-def _position(line: PositionRecorded, slugs: Mapping[str, str], exits: tuple[str, ...]) -> PositionLine:
-    held = line.pending_shares + line.settled_shares
-    return PositionLine(
-        position_id=line.position_id,
-        market=slugs.get(line.condition_id, line.condition_id),
-        symbol=line.symbol,
-        outcome=line.outcome,
-        status=line.status,
-        shares=format_micros(held),
-        settled_shares=format_micros(line.settled_shares),
-        average_price=format_micros(line.average_price),
-        take_profit=None if line.take_profit_price is None else format_micros(line.take_profit_price),
-        stop=None if line.stop_price is None else format_micros(line.stop_price),
-        exits=exits,
-        realised_pnl=format_micros(line.realised_pnl),
-        unrealised_pnl=None if held else "0",
-        fees=format_micros(line.fees),
-    )
-
-
-def _is_open(line: PositionRecorded) -> bool:
+def is_open(line: PositionRecorded) -> bool:
+    """True while shares are held in a market without a verdict."""
     return bool(line.pending_shares or line.settled_shares) and line.status not in _DONE
 
 

@@ -191,6 +191,32 @@ def test_an_exchange_that_is_not_there(command: tuple[str, ...], closed_port: in
     assert f"no exchange answers at 127.0.0.1:{closed_port}" in line
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("audit", "--limit", "0"), "'--limit'"),
+        (("audit", "--limit", "many"), "'--limit'"),
+        (("audit", "--order"), "--order"),
+        (("audit", "o000001"), "o000001"),
+        (("run", "--markets", "-1"), "'--markets'"),
+        (("run", "--sede", "1"), "--sede"),
+        (("pause",), "length"),
+        (("pause", "999999d"), "at most 366d"),
+        (("sell",), "'sell'"),
+        (("se\nll",), "No such command"),
+        (("db", "down"), "'down'"),
+    ],
+)
+def test_words_that_are_no_command_of_ours(arguments: tuple[str, ...], words: str):
+    assert words in one_line(polystra(*arguments), USAGE)
+
+
+def test_nothing_asked_shows_the_help():
+    result = polystra()
+    assert result.exit_code == USAGE
+    assert "Commands" in result.output
+
+
 def test_an_unknown_setting(folder: Path):
     (folder / ".env").write_text("MIN_EDGE_PRECENT=3\n")
     assert "did you mean MIN_EDGE_PERCENT" in one_line(polystra("run"), USAGE)

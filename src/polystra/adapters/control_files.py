@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from polystra.domain.controls import ControlCommand, ControlWord
+from polystra.domain.controls import LONGEST_PAUSE_S, ControlCommand, ControlWord
 from polystra.domain.errors import ConfigError
 from polystra.domain.units import Nanos
 from polystra.ports.controls import ControlReading
@@ -108,6 +108,7 @@ def _command(path: Path) -> ControlCommand:
     """Read one file; raises ValueError with what is wrong."""
     with path.open("rb") as file:
         body = json.loads(file.read(_LONGEST))
-    if not isinstance(body, dict) or not isinstance(body.get("seconds"), int) or body["seconds"] < 0:
-        raise ValueError("expected an object with word and seconds")
-    return ControlCommand(command_id=path.stem, word=ControlWord(str(body.get("word"))), seconds=body["seconds"])
+    seconds = body.get("seconds") if isinstance(body, dict) else None
+    if type(seconds) is not int or not 0 <= seconds <= LONGEST_PAUSE_S:
+        raise ValueError(f"expected an object with word and seconds (0 to {LONGEST_PAUSE_S})")
+    return ControlCommand(command_id=path.stem, word=ControlWord(str(body.get("word"))), seconds=seconds)

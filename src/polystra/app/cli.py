@@ -17,7 +17,7 @@ from polystra.app import control_commands
 from polystra.app.audit import show_calls
 from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
-from polystra.app.failures import EXIT_DISCREPANCY, fail, guarded, settings_from_here
+from polystra.app.failures import EXIT_DISCREPANCY, PlainGroup, fail, guarded, settings_from_here
 from polystra.app.order_life import show_order
 from polystra.app.order_list import show_orders
 from polystra.app.position_list import show_positions
@@ -28,6 +28,7 @@ from polystra.app.status import show_status
 
 app = typer.Typer(
     name="polystra",
+    cls=PlainGroup,
     help="Polystra trades Polymarket's crypto up/down markets; without settings it trades on a built-in exchange.",
     no_args_is_help=True,
     add_completion=False,

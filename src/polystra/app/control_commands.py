@@ -21,7 +21,7 @@ from polystra.app.book_reading import database_url
 from polystra.app.failures import fail, guarded, settings_from_here
 from polystra.app.settings import Mode, Settings
 from polystra.app.worlds import database_path
-from polystra.domain.controls import ControlCommand, ControlWord, changes, wishes
+from polystra.domain.controls import LONGEST_PAUSE_S, ControlCommand, ControlWord, changes, wishes
 from polystra.domain.errors import StoreBusy
 from polystra.domain.units import Nanos
 
@@ -59,7 +59,13 @@ def pause(length: Annotated[str, typer.Argument(help="how long: 90s, 30m, 2h or 
         fail(
             f"the length is {length[:40]!r}, expected a number with s, m, h or d: write for example polystra pause 30m"
         )
-    _carry_out(ControlWord.PAUSE, int(found[1]) * _UNITS[found[2]])
+    seconds = int(found[1]) * _UNITS[found[2]]
+    if seconds > LONGEST_PAUSE_S:
+        fail(
+            f"the length is {length[:40]!r}, expected at most {LONGEST_PAUSE_S // 86_400}d: "
+            "polystra stopentry holds until polystra start"
+        )
+    _carry_out(ControlWord.PAUSE, seconds)
 
 
 def register(app: typer.Typer) -> None:

@@ -10,11 +10,14 @@ turns errors into words. What must not: commands.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final, NoReturn, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from polystra.app.logs import Redaction
 from polystra.app.settings import SECRETS, Settings, load_settings
@@ -25,6 +28,45 @@ T = TypeVar("T")
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_DISCREPANCY: Final = 3
+
+
+class PlainGroup(TyperGroup):
+    """Commands whose wrong words (an unknown option, a number that is none) end in one line, too."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        windows_expand_args: bool = True,
+        **extra: Any,  # noqa: ANN401
+    ) -> object:
+        """Run a command and end the program; with `standalone_mode` off as its base class does."""
+
+        def run() -> object:
+            return super(PlainGroup, self).main(
+                args,
+                prog_name,
+                complete_var,
+                False,
+                windows_expand_args,
+                **extra,
+            )
+
+        if not standalone_mode:
+            return run()
+        try:
+            code = run()
+        except TyperException as error:
+            words = " ".join(error.format_message().split())
+            if words:  # without words the help was shown instead
+                sys.stderr.write(f"polystra: {words.rstrip('.')}; polystra --help lists what there is\n")
+            sys.exit(EXIT_USAGE)
+        except typer.Abort:
+            sys.stderr.write("polystra: interrupted\n")
+            sys.exit(EXIT_FAILED)
+        sys.exit(code if isinstance(code, int) else 0)
 
 
 def settings_from_here() -> Settings:

@@ -37,6 +37,10 @@ CLEARED_BY_START: Final = (
 """The loss limit of the day and the blacklist end by their time only."""
 
 
+LONGEST_PAUSE_S: Final = 366 * 86_400
+"""A pause is told in nanoseconds of 64 bits; whoever wants more wants `stopentry`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlCommand:
     """One command; `seconds` is the length of a pause. Commands are carried out in the order of their ids."""

@@ -38,7 +38,18 @@ def test_each_mode_has_its_own_commands_and_all_share_the_kill_file(files: Contr
     assert other.kill_file == str(tmp_path / "KILL")
 
 
-@pytest.mark.parametrize("body", ["", "[]", "{", '{"word": "sell", "seconds": 0}', '{"word": "stop", "seconds": -1}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "[]",
+        "{",
+        '{"word": "sell", "seconds": 0}',
+        '{"word": "stop", "seconds": -1}',
+        '{"word": "pause", "seconds": true}',
+        '{"word": "pause", "seconds": 86399913600}',
+    ],
+)
 def test_a_file_that_is_no_command_is_set_aside_and_told(files: ControlFiles, tmp_path: Path, body: str):
     good = files.leave(ControlWord.STOP, seconds=0, now_ns=5)
     (tmp_path / "commands-sim" / "0.json").write_text(body)

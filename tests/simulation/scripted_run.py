@@ -44,7 +44,7 @@ class ScriptedBook:
         self._spec = market.spec
         self._house = core.open_house_account("scripted-book")
         self._other = core.open_house_account("scripted-other")
-        self._resting: dict[str, list[str]] = {}
+        self._resting: dict[str, dict[tuple[int, int], str]] = {}
         self._best_bid = 0
         self._pulse: list[str] = []
 
@@ -60,16 +60,20 @@ class ScriptedBook:
         return now_ns + PULSE_NS
 
     def quote(self, quotes: Quotes, now_ns: int) -> None:
-        """Rest the new quotes and withdraw the old ones, in the order in which neither side is ever empty between."""
-        old = self._resting
+        """Rest the new quotes and withdraw the old ones, in the order in which neither side is ever empty between.
+
+        A level that stays as it is keeps its order: so bids can go away while the venue takes nothing new.
+        """
         bids = ("bids", self._spec.up_token, quotes.bids)
         asks = ("asks", self._spec.down_token, tuple((ONE - price, size) for price, size in quotes.asks))
         falls = not quotes.bids or not self._best_bid or quotes.bids[0][0] <= self._best_bid
         for name, token, levels in (bids, asks) if falls else (asks, bids):
-            gone = old.pop(name, [])
-            self._resting[name] = [self._rest(token, price, size, now_ns) for price, size in levels]
-            if gone:
-                self._core.cancel(self._house, gone, now_ns)
+            old = self._resting.pop(name, {})
+            kept = {level: old.pop(level) for level in levels if level in old}
+            placed = {level: self._rest(token, *level, now_ns) for level in levels if level not in kept}
+            self._resting[name] = kept | placed
+            if old:
+                self._core.cancel(self._house, list(old.values()), now_ns)
         self._best_bid = quotes.bids[0][0] if quotes.bids else 0
 
     def _rest(self, token: str, price: int, size: int, now_ns: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from polystra.domain import events as ev
 from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import Purpose, TimeInForce
 from polystra.domain.venue import VenueMode
@@ -89,6 +90,24 @@ def test_in_the_post_only_minutes_the_stop_rests_at_the_touch_and_takes_afterwar
     assert desk.cancels() == [touch.order_id]
     desk.cancelled(touch).answer(touch).advance(6)
     assert desk.orders(SL)[-1].order.terms.time_in_force is TimeInForce.FAK
+
+
+def test_the_pause_named_by_a_post_only_venue_does_not_hold_back_what_it_takes():
+    desk = Desk(config(exits=ExitConfig(take_profit=False))).ready()
+    desk.hold()
+    desk.book(24, 30)
+    [stop] = desk.orders(SL)
+    desk.step(
+        ev.SubmitRefused(
+            order_id=stop.order_id,
+            message="post-only",
+            kind=ev.RefusalClass.MODE,
+            mode=VenueMode.POST_ONLY,
+            retry_after_s=120,
+        )
+    )
+    desk.advance(8)
+    assert desk.orders(SL)[-1].order.terms.post_only
 
 
 def test_an_undercut_stop_follows_the_touch_with_pauses():

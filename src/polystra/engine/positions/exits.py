@@ -113,7 +113,8 @@ class Exits:
         if is_lag:
             self._balance.short(position, exits, track.order.terms.quantity, turn)
         elif event.code != "balance" and (event.mode is not None or event.kind in _NOT_HELD_AGAINST):
-            pause_ns = max(_RETRY_NS, event.retry_after_s * NS_PER_S)
+            # What a mode lets exits do follows from the mode, not from the pause that was named for everything else.
+            pause_ns = _RETRY_NS if event.mode is not None else max(_RETRY_NS, event.retry_after_s * NS_PER_S)
             exits.next_attempt_ns = max(exits.next_attempt_ns, turn.now_ns + pause_ns)
             turn.timer(f"exit:{position_id}", exits.next_attempt_ns)
         else:

@@ -254,6 +254,10 @@ class ExitState:
     """Shares of a shortage whose words wait for that figure."""
     dust: MicroShares = 0
     """Shares that the venue does not let us sell."""
+    bought_arrived: MicroShares = 0
+    """Bought shares that had arrived on chain when that was last looked at."""
+    arrived_ns: Nanos = 0
+    """When the newest of them were first seen there."""
     clocks_set: bool = False
     time_stop_ns: Nanos = 0
     """When the time stop sells; 0: it is off."""

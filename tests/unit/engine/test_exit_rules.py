@@ -212,6 +212,19 @@ def test_no_take_profit_is_placed_in_the_cooldown_after_a_fill():
     assert len(desk.orders(TP)) == 1
 
 
+def test_the_cooldown_begins_when_the_shares_arrive_not_when_they_were_matched():
+    desk = Desk(config(exits=ExitConfig(balance_cooldown_s=3))).ready()
+    desk.hold(status="MATCHED")
+    desk.advance(5)
+    bought = desk.orders(Purpose.ENTRY)[0]
+    desk.fill(bought, 10, 50, status="MINED", trade=desk.trades)
+    desk.advance(2.9)
+    assert not desk.orders(TP)
+    desk.fill(bought, 10, 50, status="CONFIRMED", trade=desk.trades)
+    desk.advance(1.1)
+    assert len(desk.orders(TP)) == 1
+
+
 def test_a_stop_does_not_wait_for_the_cooldown():
     desk = bid(holding(take_profit=True, balance_cooldown_s=3), 20)
     assert rules(desk) == ["stop-loss"]

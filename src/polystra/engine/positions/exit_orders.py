@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from polystra.domain.fills import FillStatus
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, OrderTerms, Purpose, Side, TimeInForce
 from polystra.domain.positions import Position
@@ -64,18 +65,14 @@ class ExitOrders:
         kept = exits.dust if self._state.config.exits.dust is DustPolicy.HOLD else 0
         return floor_to(max(0, arrived - kept - self._state.promised_shares(position.position_id)), SIZE_STEP)
 
-    def last_buy_ns(self, position: Position) -> Nanos:
-        """When the newest purchase was matched; 0 without one."""
-        return max(
-            (
-                fill.matched_at_ns
-                for fill in self._state.fills.values()
-                if fill.position_id == position.position_id and fill.side is Side.BUY
-            ),
-            default=0,
+    def bought_and_arrived(self, position: Position) -> MicroShares:
+        """Shares bought in all that have been seen on chain, whatever was sold since."""
+        seen = (FillStatus.MINED, FillStatus.CONFIRMED)
+        return sum(
+            fill.quantity
+            for fill in self._state.fills.values()
+            if fill.position_id == position.position_id and fill.side is Side.BUY and fill.status in seen
         )
-
-    # --- asking -----------------------------------------------------------------------
 
     def ask_book(
         self, position: Position, market: MarketState, turn: Turn, *, pause_ns: Nanos = _BOOK_PAUSE_NS

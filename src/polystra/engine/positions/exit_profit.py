@@ -125,11 +125,14 @@ class TakeProfit:
         return best_bid is not None and best_bid >= target.price
 
     def _cool_ns(self, held: Held) -> Nanos:
-        """The end of the cooldown after the newest purchase: until then the venue may not show its shares."""
+        """The end of the cooldown after bought shares arrived: until then the venue's cache may not show them."""
         if not self._state.config.balance.enhanced or not self._config.balance_cooldown_s:
             return 0
-        bought_ns = min(held.turn.now_ns, self._orders.last_buy_ns(held.position))
-        return bought_ns + self._config.balance_cooldown_s * NS_PER_S
+        exits, arrived = held.exits, self._orders.bought_and_arrived(held.position)
+        if arrived > exits.bought_arrived:
+            exits.arrived_ns = held.turn.now_ns
+        exits.bought_arrived = arrived
+        return exits.arrived_ns + self._config.balance_cooldown_s * NS_PER_S
 
     def _sell_watched(self, held: Held, target: Target, quantity: MicroShares) -> bool:
         """The target is bid: sell this part, never below the target."""

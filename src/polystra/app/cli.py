@@ -17,10 +17,12 @@ from polystra.app import control_commands
 from polystra.app.audit import show_calls
 from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
+from polystra.app.exit_modes import show_exit_modes
 from polystra.app.failures import EXIT_DISCREPANCY, PlainGroup, fail, guarded, settings_from_here
 from polystra.app.order_life import show_order
 from polystra.app.order_list import show_orders
 from polystra.app.position_list import show_positions
+from polystra.app.position_view import show_position
 from polystra.app.redeemable import show_redeemable
 from polystra.app.report import show_report
 from polystra.app.sessions import DEFAULT_SPEED, RunOptions, run_session
@@ -97,9 +99,21 @@ def status(as_json: AsJson = False) -> None:
 
 @app.command()
 def positions(as_json: AsJson = False) -> None:
-    """Show positions with their exits."""
+    """Show positions: size, price, mark, PnL, exits armed and resting, ages."""
     settings = settings_from_here()
     guarded(lambda: show_positions(settings, as_json=as_json), settings)
+
+
+@app.command()
+def position(
+    position_id: Annotated[str, typer.Argument(metavar="ID", help="a position's id, or how it begins")],
+    *,
+    ledger: Annotated[bool, typer.Option("--ledger", help="explain every share: the postings in order")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Tell one position: its exits, orders and fills, or with --ledger every posting."""
+    settings = settings_from_here()
+    guarded(lambda: show_position(settings, position_id, ledger=ledger, as_json=as_json), settings)
 
 
 @app.command()
@@ -140,10 +154,19 @@ def redeemable(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def report(as_json: AsJson = False) -> None:
+def report(
+    *,
+    by: Annotated[
+        str | None, typer.Option(help="exit_mode: compare exits that rest with exits that are watched")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Account for every market, share and dollar, and compare with the exchange's own books."""
     settings = settings_from_here()
-    if guarded(lambda: show_report(settings, as_json=as_json), settings):
+    if by not in (None, "exit_mode"):
+        fail(f"--by is {by[:40]!r}, expected exit_mode")
+    show = show_report if by is None else show_exit_modes
+    if guarded(lambda: show(settings, as_json=as_json), settings):
         raise typer.Exit(EXIT_DISCREPANCY)
 
 

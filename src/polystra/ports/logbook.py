@@ -68,6 +68,7 @@ class LogEvent(StrEnum):
     MARKET_LISTED = "market.listed", "a market was found that we trade"
     MARKET_REFUSED = "market.refused", "a market was found whose rule or grid is not known"
     MARKET_OPENED = "market.opened", "a market's window began; the price to beat is known"
+    MARKET_CHANGED = "market.changed", "a market's terms changed, as its price grid became finer"
     MARKET_RESOLVED = "market.resolved", "a market's outcome is known"
 
     DECISION_MADE = "decision.made", "a market was evaluated: enter or skip, and why"

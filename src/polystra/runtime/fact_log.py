@@ -85,6 +85,8 @@ class FactLog:
         self._log = log
         self._positions: dict[str, tuple[object, ...]] = {}
         """What was last told of each position, the oldest forgotten."""
+        self._markets: dict[str, LogEvent] = {}
+        """What was last told of each market, likewise."""
 
     def write(self, facts: Iterable[ft.Fact]) -> None:
         """One line for one fact."""
@@ -263,9 +265,15 @@ class FactLog:
         write(_NOTICES[fact.kind], subject_id=fact.subject, message=fact.message)
 
     def _market(self, fact: ft.MarketRecorded) -> None:
-        known = fact.price_to_beat is not None
+        event = LogEvent.MARKET_LISTED if fact.price_to_beat is None else LogEvent.MARKET_OPENED
+        if self._markets.get(fact.market.slug) is event:
+            event = LogEvent.MARKET_CHANGED
+        else:
+            self._markets[fact.market.slug] = event
+            while len(self._markets) > _TOLD_MAX:
+                del self._markets[next(iter(self._markets))]
         self._log.info(
-            LogEvent.MARKET_OPENED if known else LogEvent.MARKET_LISTED,
+            event,
             symbol=fact.market.symbol,
             slug=fact.market.slug,
             price_to_beat=None if fact.price_to_beat is None else f"{fact.price_to_beat / E8:.2f}",

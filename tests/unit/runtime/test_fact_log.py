@@ -165,3 +165,15 @@ def test_an_adjustment_is_loud_and_a_settlement_line_is_not(lines):
     fact = next(fact for fact in story() if isinstance(fact, ft.PostingRecorded) and fact.posting.token_id == UP)
     FactLog(lines).write([fact])
     assert lines.lines[0][0] == "debug"
+
+
+def test_a_market_opens_once_however_often_its_terms_change(lines):
+    listed = next(fact for fact in story() if isinstance(fact, ft.MarketRecorded))
+    opened = replace(listed, price_to_beat=1)
+    finer = replace(opened, market=replace(opened.market, tick_size=1_000))
+    FactLog(lines).write([replace(listed, price_to_beat=None), opened, finer])
+    assert [event for _, event, _ in lines.lines] == [
+        LogEvent.MARKET_LISTED,
+        LogEvent.MARKET_OPENED,
+        LogEvent.MARKET_CHANGED,
+    ]

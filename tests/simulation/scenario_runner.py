@@ -12,7 +12,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from polystra.adapters.store.account_reading import AccountReading
-from polystra.app.book_reading import read_both
+from polystra.app.book_reading import Reading, read_both
 from polystra.app.report import Report, build_report
 from polystra.app.settings import load_settings
 from polystra.app.worlds import exchange_books_path
@@ -35,6 +35,7 @@ from polystra.ports.venue import Sink
 from polystra.runtime.daemon import RunSummary
 from tests.simulation.scenario_file import ExpectedOrder, Scenario, Step
 from tests.simulation.scripted_run import ScriptedBook, run_scripted
+from tests.simulation.search_invariants import Watch
 from tests.unit.runtime.lines import Lines
 
 ONE = MICRO
@@ -133,8 +134,15 @@ class Played:
 
     summary: RunSummary
     report: Report
-    account: AccountReading
+    reading: Reading
     lines: Lines
+    broken: tuple[str, ...]
+    """Invariants that did not hold after some commit."""
+
+    @property
+    def account(self) -> AccountReading:
+        """Our own books."""
+        return self.reading.account
 
 
 def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
@@ -166,8 +174,7 @@ def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
         account_rules=REALISTIC.changed(scenario.rules),
         faults=read_scenario({"faults": list(scenario.faults)}, "faults") if scenario.faults else (),
     )
-    lines = Lines()
-
+    lines, watch = Lines(), Watch()
     summary = run_scripted(
         settings,
         config,
@@ -176,9 +183,10 @@ def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
         markets_limit=len(scenario.markets),
         restart=scenario.restart,
         modes=scenario.modes,
+        inspect=watch.look,
     )
     reading = read_both(settings)
-    return Played(summary, build_report(reading), reading.account, lines)
+    return Played(summary, build_report(reading), reading, lines, tuple(watch.broken))
 
 
 def _series(scenario: Scenario, symbols: tuple[str, ...]) -> PriceSeries | None:
@@ -214,7 +222,7 @@ def _between(points: list[tuple[int, float]], second: int) -> float:
 
 def differences(scenario: Scenario, played: Played) -> list[str]:
     """What is not as the file says, in words; empty when all holds."""
-    then, found = scenario.then, []
+    then, found = scenario.then, list(played.broken)
     if played.report.discrepancies:
         found.append(f"the books differ from the exchange's: {'; '.join(played.report.discrepancies)}")
     if len(played.report.adjustments) != then.adjustments:

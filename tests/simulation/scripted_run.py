@@ -18,7 +18,9 @@ from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
 from polystra.app.sessions import simulated_key
 from polystra.app.settings import Settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
+from polystra.domain.facts import Fact
 from polystra.domain.units import MICRO, NS_PER_S
+from polystra.engine.state import EngineState
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
 from polystra.exchange.core import ExchangeCore, PlaceRequest
 from polystra.exchange.modes import Mode
@@ -102,11 +104,12 @@ def run_scripted(
     session: Callable[[], aiohttp.ClientSession] = endless_session,
     restart: tuple[float, float] | None = None,
     modes: Sequence[tuple[str, int, int]] = (),
+    inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None,
 ) -> RunSummary:
     """Run exchange and daemon under virtual time until so many markets have settled.
 
     `restart`: the second at which the daemon is killed, and how many later it comes back. `modes`: the
-    venue's modes as (word, second, seconds).
+    venue's modes as (word, second, seconds). `inspect` looks at the engine's memory after every commit.
     """
     start_ns = planned_start_ns(config)
 
@@ -136,6 +139,7 @@ def run_scripted(
             markets_limit=markets_limit,
             handle_signals=False,
             wishes={"script": wishes},
+            inspect=inspect,
         )
         driver = asyncio.get_running_loop().create_task(exchange.run(), name="exchange")
         try:

@@ -44,7 +44,7 @@ _KEYS: Final = frozenset(
     }
 )
 _THEN: Final = frozenset(
-    {"orders", "shares", "said", "unsaid", "postings", "adjustments", "switches", "pnl", "refused"}
+    {"orders", "shares", "said", "unsaid", "postings", "adjustments", "switches", "pnl", "refused", "differences"}
 )
 _PAYOUT: Final = {"up": MICRO, "down": 0, "half": MICRO // 2}
 _AMOUNT = r"(\d+(?:\.\d+)?)"
@@ -53,7 +53,7 @@ _ENTER = re.compile(rf"(enter|add) (\$?){_AMOUNT} (up|down) at {_AMOUNT}")
 _EXIT = re.compile(r"exit(?: (up|down))?")
 _TICK = re.compile(rf"tick {_AMOUNT}")
 _IN = re.compile(r"(.*) in ([A-Z]+ (?:5m|15m))")
-_OTHER = re.compile(rf"other (buys|sells) {_AMOUNT} (up|down) at {_AMOUNT}")
+_OTHER = re.compile(rf"(other|elsewhere) (buys|sells) {_AMOUNT} (up|down) at {_AMOUNT}")
 _ORDER = re.compile(rf"([\w-]+) (BUY|SELL) (\*|{_AMOUNT})(?: @ {_AMOUNT})? ([A-Z_]+)(?: {_AMOUNT})?")
 
 
@@ -74,7 +74,8 @@ class Quotes:
 class Step:
     """Something that is done at a moment.
 
-    `verb` is enter, add, exit, other buys, other sells, tick, or a switch's word; `market` like BTC 5m.
+    `verb` is enter, add, exit, other buys, other sells, elsewhere buys (our account without this daemon), tick, or
+    a switch's word; `market` is like BTC 5m.
     """
 
     at_s: float
@@ -111,6 +112,8 @@ class Expected:
     switches: tuple[str, ...] | None = None
     pnl: int | None = None
     refused: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
+    """Words of what may differ between the books: trades of the account that the daemon did not make."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,8 +223,8 @@ def _action(at: object, text: str) -> Step:
         return Step(at_s, verb, outcome, quantity, budget, _cents(price))
     other = _OTHER.fullmatch(text)
     if other:
-        verb, amount, outcome, price = other.groups()
-        return Step(at_s, f"other {verb}", outcome, _micros(amount), 0, _cents(price))
+        who, verb, amount, outcome, price = other.groups()
+        return Step(at_s, f"{who} {verb}", outcome, _micros(amount), 0, _cents(price))
     left = _EXIT.fullmatch(text)
     if left:
         return Step(at_s, "exit", left[1] or "up")
@@ -232,8 +235,8 @@ def _action(at: object, text: str) -> Step:
         return Step(at_s, text)
     raise ScenarioError(
         f"at {at}: {text!r} is not known; write `enter 20 up at 52`, `enter $10 up at 52`, `add 10 up at 60`, "
-        "`exit`, `exit down`, `tick 0.1`, `other buys 10 up at 60`, `other sells 10 up at 40`, `kill`, `start`, "
-        "`stopentry`, `stop the daemon`"
+        "`exit`, `exit down`, `tick 0.1`, `other buys 10 up at 60`, `other sells 10 up at 40`, "
+        "`elsewhere buys 10 up at 52`, `kill`, `start`, `stopentry`, `stop the daemon`"
     )
 
 
@@ -253,6 +256,7 @@ def _then(path: Path, told: Mapping[str, object]) -> Expected:
         switches=None if switches is None else tuple(_listed(switches)),
         pnl=None if pnl is None else _micros(pnl),
         refused=tuple(_listed(told.get("refused") or [])),
+        differences=tuple(_listed(told.get("differences") or [])),
     )
 
 

@@ -84,14 +84,22 @@ class ScriptedBook:
 
     def other(self, step: Step, now_ns: int) -> None:
         """Somebody else trades once; what does not match at once is withdrawn."""
-        buys = step.verb == "other buys"
+        sells = step.verb.endswith("sells")
         own = self._spec.up_token if step.outcome == "up" else self._spec.down_token
         opposite = self._spec.down_token if step.outcome == "up" else self._spec.up_token
-        token, price = (own, step.price) if buys else (opposite, ONE - step.price)
+        token, price = (opposite, ONE - step.price) if sells else (own, step.price)
         request = PlaceRequest.limit(token, "BUY", price=price, size=step.quantity)
         placed = self._core.place(self._other, request, now_ns)
         if placed.accepted:
             self._core.cancel(self._other, [placed.order_id], now_ns)
+
+    def elsewhere(self, account: str, step: Step, now_ns: int) -> None:
+        """The daemon's own account trades without the daemon; what does not match rests."""
+        token = self._spec.up_token if step.outcome == "up" else self._spec.down_token
+        request = PlaceRequest.limit(token, "BUY", price=step.price, size=step.quantity)
+        if step.verb.endswith("sells"):
+            request = PlaceRequest.limit(token, "SELL", price=step.price, size=step.quantity)
+        self._core.place(account, request, now_ns)
 
 
 def run_scripted(

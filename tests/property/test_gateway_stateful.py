@@ -259,6 +259,15 @@ class GatewayMachine(RuleBasedStateMachine):
         assert self.desk.state.reserved_shares(UP) >= sold
 
     @invariant()
+    def no_dollar_is_free_that_the_venue_has_spent(self) -> None:
+        """What a cancelled buy may have matched is not free before its trades are known."""
+        failed = any(t.side is Side.SELL and t.status is FillStatus.FAILED for t in self.venue.trades.values())
+        orders = self.venue.open_orders()
+        spent = sum(o.terms.price * o.left // MICRO for o in orders if o.terms.side is Side.BUY)
+        state = self.desk.state
+        assert failed or state.ledger.cash - state.reserved_cash() <= self.venue.cash - spent
+
+    @invariant()
     def nothing_is_sold_that_is_not_held(self) -> None:
         assert not self.venue.oversold
         assert not self.desk.state.markets[CONDITION].frozen

@@ -43,6 +43,7 @@ from polystra.engine.positions.reversal import Reversal
 from polystra.engine.positions.scale_in import ScaleIn
 from polystra.engine.positions.settlement import Settlement
 from polystra.engine.positions.unfilled import Unfilled
+from polystra.engine.request_shape import answerable, misshapen
 from polystra.engine.risk import Risk
 from polystra.engine.shutdown import Shutdown
 from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
@@ -226,6 +227,10 @@ class Engine:
     def _dispatch_wishes(self, event: ev.WorldEvent, turn: Turn) -> None:
         """What a person, a tool or an outside signal asks for."""
         match event:
+            case ev.EntryRequested() | ev.ExitRequested() | ev.OrderRequested() | ev.CancelRequested() if (
+                words := misshapen(event)
+            ):
+                self._order_requests.refuse(answerable(event), words, turn)
             case ev.EntryRequested():
                 self._trader.requested(event, turn)
             case ev.ExitRequested():

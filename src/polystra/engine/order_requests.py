@@ -22,6 +22,7 @@ from polystra.domain.rounding import shares_wanted_down, size_down
 from polystra.domain.units import MicroShares, format_micros, notional_ceil
 from polystra.engine.config import ExitMode
 from polystra.engine.gateway import Gateway
+from polystra.engine.request_shape import Request
 from polystra.engine.risk import Risk
 from polystra.engine.state import EngineState, ExitPhase, MarketState, OrderTrack, Turn
 from polystra.engine.validation import gtd_expiration_s
@@ -90,6 +91,14 @@ class OrderRequests:
         for track in found.values():
             self._cancel(track, event.source, turn)
         _answer(event, tuple(found), "; ".join(problems), turn)
+
+    @staticmethod
+    def refuse(event: Request, words: str, turn: Turn) -> None:
+        """Nothing is made of this request."""
+        if isinstance(event, OrderRequested | CancelRequested):
+            _answer(event, (), words, turn)
+        else:
+            turn.notice(NoticeKind.REQUEST_REFUSED, event.request_id, words)
 
     # --- inside -----------------------------------------------------------------------
 

@@ -200,6 +200,13 @@ class OrderTrack:
         return max(0, self.order.terms.quantity - self.accounted)
 
     @property
+    def unaccounted(self) -> MicroShares:
+        """Shares that it may still trade, or may have traded without our books knowing: an end alone frees nothing."""
+        if self.order.is_live or not self.fate_known:
+            return self.left
+        return max(0, self.matched - self.accounted)
+
+    @property
     def is_settled(self) -> bool:
         """True when it can no longer trade and every share that it traded is booked."""
         return not self.order.is_live and self.fate_known and self.accounted + SIZE_STEP > self.matched
@@ -423,20 +430,24 @@ class EngineState:
         )
 
     def reserved_cash(self) -> int:
-        """Micro-dollars promised to live buys, taker fee included at its highest; foreign buys count too."""
+        """Micro-dollars promised to buys, taker fee included at its highest; foreign buys count too.
+
+        A buy that has ended counts for what it may have traded until all its trades are booked.
+        """
         total = sum(
             -(-report.price * max(0, report.quantity - report.matched) // 1_000_000)
             for report in self.external_orders.values()
             if report.side is Side.BUY
         )
-        for track in self.live_orders():
+        for track in self.orders.values():
             terms = track.order.terms
-            if terms.side is not Side.BUY:
+            if terms.side is not Side.BUY or track.is_settled:
                 continue
-            notional = terms.budget or -(-terms.price * track.left // 1_000_000)
+            shares = track.unaccounted
+            whole = terms.budget and not (track.fate_known and not track.is_live)
+            notional = terms.budget if whole else -(-terms.price * shares // 1_000_000)
             market = self.markets.get(terms.condition_id)
-            fee = market.market.fees.taker_fee(terms.price, track.left) if market else 0
-            total += notional + fee
+            total += notional + (market.market.fees.taker_fee(terms.price, shares) if market else 0)
         return total
 
     def available_cash(self) -> int:

@@ -33,6 +33,7 @@ from polystra.domain.order_words import FieldStatus
 from polystra.domain.orders import OrderStatus, Side, TimeInForce
 from polystra.domain.units import MicroDollars, MicroPrice, MicroShares, Nanos
 from polystra.engine.order_view import OrderView, view_of
+from polystra.engine.request_shape import answerable
 from polystra.engine.state import EngineState, OrderTrack
 from polystra.ports.clock import Clock
 from polystra.ports.venue import SpendableBalance, VenueQuestions
@@ -46,11 +47,12 @@ _IsDone = Callable[[OrderTrack], bool]
 
 @dataclass(slots=True)
 class _Wait:
-    """One request under way."""
+    """One request under way, and how many wait for it."""
 
     request_id: str
     answered: RequestAnswered | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
 
 
 class OrderDesk:
@@ -90,7 +92,7 @@ class OrderDesk:
         They are committed together and leave together, 15 in a request.
         """
         wanted = [replace(order, request_id=order.request_id or self._next_id()) for order in orders]
-        waits = [self._wait_for(order.request_id) for order in wanted]
+        waits = [self._wait_for(answerable(order).request_id) for order in wanted]
         for order in wanted:
             self._inbox.put(order)
         await self._patiently(waits, _is_placed)
@@ -257,8 +259,9 @@ class OrderDesk:
         return f"desk-{self._clock.now_ns()}-{self._number}"
 
     def _wait_for(self, request_id: str) -> _Wait:
-        wait = _Wait(request_id)
-        self._waits[request_id] = wait
+        """A request that is told twice at once is one: both wait for the same answer."""
+        wait = self._waits.setdefault(request_id, _Wait(request_id))
+        wait.waiting += 1
         return wait
 
     def _ask_cancel(
@@ -302,7 +305,8 @@ class OrderDesk:
             return
         finally:
             for wait in waits:
-                if self._waits.get(wait.request_id) is wait:
+                wait.waiting -= 1
+                if not wait.waiting:
                     del self._waits[wait.request_id]
 
     def _is_over(self, wait: _Wait, is_done: _IsDone) -> bool:

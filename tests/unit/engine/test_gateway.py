@@ -151,6 +151,20 @@ def test_an_unknown_outcome_is_looked_up_at_once_and_stays_reserved(desk):
     assert desk.state.reserved_cash() == reserved > 0
 
 
+def test_the_cash_of_a_cancelled_buy_is_free_only_when_its_trades_are_known(desk):
+    track = desk.enter()
+    desk.accept(track)
+    reserved = desk.state.reserved_cash()
+    desk.advance(310)
+    assert desk.cancels() == [track.order_id]
+    desk.cancelled(track)
+    assert status(track) is S.CANCELED
+    assert desk.state.reserved_cash() == reserved > 0
+    desk.answer(track)
+    assert track.is_settled
+    assert desk.state.reserved_cash() == 0
+
+
 def test_in_doubt_and_found_open(desk):
     track = desk.enter()
     desk.unknown(track).answer(track, open_as=0)

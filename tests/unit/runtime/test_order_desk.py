@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from polystra.domain.events import BookSnapshot, CancelRequested, CancelScope, OrderRequested, VenueOrderStatus
 from polystra.domain.order_words import FieldStatus
@@ -70,6 +71,27 @@ async def test_a_market_order_is_shown_once_its_fills_are_booked() -> None:
     bench.hear()
     view = await call
     assert (view.status, view.filled, view.average_price) == (FieldStatus.FILLED, 10 * MICRO, 484_000)
+
+
+async def test_an_order_told_twice_in_one_breath_is_one_order_and_nobody_waits_in_vain() -> None:
+    bench = Bench()
+    call = asyncio.create_task(bench.desk.place_batch([wish(5), wish(5)]))
+    await bench.carry()
+    bench.engine.accept(bench.engine.last_order())
+    bench.hear()
+    await settle()
+    assert call.done()
+    first, second = await call
+    assert first == second
+    assert first.status is FieldStatus.LIVE
+
+
+async def test_an_id_that_cannot_be_written_down_is_answered_at_once() -> None:
+    bench = Bench()
+    call = asyncio.create_task(bench.desk.place(replace(wish(5), request_id="\ud800")))
+    await bench.carry()
+    assert call.done()
+    assert "request_id is ?" in (await call).refusal
 
 
 async def test_a_refused_order_is_one_sentence_at_once() -> None:

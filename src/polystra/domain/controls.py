@@ -33,6 +33,7 @@ CLEARED_BY_START: Final = (
     SwitchName.CONSECUTIVE_LOSSES,
     SwitchName.DRAWDOWN,
     SwitchName.REJECTIONS,
+    SwitchName.FEES,
 )
 """The loss limit of the day and the blacklist end by their time only."""
 
@@ -66,22 +67,32 @@ def changes(
     """Return what wishes change among switches that nobody else is changing (no daemon runs)."""
     made = []
     for wish in wanted:
-        before = known.get((wish.name, wish.subject))
-        is_on = before is not None and before.on
-        if wish.on == is_on and (not wish.on or (before is not None and before.until_ns == wish.until_ns)):
+        if not wish.on:
+            meant = [subject for (name, subject), each in known.items() if each.on and is_meant(wish, (name, subject))]
+            made += [_changed(wish, subject, now_ns) for subject in meant]
             continue
-        made.append(
-            SwitchChanged(
-                name=wish.name,
-                subject=wish.subject,
-                on=wish.on,
-                reason=wish.reason,
-                source=wish.source,
-                until_ns=wish.until_ns,
-                at_ns=now_ns,
-            )
-        )
+        before = known.get((wish.name, wish.subject))
+        if before is None or not before.on or before.until_ns != wish.until_ns:
+            made.append(_changed(wish, wish.subject, now_ns))
     return tuple(made)
+
+
+def _changed(wish: SwitchRequested, subject: str, now_ns: Nanos) -> SwitchChanged:
+    return SwitchChanged(
+        name=wish.name,
+        subject=subject,
+        on=wish.on,
+        reason=wish.reason,
+        source=wish.source,
+        until_ns=wish.until_ns,
+        at_ns=now_ns,
+    )
+
+
+def is_meant(wish: SwitchRequested, key: tuple[SwitchName, str]) -> bool:
+    """True for a switch that a wish to clear is about; fees are cleared in every market at once."""
+    name, subject = key
+    return name is wish.name and (subject == wish.subject or (name is SwitchName.FEES and not wish.subject))
 
 
 def _wish(command: ControlCommand, name: SwitchName, *, on: bool, until_ns: Nanos = 0) -> SwitchRequested:

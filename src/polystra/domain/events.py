@@ -500,6 +500,8 @@ class SwitchName(StrEnum):
     REJECTIONS = "rejections"
     BLACKLIST = "blacklist"
     """`subject` is a symbol."""
+    FEES = "fees"
+    """`subject` is a market's slug: no entry that takes is made there, its fees are not what was predicted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

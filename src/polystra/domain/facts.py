@@ -255,6 +255,7 @@ class NoticeKind(StrEnum):
     CLOCK_CORRECTED = "clock.corrected"
     BALANCE_JUDGED = "balance.judged"
     BALANCE_LOW = "balance.low"
+    FEE_MISMATCHED = "fee.mismatched"
     RETRY_SKIPPED = "retry.skipped"
     SCALE_IN_PLACED = "scale_in.placed"
     SCALE_IN_SKIPPED = "scale_in.skipped"

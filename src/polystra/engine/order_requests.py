@@ -116,7 +116,11 @@ class OrderRequests:
         self._gateway.cancel(track, turn, f"asked for by {source}")
 
     def _buy_refusal(self, event: OrderRequested, market: MarketState, turn: Turn) -> str:
-        block = self._risk.entry_block() or market.frozen or self._risk.market_block(market, turn.now_ns)
+        block = (
+            self._risk.entry_block()
+            or market.frozen
+            or self._risk.market_block(market, turn.now_ns, takes=not event.post_only)
+        )
         if block:
             return f"no entry may leave now: {block}"
         position = self._open_position(market, event)

@@ -63,12 +63,18 @@ class Risk:
                 return f"the {stream} stream is not connected"
         return None
 
-    def market_block(self, market: MarketState, now_ns: Nanos) -> str:
-        """Why no entry may leave in this market, in words, or the empty string; asked when `entry_block` is None."""
+    def market_block(self, market: MarketState, now_ns: Nanos, *, takes: bool = True) -> str:
+        """Why no entry may leave in this market, in words, or the empty string; asked when `entry_block` is None.
+
+        `takes` is False for an order that can only rest.
+        """
         risk = self._state.config.risk
         banned = self._state.switches.get((SwitchName.BLACKLIST, market.market.symbol))
         if banned is not None:
             return f"{market.market.symbol} is blacklisted: {banned.reason}"
+        fees = self._state.switches.get((SwitchName.FEES, market.market.slug))
+        if fees is not None and takes:
+            return f"entries in {market.market.slug} are off: {fees.reason}"
         if any(now_ns - book.updated_at_ns > risk.stale_book_ns for book in market.books.values()):
             return "the book is stale"
         if risk.balance_floor and self.available() <= risk.balance_floor:

@@ -14,9 +14,11 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from polystra.domain.controls import is_meant
 from polystra.domain.events import RefusalClass, SubmitRefused, SwitchName, SwitchRequested
 from polystra.domain.facts import (
     IntentDenied,
+    Notice,
     NoticeKind,
     PositionRecorded,
     PostingRecorded,
@@ -74,7 +76,8 @@ class Switches:
         if event.on:
             self._set(event.name, event.reason, turn, source=event.source, subject=event.subject, until=event.until_ns)
         else:
-            self._clear(event.name, event.subject, event.reason, event.source, turn)
+            for name, subject in [each for each in self._state.switches if is_meant(event, each)]:
+                self._clear(name, subject, event.reason, event.source, turn)
 
     def refused(self, event: SubmitRefused, turn: Turn) -> None:
         """The venue refused an entry; what never left, found nothing or met a venue that rests is no refusal."""
@@ -100,6 +103,8 @@ class Switches:
                     self._count_refusal(turn)
                 case PositionRecorded():
                     self._ended(fact, turn)
+                case Notice(kind=NoticeKind.FEE_MISMATCHED):
+                    self._block_for_fees(fact, turn)
         if posted or turn.now_ns - self._reviewed_ns >= _REVIEW_EVERY_NS:
             self._reviewed_ns = turn.now_ns
             self._review_results(turn)
@@ -145,6 +150,13 @@ class Switches:
             reason = f"{fact.position_id} was stopped with {format_micros(fact.realised_pnl)} dollars"
             until = turn.now_ns + pause_ns
             self._set(SwitchName.BLACKLIST, reason, turn, subject=fact.symbol, until=until)
+
+    def _block_for_fees(self, notice: Notice, turn: Turn) -> None:
+        """No entry that takes until the market ends; `subject` of the notice is its slug."""
+        ends = [
+            m.market.closes_at_s * NS_PER_S for m in self._state.markets.values() if m.market.slug == notice.subject
+        ]
+        self._set(SwitchName.FEES, notice.message, turn, subject=notice.subject, until=max(ends, default=0))
 
     def _review_results(self, turn: Turn) -> None:
         risk, results = self._state.config.risk, self._state.results

@@ -299,7 +299,8 @@ class Matcher:
             )
 
     def _fee(self, market: Market, plan: MatchPlan) -> int:
-        rate, rounding = market.spec.fee_rate_ppm, self._config.fee_rounding
+        charged, rounding = self._config.fee_charged_ppm, self._config.fee_rounding
+        rate = market.spec.fee_rate_ppm if charged is None else charged
         parts = [fee_numerator(leg.size, leg.price, rate) for leg in plan.legs]
         if self._config.fee_per_leg:
             return sum(round_fee(part, rounding) for part in parts)

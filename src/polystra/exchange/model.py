@@ -41,6 +41,8 @@ class CoreConfig:
     redeem_after_ms: int = 3_000
     fee_rounding: FeeRounding = "half_up"
     fee_per_leg: bool = False
+    fee_charged_ppm: int | None = None
+    """The rate that is charged where it is not the one that the market tells."""
     clock_tolerance_s: int = 30
     gtd_minimum_s: int = 180
     gtd_removed_early_s: int = 60

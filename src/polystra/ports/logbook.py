@@ -87,6 +87,7 @@ class LogEvent(StrEnum):
     REVERSAL_ENDED = "reversal.ended", "a reversal was given up after its sale; the other side was not entered"
     BALANCE_JUDGED = "balance.judged", "the venue saw too little cash for a purchase: missing, locked or late"
     BALANCE_LOW = "balance.fell_low", "the available dollars are below the alert; what waits to be redeemed is named"
+    FEE_MISMATCHED = "fee.mismatched", "fills cost other fees than the market's schedule says; entries there stop"
     ENTRIES_ALLOWED = "entries.allowed", "the cause is gone; entries are made again"
 
     ORDER_SUBMITTED = "order.submitted", "an order's intent is committed and the order leaves"

@@ -57,6 +57,7 @@ _NOTICES = {
     ft.NoticeKind.CLOCK_CORRECTED: LogEvent.CLOCK_CORRECTED,
     ft.NoticeKind.BALANCE_JUDGED: LogEvent.BALANCE_JUDGED,
     ft.NoticeKind.BALANCE_LOW: LogEvent.BALANCE_LOW,
+    ft.NoticeKind.FEE_MISMATCHED: LogEvent.FEE_MISMATCHED,
     ft.NoticeKind.REVERSAL_STARTED: LogEvent.REVERSAL_STARTED,
     ft.NoticeKind.REVERSAL_ENDED: LogEvent.REVERSAL_ENDED,
     ft.NoticeKind.RETRY_SKIPPED: LogEvent.RETRY_SKIPPED,

@@ -27,6 +27,7 @@ from polystra.engine.balance_truth import (
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import CancelOrder, ReadAccount
 from polystra.engine.external import order_words
+from polystra.engine.fee_check import FeeCheck
 from polystra.engine.gateway import Gateway
 from polystra.engine.order_life import LOOKUP_MARGIN_NS
 from polystra.engine.positions.holdings import AGAIN_NS, Holdings
@@ -45,6 +46,7 @@ class Reconciler:
         self._bookkeeper = bookkeeper
         self._trigger = ""
         self._holdings = Holdings(state, bookkeeper)
+        self._fees = FeeCheck(state)
 
     def ask(self, trigger: str, turn: Turn) -> None:
         """Ask for a snapshot of the account; the answer comes as `AccountSnapshot`."""
@@ -190,7 +192,11 @@ class Reconciler:
             state.cash_difference = (difference, snapshot.asked_at_ns)
             turn.timer("reconcile:again", turn.now_ns + AGAIN_NS)
             return []
-        if snapshot.asked_at_ns - known[1] < AGAIN_NS or self._may_be_late(difference, snapshot):
+        if snapshot.asked_at_ns - known[1] < AGAIN_NS:
+            return []
+        recent = self._recent_cash(snapshot)
+        self._fees.compare(difference, recent, turn)
+        if may_be_lag(difference, recent):
             return []
         state.cash_difference = None
         self._adjust_cash(PostingKind.ADJUSTMENT, "venue cash differs from the ledger", difference, turn)
@@ -202,10 +208,10 @@ class Reconciler:
         claims = [self._state.ledger.balance(token_id).claim for token_id in self._state.redeeming]
         return difference > 0 and bool(some_that_sum_to(difference, claims, PAYOUT_SLACK))
 
-    def _may_be_late(self, difference: int, snapshot: AccountSnapshot) -> bool:
+    def _recent_cash(self, snapshot: AccountSnapshot) -> list[int]:
+        """Our own changes of cash that the venue's lag may still hide."""
         since = snapshot.asked_at_ns - LAG_HORIZON_NS
-        recent = [m.cash for m in self._state.movements.values() if m.cash and m.at_ns >= since]
-        return may_be_lag(difference, recent)
+        return [m.cash for m in self._state.movements.values() if m.cash and m.at_ns >= since]
 
     def _adjust_cash(self, kind: PostingKind, reason: str, amount: int, turn: Turn) -> None:
         self._bookkeeper.post(

@@ -75,10 +75,10 @@ def test_the_claim_becomes_cash_only_when_the_shares_are_gone_and_the_cash_is_th
     assert [each.token_id for each in desk.asked(fx.ReadTokenBalance)] == [UP]
     balance(desk, 10_000_000)
     assert desk.state.ledger.claims == 10_000_000
-    desk.advance(5)
+    desk.advance(600)
     balance(desk, None)
     assert desk.state.ledger.claims == 10_000_000
-    desk.advance(5)
+    desk.advance(30)
     assert len(desk.asked(fx.ReadTokenBalance)) == 3
     balance(desk, 0)
     assert desk.state.ledger.claims == 10_000_000
@@ -91,6 +91,45 @@ def test_the_claim_becomes_cash_only_when_the_shares_are_gone_and_the_cash_is_th
     assert notice.message.startswith("released $10:")
     balance(desk, 0)
     assert desk.state.ledger.cash == cash + 10_000_000
+
+
+def waiting(desk: Desk) -> Desk:
+    """A claim of ten dollars whose shares were seen in the wallet."""
+    after_close(desk).resolve(100).advance(5)
+    return balance(desk, 10_000_000).clear()
+
+
+def test_a_claim_that_waits_costs_a_look_in_ten_minutes_and_later_one_an_hour(desk):
+    waiting(desk)
+    for _ in range(11):
+        desk.advance(599)
+        assert len(desk.asked(fx.ReadTokenBalance)) <= 1
+        balance(desk, 10_000_000).clear()
+    desk.advance(3_599)
+    assert not desk.asked(fx.ReadTokenBalance)
+    desk.advance(2)
+    assert len(desk.asked(fx.ReadTokenBalance)) == 1
+
+
+def test_cash_that_may_be_a_claims_has_its_balance_read_at_once(desk):
+    waiting(desk)
+    cash = desk.state.ledger.cash
+    desk.advance(6).snapshot(cash=cash).snapshot(cash=cash + 4_000_000)
+    assert not desk.asked(fx.ReadTokenBalance)
+    desk.snapshot(cash=cash + 10_000_000)
+    assert [each.token_id for each in desk.asked(fx.ReadTokenBalance)] == [UP]
+    balance(desk, 0)
+    desk.snapshot(cash=cash + 10_000_000)
+    assert (desk.state.ledger.claims, desk.state.ledger.cash) == (0, cash + 10_000_000)
+
+
+def test_a_balance_that_is_gone_is_read_again_soon(desk):
+    waiting(desk)
+    balance(desk, 0).clear().advance(6)
+    assert len(desk.asked(fx.ReadTokenBalance)) == 1
+    balance(desk, 10_000_000)
+    desk.snapshot()
+    assert desk.state.ledger.claims == 10_000_000
 
 
 def test_a_zero_balance_without_a_claim_is_nothing(desk):

@@ -15,7 +15,7 @@ from polystra.domain.ids import TokenId
 from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.market import Outcome
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, format_micros
+from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, MicroDollars, Nanos, format_micros
 from polystra.engine.balance_truth import DUST, LAG_HORIZON_NS, PAYOUT_SLACK, some_that_sum_to
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.effects import LookupOrder, ReadResolution, ReadTokenBalance
@@ -35,6 +35,8 @@ class Settlement:
     def __init__(self, state: EngineState, bookkeeper: Bookkeeper) -> None:
         self._state = state
         self._bookkeeper = bookkeeper
+        self._looked_ns: dict[TokenId, Nanos] = {}
+        """When the balance of each claim was last asked for."""
 
     def resolved(self, event: MarketResolved, turn: Turn) -> None:
         """The verdict; repeated verdicts change nothing, a different one freezes the market.
@@ -102,22 +104,23 @@ class Settlement:
             state.readings[token_id] = BalanceReading(event.shares, event.at_ns)
         if token_id not in state.redeeming:
             return
-        turn.timer(f"redeem:{token_id}", turn.now_ns + self._pause_s(token_id, turn) * NS_PER_S)
-        if event.shares is None:
-            return
-        if event.shares > 0:
+        if event.shares:
             state.gone.pop(token_id, None)
-            return
-        state.gone.setdefault(token_id, turn.now_ns)
-        turn.timer("reconcile:redemption", turn.now_ns + NS_PER_MS)
+        elif event.shares == 0:
+            state.gone.setdefault(token_id, turn.now_ns)
+            turn.timer("reconcile:redemption", turn.now_ns + NS_PER_MS)
+        pause_s = self._pause_s(token_id, turn) if event.shares is not None else ASK_EVERY_S
+        turn.timer(f"redeem:{token_id}", turn.now_ns + pause_s * NS_PER_S)
 
     def cash_seen(self, snapshot: AccountSnapshot, turn: Turn) -> None:
         """Book the claims whose shares are gone and whose cash is there; in the end, those that brought none."""
         state = self._state
-        if not state.gone or not snapshot.complete or snapshot.cash is None:
+        if not state.redeeming or not snapshot.complete or snapshot.cash is None:
             return
         if state.ledger.pending_cash or snapshot.asked_at_ns <= state.last_account_event_ns:
             return
+        if snapshot.cash - state.ledger.cash > PAYOUT_SLACK:
+            self._look_for_paid(snapshot.cash - state.ledger.cash, turn)
         for token_id in [token for token in state.gone if state.ledger.balance(token).claim <= DUST]:
             self._released(token_id, "the last shares, worth less than a cent, are gone from the wallet", turn)
         tokens = list(state.gone)
@@ -137,14 +140,29 @@ class Settlement:
         """The timer of a claim: read the token's balance again."""
         for known in self._state.redeeming:
             if known == token_id:
+                self._looked_ns[known] = turn.now_ns
                 turn.effects.append(ReadTokenBalance(token_id=known))
 
     # --- inside -----------------------------------------------------------------------
 
+    def _look_for_paid(self, more: MicroDollars, turn: Turn) -> None:
+        """More cash than the claims known as gone explain: read the balances of the others that it could be."""
+        state = self._state
+        more -= sum(state.ledger.balance(token_id).claim for token_id in state.gone)
+        for token_id in state.redeeming:
+            looked_ns = self._looked_ns.get(token_id)
+            if token_id in state.gone or looked_ns is None or turn.now_ns - looked_ns < REDEEM_ASK_S * NS_PER_S:
+                continue
+            if state.ledger.balance(token_id).claim <= more + PAYOUT_SLACK:
+                self._looked_ns[token_id] = turn.now_ns
+                turn.effects.append(ReadTokenBalance(token_id=token_id))
+
     def _pause_s(self, token_id: TokenId, turn: Turn) -> int:
-        """Seconds to the next look at a claim: nothing is redeemed by us, so that it may wait for days."""
+        """Seconds to the next look at a claim: it may wait for days, and when it is paid the cash tells."""
+        if token_id in self._state.gone or self._state.stopping is not None:
+            return REDEEM_ASK_S
         age_s = (turn.now_ns - self._state.redeeming[token_id]) // NS_PER_S
-        return REDEEM_ASK_S if age_s < 300 else 60 if age_s < 3_600 else 600
+        return 600 if age_s < 3_600 else 3_600
 
     def _released(self, token_id: TokenId, evidence: str, turn: Turn) -> None:
         claim = self._state.ledger.balance(token_id).claim
@@ -178,6 +196,7 @@ class Settlement:
             turn,
         )
         del state.redeeming[token_id]
+        self._looked_ns.pop(token_id, None)
         del state.gone[token_id]
         state.last_account_event_ns = turn.now_ns
         for position_id in market.positions if market else ():

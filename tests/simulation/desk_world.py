@@ -22,7 +22,7 @@ from polystra.adapters.store.audit_reading import latest_calls
 from polystra.adapters.store.queries import reading
 from polystra.app.book_reading import database_url, read_both
 from polystra.app.report import Report, build_report
-from polystra.app.sessions import _endpoints, simulated_key, start_log
+from polystra.app.sessions import endpoints_of, simulated_key, start_log
 from polystra.app.settings import Settings, load_settings
 from polystra.app.wiring import Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import exchange_books_path
@@ -193,7 +193,7 @@ async def _live(
     run = Run(
         settings=settings,
         symbols=config.traded_symbols,
-        endpoints=_endpoints(urls),
+        endpoints=endpoints_of(urls),
         wallet=Wallet(
             key=key,
             credentials=L2Credentials(opened.key, opened.secret, opened.passphrase),

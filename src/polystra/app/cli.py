@@ -18,7 +18,7 @@ from polystra.app.audit import show_calls
 from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.exit_modes import show_exit_modes
-from polystra.app.failures import EXIT_DISCREPANCY, PlainGroup, fail, guarded, settings_from_here
+from polystra.app.failures import EXIT_DISCREPANCY, EXIT_FAILED, PlainGroup, fail, guarded, settings_from_here
 from polystra.app.order_life import show_order
 from polystra.app.order_list import show_orders
 from polystra.app.position_list import show_positions
@@ -27,6 +27,7 @@ from polystra.app.redeemable import show_redeemable
 from polystra.app.report import show_report
 from polystra.app.sessions import DEFAULT_SPEED, RunOptions, run_session
 from polystra.app.status import show_status
+from polystra.app.visits import show_doctor
 
 app = typer.Typer(
     name="polystra",
@@ -88,6 +89,14 @@ def exchange(
     refuse_both(prices, replay)
     options = ExchangeOptions(port=port, seed=seed, speed=pace, prices=prices, replay=replay, scenario=scenario)
     guarded(lambda: run_exchange(settings, options), settings)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check everything that is to be right before money moves; exit code 1 when a hard check fails."""
+    settings = settings_from_here()
+    if guarded(lambda: show_doctor(settings, as_json=as_json), settings):
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

@@ -69,11 +69,16 @@ class PlainGroup(TyperGroup):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def env_file_here() -> Path | None:
+    """The `.env` that settings are read from, None when there is none."""
+    env_file = Path(os.environ.get("POLYSTRA_ENV_FILE", ".env"))
+    return env_file if env_file.exists() else None
+
+
 def settings_from_here() -> Settings:
     """The settings of `.env` in this folder and of the environment."""
-    env_file = Path(os.environ.get("POLYSTRA_ENV_FILE", ".env"))
     try:
-        return load_settings(os.environ, env_file if env_file.exists() else None)
+        return load_settings(os.environ, env_file_here())
     except ConfigError as error:
         fail(str(error))
 

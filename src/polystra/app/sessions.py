@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -31,6 +32,9 @@ from polystra.adapters.entropy import system_chance
 from polystra.adapters.polymarket.credentials import derive_credentials
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
 from polystra.adapters.polymarket.transport import default_session
+from polystra.app.doctor import Subject, refuse_unless_fit
+from polystra.app.doctor_local import Place
+from polystra.app.failures import env_file_here
 from polystra.app.logs import configure_logs
 from polystra.app.settings import SECRETS, VENUE_RTDS_URL, Settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
@@ -180,7 +184,7 @@ async def _embedded(
     run = Run(
         settings=settings,
         symbols=config.traded_symbols,
-        endpoints=_endpoints(urls),
+        endpoints=endpoints_of(urls),
         wallet=wallet,
         clock=clock,
         log=log,
@@ -222,20 +226,31 @@ async def _live(settings: Settings, options: RunOptions) -> RunSummary:
     log = start_log(settings, clock)
     log.warning(LogEvent.APP_STARTED, mode="LIVE: real money", exchange=settings.url("clob_url"))
     key = settings.poly_private_key.get_secret_value()
+    subject = Subject(
+        settings=settings,
+        place=Place(environ=os.environ, env_file=env_file_here()),
+        endpoints=configured_endpoints(settings),
+        clock=clock,
+        chance=system_chance(),
+        session=default_session,
+        key_text=key,
+        credentials=lambda: credentials_of(settings, key),
+    )
+    await refuse_unless_fit(subject, log)
     return await _with_credentials(settings, options, key, clock, log)
 
 
 async def _with_credentials(settings: Settings, options: RunOptions, key: str, clock: Clock, log: Log) -> RunSummary:
     wallet = Wallet(
         key=SigningKey(key),
-        credentials=await _credentials(settings, key),
+        credentials=await credentials_of(settings, key),
         signature_type=settings.signature_type,
         funder=settings.poly_funder_address or None,
     )
     run = Run(
         settings=settings,
         symbols=settings.symbols,
-        endpoints=_configured_endpoints(settings),
+        endpoints=configured_endpoints(settings),
         wallet=wallet,
         clock=clock,
         log=log,
@@ -296,7 +311,8 @@ async def shared_clock(clob_url: str) -> ScaledClock:
     return ScaledClock(epoch_ns, speed, anchor_ns=anchor_ns)
 
 
-async def _credentials(settings: Settings, key: str) -> L2Credentials:
+async def credentials_of(settings: Settings, key: str) -> L2Credentials:
+    """The API credentials: as set, or derived from the key; raises AuthFailed or VenueError."""
     secrets = [
         secret.get_secret_value()
         for secret in (settings.poly_api_key, settings.poly_api_secret, settings.poly_api_passphrase)
@@ -306,7 +322,8 @@ async def _credentials(settings: Settings, key: str) -> L2Credentials:
     return await derive_credentials(key, base_url=settings.url("clob_url"), chain_id=settings.poly_chain_id)
 
 
-def _endpoints(urls: ExchangeUrls) -> Endpoints:
+def endpoints_of(urls: ExchangeUrls) -> Endpoints:
+    """Where a built-in exchange is."""
     return Endpoints(
         clob_url=urls.clob_url,
         gamma_url=urls.gamma_url,
@@ -319,7 +336,7 @@ def _endpoints(urls: ExchangeUrls) -> Endpoints:
     )
 
 
-def _configured_endpoints(settings: Settings) -> Endpoints:
+def configured_endpoints(settings: Settings) -> Endpoints:
     """The URLs as set; in sim mode those left empty are the exchange's own paths beside CLOB_URL."""
     parts = urlsplit(settings.url("clob_url"))
     http, ws = f"{parts.scheme}://{parts.netloc}", f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"

@@ -51,6 +51,8 @@ class Window(StrEnum):
         return {"5m": 300, "15m": 900}[self.value]
 
 
+DAYS_OF_THE_WEEK: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
+
 SYMBOLS: Final = ("BTC", "ETH", "SOL", "XRP", "DOGE", "BNB", "HYPE", "ZEC")
 """Coins with up/down markets (Polymarket CLOB docs, live data)."""
 
@@ -257,6 +259,14 @@ def parse_database_url(value: object) -> object:
     return text
 
 
+def parse_weekly_time(value: object) -> str:
+    """Read a day and a time of the week, `TUE 07:00`, or `off`."""
+    text = " ".join(str(value).upper().split())
+    if text != "OFF" and not re.fullmatch(rf"(?:{'|'.join(DAYS_OF_THE_WEEK)}) (?:[01][0-9]|2[0-3]):[0-5][0-9]", text):
+        raise ValueError("not a day and a time")
+    return text
+
+
 Flag = Annotated[bool, BeforeValidator(parse_flag)]
 OptionalFlag = Annotated[bool | None, BeforeValidator(parse_optional_flag)]
 Ladder = Annotated[tuple[tuple[Decimal, Decimal], ...], BeforeValidator(parse_ladder)]
@@ -280,6 +290,7 @@ Days = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=36_500)]
 Count = Annotated[int, BeforeValidator(parse_whole), Field(ge=1, le=1_000_000)]
 CountOrZero = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=1_000_000)]
 ChainId = Annotated[int, BeforeValidator(parse_whole), Field(ge=1)]
+WeeklyTime = Annotated[str, BeforeValidator(parse_weekly_time)]
 Folder = Annotated[Path, BeforeValidator(parse_folder)]
 Address = Annotated[str, BeforeValidator(parse_address)]
 HttpUrl = Annotated[str, BeforeValidator(parse_http_url)]

@@ -18,6 +18,7 @@ from polystra.app.setting_values import (
     Flag,
     PositiveDollars,
     Seconds,
+    WeeklyTime,
     parse_word,
     setting,
 )
@@ -73,6 +74,12 @@ class RiskSettings(PositionSettings):
     )
     notifications_interval_seconds: Seconds = setting(
         "30", RISK, "seconds between readings of the venue's notices, a recovery behind the streams; 0: off", SECONDS
+    )
+    weekly_restart: WeeklyTime = setting(
+        "TUE 07:00",
+        RISK,
+        "when the venue restarts every week, US Eastern time, named by `polystra doctor`; off: it does not",
+        "a day (MON to SUN) and a time such as TUE 07:00, or off",
     )
     stale_book_seconds: FineSeconds = setting(
         "5", RISK, "seconds after which a silent book blocks entries", FINE_SECONDS

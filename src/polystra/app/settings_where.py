@@ -66,6 +66,12 @@ class WhereSettings(BaseSettings):
     user_ws_url: WsUrl = setting("", WHERE, "own orders and fills; empty as CLOB_URL", WS)
     price_ws_url: WsUrl = setting("", WHERE, "the feed that markets settle on; empty as CLOB_URL", WS)
     spot_ws_url: WsUrl = setting("", WHERE, "the spot prices that lead it; empty: Binance's in live", WS)
+    rpc_url: HttpUrl = setting(
+        "",
+        WHERE,
+        "a node of the chain, asked by `polystra doctor` whether the wallet is deployed; empty: not asked",
+        HTTP,
+    )
     database_url: DatabaseUrl = setting(
         "sqlite:///{data_dir}/polystra-{mode}.db",
         WHERE,

@@ -31,6 +31,7 @@ from polystra.exchange.faults.control_routes import FaultControl
 from polystra.exchange.faults.desk import FaultDesk
 from polystra.exchange.faults.injector import Injector
 from polystra.exchange.gamma import Gamma
+from polystra.exchange.geoblock import Geoblock
 from polystra.exchange.price_ws import PriceSocket
 from polystra.exchange.rtds_ws import RtdsQuirks, RtdsSocket
 from polystra.exchange.simulation import BuiltInConfig, Simulation, planned_start_ns
@@ -103,6 +104,7 @@ class BuiltInExchange:
         mode = "virtual" if config.speed is None else "paced"
         pace = pace or Pace(mode, self.simulation.start_ns, None, config.speed)
         self.control: Final = Control(self.core, clock, pace)
+        self._geoblock = Geoblock()
         self._prices = PriceSocket(self.simulation.paths, self.core.keys, clock)
         self._spot = SpotSocket({symbol: path.asset for symbol, path in self.simulation.paths.items()})
         self._rtds = RtdsSocket(self.simulation.paths, clock, seed=config.seed, quirks=rtds_quirks)
@@ -134,6 +136,8 @@ class BuiltInExchange:
         FaultControl(self.faults.injector).add_routes(app)
         self.control.add_more(app, TradingControl(self.core, self.simulation.world, self._clock).routes())
         self.control.add_more(app, AccountControl(self.core, self._clock).routes())
+        self._geoblock.add_routes(app)
+        self.control.add_more(app, self._geoblock.control_routes())
         app.router.add_get("/prices/ws", self._prices.handle)
         app.router.add_get("/rtds", self._rtds.handle)
         app.router.add_get("/spot/ws", self._spot.handle)

@@ -135,6 +135,10 @@ class LogEvent(StrEnum):
     SHUTDOWN_STARTED = "shutdown.started", "the program was asked to stop; entries are cancelled"
     SHUTDOWN_COMPLETED = "shutdown.completed", "the program stopped; what is left open is named"
 
+    CHECK_WARNED = "check.warned", "a check at the start of live found something to mend; trading goes on"
+    CHECK_FAILED = "check.failed", "a check at the start of live failed; its remedy is named"
+    CHECKS_COMPLETED = "check.completed", "the checks at the start of live are done; they are counted by verdict"
+
     EXCHANGE_STARTED = "exchange.started", "the built-in exchange listens; its URLs are named"
     FAULT_INJECTED = (
         "fault.injected",

@@ -123,8 +123,10 @@ class HttpTransport:
         session: SessionFactory = default_session,
         observe: Observe | None = None,
         budget: VenueBudget | None = None,
+        read_deadline_s: float = READ_DEADLINE_S,
     ) -> None:
         self._budget = budget
+        self._read_deadline_s = read_deadline_s
         self.base_url = base_url.rstrip("/")
         self._clock = clock
         self._rng = rng
@@ -172,7 +174,7 @@ class HttpTransport:
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
             retry=retry_if_exception_type((VenueUnreachable, OutcomeUnknown, RateLimited)),
-            stop=self._until(READ_DEADLINE_S),
+            stop=self._until(self._read_deadline_s),
             wait=self._wait,
             reraise=True,
         )

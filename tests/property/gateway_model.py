@@ -7,6 +7,7 @@ only what the search for orders in doubt assumes: bytes that left arrive within 
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TypeAlias
@@ -15,7 +16,7 @@ from polystra.domain import events as ev
 from polystra.domain.events import RefusalClass
 from polystra.domain.events import VenueOrderStatus as Word
 from polystra.domain.fills import FillReport, FillStatus, Liquidity
-from polystra.domain.ids import OrderId, TradeId
+from polystra.domain.ids import OrderId, TokenId, TradeId
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderTerms, Side
 from polystra.domain.units import MICRO, NS_PER_S, Nanos
@@ -26,7 +27,16 @@ from tests.unit.engine.desk import CASH, UP
 LATEST_S = 45
 """Confirmations have come 40 seconds late."""
 
-Request: TypeAlias = fx.SubmitOrder | fx.CancelOrder | fx.LookupOrder | fx.ReadAccount
+Request: TypeAlias = (
+    fx.SubmitOrder
+    | fx.CancelOrder
+    | fx.LookupOrder
+    | fx.ReadAccount
+    | fx.ReadTokenBalance
+    | fx.ReadHoldings
+    | fx.ReadBook
+    | fx.ReadResolution
+)
 
 
 class Fate(Enum):
@@ -84,7 +94,7 @@ class Venue:
     mode: VenueMode = VenueMode.NORMAL
     mode_ends_ns: Nanos = 0
     cash: int = CASH
-    shares: int = 0
+    shares: Counter[TokenId] = field(default_factory=Counter)
     oversold: list[OrderId] = field(default_factory=list)
 
     # --- requests ---------------------------------------------------------------------
@@ -141,7 +151,7 @@ class Venue:
             return ev.SubmitUnknown(order_id=order_id, message="duplicated", is_known=True)
         if fate in REFUSALS:
             return ev.SubmitRefused(order_id=order_id, message=fate.name.lower(), kind=REFUSALS[fate])
-        if terms.side is Side.SELL and terms.quantity > self.shares - self._promised():
+        if terms.side is Side.SELL and terms.quantity > self.shares[terms.token_id] - self._promised(terms.token_id):
             self.oversold.append(order_id)
             return ev.SubmitRefused(order_id=order_id, message="not enough balance", kind=RefusalClass.REPLAN)
         order = self.orders[order_id] = VenueOrder(terms, order_id)
@@ -185,7 +195,7 @@ class Venue:
             cash=self.cash if complete else None,
             open_orders=tuple(self._report(o, Word.LIVE) for o in self.open_orders()) if complete else (),
             fills=tuple(self.trades.values()) if complete else (),
-            tokens=((UP, self.shares),) if complete else (),
+            tokens=((UP, self.shares[UP]),) if complete else (),
         )
 
     # --- the world --------------------------------------------------------------------
@@ -204,7 +214,7 @@ class Venue:
         dollars = terms.price * amount // MICRO
         self.cash += -dollars if terms.side is Side.BUY else dollars
         if terms.side is Side.SELL:
-            self.shares -= amount
+            self.shares[terms.token_id] -= amount
         trade = FillReport(
             trade_id=TradeId(f"t{len(self.trades) + 1}"),
             order_id=order.order_id,
@@ -231,10 +241,10 @@ class Venue:
         after = self.trades[trade.trade_id] = replace(trade, status=status)
         dollars = trade.price * trade.quantity // MICRO
         if status is FillStatus.MINED and trade.side is Side.BUY:
-            self.shares += trade.quantity
+            self.shares[trade.token_id] += trade.quantity
         elif status is FillStatus.FAILED:
             self.cash += dollars if trade.side is Side.BUY else -dollars
-            self.shares += trade.quantity if trade.side is Side.SELL else 0
+            self.shares[trade.token_id] += trade.quantity if trade.side is Side.SELL else 0
         self.streams.append(after)
 
     def unsettled(self) -> list[FillReport]:
@@ -250,8 +260,9 @@ class Venue:
         for order in self.open_orders():
             order.is_open = False
 
-    def _promised(self) -> int:
-        return sum(order.left for order in self.open_orders() if order.terms.side is Side.SELL)
+    def _promised(self, token_id: TokenId) -> int:
+        sells = [order for order in self.open_orders() if order.terms.side is Side.SELL]
+        return sum(order.left for order in sells if order.terms.token_id == token_id)
 
     def _report(self, order: VenueOrder, word: Word) -> ev.OrderReport:
         terms = order.terms

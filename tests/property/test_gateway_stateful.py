@@ -26,7 +26,7 @@ from polystra.domain.orders import OrderStatus, Purpose, Side
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.domain.venue import VenueMode
 from polystra.engine import effects as fx
-from polystra.engine.config import UnfilledConfig
+from polystra.engine.config import EngineConfig, UnfilledConfig
 from polystra.engine.core import Engine
 from polystra.engine.state import OrderTrack, Turn
 from polystra.runtime.daemon import restore
@@ -72,12 +72,17 @@ class GatewayMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.desk = StoredDesk(MemoryStore(), settings=ENGINE)
-        self.desk.ready()
-        self.venue = Venue(now_ns=self.desk.now_ns)
         self.signed: set[str] = set()
         self.refusal: Fate | None = None
+        self.set_up(ENGINE)
+        self.venue = Venue(now_ns=self.desk.now_ns)
         self.tell()
+
+    def set_up(self, rules: EngineConfig) -> None:
+        """An engine with these rules, ready to trade."""
+        self.settings_in_force = rules
+        self.desk = StoredDesk(MemoryStore(), settings=rules)
+        self.desk.ready()
 
     # --- wishes and the market --------------------------------------------------------
 
@@ -212,16 +217,20 @@ class GatewayMachine(RuleBasedStateMachine):
         venue.parcels = [] if lost else [replace(each, is_awaited=False) for each in commands]
         venue.replies.clear()
         venue.streams.clear()
-        engine = Engine(ENGINE)
+        engine = Engine(self.settings_in_force)
         store = old.store.reopened()
         restore(engine, at_once(store.load()))
         self.desk = StoredDesk(store, engine=engine, now_ns=old.now_ns + after_s * NS_PER_S)
         self.desk.start()
         for stream in ev.StreamName:
             self.desk.step(ev.StreamConnected(stream=stream))
-        self.desk.books(49, 51)
+        self.show_the_books()
         self.tell()
         venue.lose_the_old()
+
+    def show_the_books(self) -> None:
+        """What the market stream tells after it has connected."""
+        self.desk.books(49, 51)
 
     # --- what must hold ---------------------------------------------------------------
 
@@ -298,7 +307,7 @@ class GatewayMachine(RuleBasedStateMachine):
         confirmed = {trade.trade_id for trade in venue.trades.values() if trade.status is FillStatus.CONFIRMED}
         booked = {fill.trade_id for fill in state.fills.values() if fill.status is FillStatus.CONFIRMED}
         assert confirmed == booked
-        assert (state.ledger.cash, state.ledger.balance(UP).shares) == (venue.cash, venue.shares)
+        assert (state.ledger.cash, state.ledger.balance(UP).shares) == (venue.cash, venue.shares[UP])
         assert state.ledger.pending_cash == 0
         assert not [each for each in state.ledger._seen.values() if each.kind == "ADJUSTMENT"]
         assert not state.doubts
@@ -309,7 +318,7 @@ class GatewayMachine(RuleBasedStateMachine):
         """Nothing is sought any more and the account was compared: more time would change nothing."""
         state = self.desk.state
         waits = any(not (track.is_settled or self.rests(track)) for track in state.orders.values())
-        differs = (state.ledger.cash, state.ledger.balance(UP).shares) != (self.venue.cash, self.venue.shares)
+        differs = (state.ledger.cash, state.ledger.balance(UP).shares) != (self.venue.cash, self.venue.shares[UP])
         return not (waits or differs or state.doubts or state.ledger.pending_cash or state.blocks)
 
     def rests(self, track: OrderTrack) -> bool:

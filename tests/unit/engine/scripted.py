@@ -17,11 +17,21 @@ from tests.unit.engine.desk import CASH, Desk, enter
 SKIP = replace(enter(), action=Action.SKIP, reason="edge is too small", price=None, quantity=None)
 
 
+def wish(quantity: float = 10, cents: float = 50, *, p_up: float = 0.6, **words: Any) -> Evaluation:
+    """A decision to enter that believes in this chance."""
+    made = enter(quantity, cents, **words)
+    return replace(made, fused=replace(made.fused, p_up=p_up))
+
+
 class Strategy:
     """Says `answer` whenever it is asked."""
 
     def __init__(self) -> None:
         self.answer: Evaluation = SKIP
+
+    def be_silent(self) -> None:
+        """From now on it wants nothing."""
+        self.answer = SKIP
 
     def __call__(self, view: Any, settings: Any) -> Evaluation:
         return self.answer
@@ -47,8 +57,7 @@ class ScriptedDesk(Desk):
 
     def says(self, quantity: float = 10, cents: float = 50, *, p_up: float = 0.6, **words: Any) -> ScriptedDesk:
         """From now on the strategy wants to enter."""
-        made = enter(quantity, cents, **words)
-        self.strategy.answer = replace(made, fused=replace(made.fused, p_up=p_up))
+        self.strategy.answer = wish(quantity, cents, p_up=p_up, **words)
         return self
 
     def silent(self, p_up: float = 0.6, outcome: Outcome = Outcome.UP) -> ScriptedDesk:

@@ -84,6 +84,8 @@ COMMANDS = {
     "report": ("report",),
     "status": ("status",),
     "positions": ("positions",),
+    "position": ("position", "btc"),
+    "exit modes": ("report", "--by", "exit_mode"),
     "db current": ("db", "current"),
     "db upgrade": ("db", "upgrade"),
 }
@@ -102,7 +104,7 @@ def test_an_unreadable_database_is_named_and_left_as_it_is(name: str, folder: Pa
     assert not (database.parent / "previous").exists()
 
 
-@pytest.mark.parametrize("name", ["report", "status", "positions", "db current"])
+@pytest.mark.parametrize("name", ["report", "status", "positions", "position", "exit modes", "db current"])
 def test_no_database_yet(name: str):
     assert "does not exist" in one_line(polystra(*COMMANDS[name]), FAILED)
 

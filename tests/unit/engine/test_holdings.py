@@ -356,3 +356,11 @@ def test_the_second_source_is_asked_every_minute_while_shares_are_held(desk):
     assert not desk.asked(fx.ReadHoldings)
     told_equal(desk).advance(125)
     assert len(desk.asked(fx.ReadHoldings)) == 2
+
+
+def test_another_change_of_the_shares_has_the_balance_read_once_more(desk):
+    told_equal(desk).hold(8, 60)
+    desk.clear().advance(35)
+    assert (UP,) in tokens_asked(desk)
+    desk.snapshot(tokens=[(UP, TEN + 8_000_000)]).clear().advance(90)
+    assert not any(tokens_asked(desk))

@@ -118,6 +118,23 @@ class GatewayMachine(RuleBasedStateMachine):
         self.tell()
         self.venue.lose_the_old()
 
+    @rule(seconds=st.sampled_from([6, 20, 40]))
+    def all_is_calm_for_a_while(self, seconds: int) -> None:
+        """Every question is answered at once; only what timed out is still under way, and arrives later or never."""
+        for _ in range(seconds // 2):
+            self.desk.advance(2)
+            self.tell()
+            self.deliver(0, late=False)
+            self.venue.lose_the_old()
+
+    @precondition(lambda self: any(not each.is_awaited for each in self.venue.parcels))
+    @rule(part=PART)
+    def what_timed_out_arrives(self, part: int) -> None:
+        late = [each for each in self.venue.parcels if not each.is_awaited]
+        for parcel in late:
+            self.venue.parcels.remove(parcel)
+            self.venue.carry_out(parcel, Fate.CARRIED_OUT, part, complete=True)
+
     # --- the wire ---------------------------------------------------------------------
 
     @precondition(lambda self: self.venue.parcels)

@@ -87,6 +87,16 @@ def test_another_order_that_was_taken_since_shows_it_too(desk):
     assert status(track) is S.REJECTED
 
 
+def test_no_absence_is_believed_before_a_cancel_was_sent_however_well_the_venue_works(desk):
+    track = desk.enter()
+    desk.unknown(track)
+    desk.advance(1).accept(desk.enter(enter(5)))
+    sent: list[OrderStatus] = []
+    found_nowhere(desk, track, 90, lambda: sent.append(status(track)))
+    assert sent == [S.PENDING_CANCEL], "a zombie that arrives late must meet its cancel"
+    assert status(track) is S.REJECTED
+
+
 def test_an_order_that_was_sent_before_the_doubt_began_shows_nothing(desk):
     other = desk.enter(enter(5))
     track = desk.enter()

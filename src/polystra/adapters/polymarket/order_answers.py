@@ -7,7 +7,7 @@ texts (`error_catalogue`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Final
@@ -102,7 +102,23 @@ class AnswerJudge:
             self._note(asked, reply, UNLISTED, "")
             message = f"the batch of {len(ids)} orders was answered with {len(answers)} answers"
             return [Judged(SubmitUnknown(order_id=order_id, message=message)) for order_id in ids]
+        named = [_named(answer) for answer in answers]
+        if any(name in ids and name != order_id for name, order_id in zip(named, ids, strict=True)):
+            return self._shuffled(ids, dict(zip(named, answers, strict=True)), reply, asked)
         return [self._leg(order_id, answer, reply, asked) for order_id, answer in zip(ids, answers, strict=True)]
+
+    def _shuffled(
+        self, ids: Sequence[OrderId], answers: Mapping[str, object], reply: Reply, asked: str
+    ) -> Sequence[Judged]:
+        """Answers in another order than the orders: one without an id, a refusal too, may be about any of them."""
+        self._note(asked, reply, UNLISTED, "")
+        words = "the answers to the batch are in another order, and none names this one"
+        return [
+            self._leg(order_id, answers[order_id], reply, asked)
+            if order_id in answers
+            else Judged(SubmitUnknown(order_id=order_id, message=words))
+            for order_id in ids
+        ]
 
     def _error(self, ids: Sequence[OrderId], reply: Reply, asked: str, *, was_caught: bool) -> Sequence[Judged]:
         """An HTTP error: in a batch only a refusal of the whole request is a no for every order."""
@@ -196,6 +212,14 @@ def _judged(order_id: OrderId, row: Row, status: int, text: str, pause_s: float 
         may_go_again=row.kind is ErrorClass.RETRY,
         may_have_acted=row.may_have_acted,
     )
+
+
+def _named(answer: object) -> str:
+    """The id in an answer, empty when there is none or it cannot be read."""
+    try:
+        return post_answer(answer).order_id
+    except VenueProtocolError:
+        return ""
 
 
 def _cancelled(order_id: OrderId, answer: CancelAnswer) -> CancelOutcome:

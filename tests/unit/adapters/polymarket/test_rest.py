@@ -250,6 +250,14 @@ def test_legs_of_a_batch_are_judged_one_by_one() -> None:
     assert [outcome.code for outcome in outcomes[1:3]] == ["post_only", "rate_limited"]
 
 
+def test_answers_in_another_order_are_told_apart_by_their_ids() -> None:
+    """A refusal without an id may be about any of the others: none of them is refused for sure."""
+    refused = {"success": False, "orderID": "", "status": "", "errorMsg": "invalid nonce"}
+    outcomes, _ = submit(says(json.dumps([accepted(3), refused, accepted(1)])), count=3)
+    assert [outcome.order_id for outcome in outcomes] == [signed(number).order_id for number in (1, 2, 3)]
+    assert [type(outcome) for outcome in outcomes] == [SubmitAccepted, SubmitUnknown, SubmitAccepted]
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [

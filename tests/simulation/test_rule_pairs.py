@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,24 @@ FIGURES = {
 }
 RISING = (49, 50, 53, 58, 61, 60, 66, 72, 69, 80, 88, 93, 97, 98)
 FALLING = (49, 51, 55, 59, 54, 48, 40, 31, 35, 22, 12, 8, 4, 2)
+TROUBLES = (
+    {"restart": (100.3, 30.0)},
+    {"modes": (("restarting", 90, 20),)},
+    {"faults": ({"fault": "trade_failed", "probability": 0.3, "with": {"seconds": 3}},)},
+    {
+        "faults": (
+            {"fault": "reply_dropped", "where": {"method": "POST"}, "probability": 0.3},
+            {"fault": "reply_dropped", "where": {"method": "DELETE"}, "probability": 0.3},
+        )
+    },
+    {
+        "faults": (
+            {"fault": "message_dropped", "where": {"stream": "user"}, "probability": 0.3},
+            {"fault": "message_duplicated", "where": {"stream": "user"}, "probability": 0.3},
+        )
+    },
+)
+"""What goes wrong beside: restarts of daemon and venue, failed trades, lost replies, lost and doubled words."""
 EVERY_S = 20
 """So far apart are the moves of the book."""
 
@@ -88,3 +108,11 @@ def test_a_row_runs_its_market(number: int, path: tuple[int, ...], tmp_path: Pat
     played = play(scenario, tmp_path)
     assert wrong(scenario, played) == []
     assert played.account.fills
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("trouble", TROUBLES, ids=["restart", "venue", "chain", "replies", "messages"])
+@pytest.mark.parametrize("number", range(len(settings_rows())))
+def test_a_row_runs_its_market_in_trouble(number: int, trouble: dict[str, Any], tmp_path: Path):
+    scenario = replace(market(settings_rows()[number], FALLING), **trouble)
+    assert wrong(scenario, play(scenario, tmp_path)) == []

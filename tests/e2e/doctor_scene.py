@@ -69,12 +69,19 @@ async def nothing(_scene: Scene) -> None:
     """Everything as it should be."""
 
 
-def stage(folder: Path, act: Callable[[Scene], Awaitable[T]], *, change: Change = nothing, **settings: str) -> T:
+def stage(
+    folder: Path,
+    act: Callable[[Scene], Awaitable[T]],
+    *,
+    change: Change = nothing,
+    config: BuiltInConfig = CONFIG,
+    **settings: str,
+) -> T:
     """Change a healthy scene, act in it, and return what came of it. `settings` are names of `.env`."""
 
     async def main() -> T:
-        clock = LoopClock(planned_start_ns(CONFIG))
-        exchange = BuiltInExchange(CONFIG, clock)
+        clock = LoopClock(planned_start_ns(config))
+        exchange = BuiltInExchange(config, clock)
         urls = await exchange.start()
         opened = exchange.open_account(ADDRESS)
 
@@ -111,4 +118,4 @@ def stage(folder: Path, act: Callable[[Scene], Awaitable[T]], *, change: Change 
             await exchange.close()
         return result
 
-    return deterministic.run(main(), seed=11, start_ns=planned_start_ns(CONFIG))
+    return deterministic.run(main(), seed=11, start_ns=planned_start_ns(config))

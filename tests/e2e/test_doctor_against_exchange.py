@@ -18,7 +18,7 @@ from polystra.app.doctor import NotFit, examine, refuse_unless_fit
 from polystra.app.doctor_local import Place
 from polystra.domain.errors import AuthFailed
 from polystra.ports.logbook import LogEvent
-from tests.e2e.doctor_scene import ADDRESS, DEAD, DEAD_WS, KEY, Change, Scene, nothing, stage
+from tests.e2e.doctor_scene import ADDRESS, CONFIG, DEAD, DEAD_WS, KEY, Change, Scene, nothing, stage
 
 SECRET_MARK = "c2VjcmV0LWNhbmFyeS1zZWNyZXQtY2FuYXJ5LXNlY3JldA=="
 STANDARD = exchange_contracts(137).standard.address
@@ -51,7 +51,7 @@ def examined(folder: Path, change: Change = nothing, **settings: str) -> dict[st
     async def act(scene: Scene) -> tuple[Check, ...]:
         return await examine(scene.subject)
 
-    return {check.name: check for check in stage(folder, act, change=change, **settings)}
+    return {check.name: check for check in stage(folder, act, change=change, config=CONFIG, **settings)}
 
 
 NAMES = (
@@ -243,6 +243,22 @@ def test_live_starts_where_nothing_is_wrong(tmp_path: Path):
     [(level, event, counts)] = lines.lines
     assert (level, event) == ("info", LogEvent.CHECKS_COMPLETED)
     assert counts == {"ok": len(NAMES) - 1, "warn": 0, "fail": 0, "not_checked": 1}
+
+
+@pytest.mark.parametrize(("change", "starts"), [(closed_only, True), (a_wrong_wallet_type, False)])
+def test_a_daemon_that_holds_positions_starts_for_their_exits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: Change, starts: bool
+):
+    monkeypatch.setattr("polystra.app.doctor._holds_positions", lambda _settings: True)
+
+    async def act(scene: Scene) -> bool:
+        try:
+            await refuse_unless_fit(scene.subject, Lines())
+        except NotFit:
+            return False
+        return True
+
+    assert stage(tmp_path, act, change=change) is starts
 
 
 def test_a_stream_without_messages_is_not_taken_for_one_that_works(tmp_path: Path):

@@ -19,6 +19,7 @@ from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.exit_modes import show_exit_modes
 from polystra.app.failures import EXIT_DISCREPANCY, EXIT_FAILED, PlainGroup, fail, guarded, settings_from_here
+from polystra.app.livetest import show_livetest
 from polystra.app.order_life import show_order
 from polystra.app.order_list import show_orders
 from polystra.app.position_list import show_positions
@@ -96,6 +97,18 @@ def doctor(as_json: AsJson = False) -> None:
     """Check everything that is to be right before money moves; exit code 1 when a hard check fails."""
     settings = settings_from_here()
     if guarded(lambda: show_doctor(settings, as_json=as_json), settings):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def livetest(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask before the order is sent")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Place and cancel one real post-only order of the minimum size, far from the touch; tell each latency."""
+    settings = settings_from_here()
+    if guarded(lambda: show_livetest(settings, yes=yes, as_json=as_json), settings):
         raise typer.Exit(EXIT_FAILED)
 
 

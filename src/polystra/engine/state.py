@@ -253,6 +253,8 @@ class ExitState:
     """Shares sold when the last sale was made: a step that sold something is followed at once."""
     refusals: int = 0
     """Definite refusals of sells that were not a lag, a mode or a kill."""
+    misses: int = 0
+    """Sells since the last one that was taken which found no buyer or were to be planned anew."""
     shortages: int = 0
     """Refusals for want of balance since the last sell that was taken."""
     asked_ns: Nanos = 0

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from polystra.domain.book import OrderBook
+from polystra.domain.facts import IntentDenied
 from polystra.domain.units import NS_PER_S
 from polystra.engine.config import ExitConfig
 from polystra.engine.positions.winners import WinnerSale, winner_sale
@@ -30,11 +31,9 @@ def test_no_more_is_sold_than_the_book_bids_for():
     assert sale == WinnerSale(NINETY_NINE, micros(4.12))
 
 
-def test_after_the_close_it_is_sold_as_long_as_the_book_takes_it():
-    after = (CLOSES + 20) * NS_PER_S
-    assert winner_sale(book(99), MARKET, sellable=micros(10), sell_at=NINETY_NINE, now_ns=after)
+def test_a_market_that_takes_no_orders_is_left_alone():
     closed = replace(MARKET, accepting_orders=False)
-    assert winner_sale(book(99), closed, sellable=micros(10), sell_at=NINETY_NINE, now_ns=after) is None
+    assert winner_sale(book(99), closed, sellable=micros(10), sell_at=NINETY_NINE, now_ns=LATE) is None
 
 
 @pytest.mark.parametrize(
@@ -89,3 +88,12 @@ def test_without_the_rule_a_winner_is_held_to_resolution():
     desk = late_winner()
     desk.book(99, None)
     assert not desk.sent()
+
+
+def test_after_the_end_nothing_is_asked_for_and_nothing_denied():
+    desk = late_winner(sell_winners_at=NINETY_NINE)
+    desk.advance(CLOSES - desk.now_ns / NS_PER_S).clear()
+    for _ in range(30):
+        desk.book(99, None).advance(2)
+    assert not desk.sent()
+    assert not desk.found(IntentDenied)

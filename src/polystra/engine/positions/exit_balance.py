@@ -25,6 +25,8 @@ FRESH_NS: Final = 5 * NS_PER_S
 """A look at the venue's balance is believed for so long."""
 _ANSWER_NS: Final = 2 * NS_PER_S
 _LONGEST_PAUSE_S: Final = 8
+_LONGEST_GUARDING_S: Final = 60
+"""A take-profit may wait: the stop does not need it."""
 
 
 class ExitBalance:
@@ -54,7 +56,8 @@ class ExitBalance:
         """A sell found no balance: ask for it, try again after 1, 2, 3 s and then more seldom."""
         exits.shortages += 1
         count = exits.shortages
-        pause_s = RETRY_AFTER_S[count - 1] if count <= len(RETRY_AFTER_S) else min(_LONGEST_PAUSE_S, count)
+        longest_s = _LONGEST_PAUSE_S if exits.phase is ExitPhase.SELLING else _LONGEST_GUARDING_S
+        pause_s = RETRY_AFTER_S[count - 1] if count <= len(RETRY_AFTER_S) else min(longest_s, 2 ** min(count - 2, 6))
         exits.next_attempt_ns = turn.now_ns + pause_s * NS_PER_S
         turn.timer(f"exit:{position.position_id}", exits.next_attempt_ns)
         if count in (1, len(RETRY_AFTER_S) + 1):

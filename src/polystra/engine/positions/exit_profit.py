@@ -33,6 +33,11 @@ _REFUSALS: Final = 2
 _MOST_DOUBLINGS: Final = 4
 
 
+def pause_ns(exits: ExitState) -> Nanos:
+    """The time between two tries of a take-profit: doubled by each refusal, and from the second miss in a row on."""
+    return _RETRY_NS << min(exits.refusals + max(0, exits.misses - 1), _MOST_DOUBLINGS)
+
+
 class TakeProfit:
     """Owns the take-profit in the phase GUARDING."""
 
@@ -151,7 +156,7 @@ class TakeProfit:
 
     def _place(self, held: Held, target: Target, quantity: MicroShares, time_in_force: TimeInForce) -> None:
         turn, exits = held.turn, held.exits
-        exits.next_attempt_ns = turn.now_ns + (_RETRY_NS << min(exits.refusals, _MOST_DOUBLINGS))
+        exits.next_attempt_ns = turn.now_ns + pause_ns(exits)
         turn.timer(f"exit:{held.position.position_id}", exits.next_attempt_ns)
         rests = time_in_force.may_rest
         self._orders.place(

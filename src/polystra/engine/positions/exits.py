@@ -23,7 +23,7 @@ from polystra.domain.fills import FillStatus
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, Purpose, Side
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, format_micros
+from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, Nanos, format_micros
 from polystra.engine.config import DustPolicy
 from polystra.engine.exit_memory import mode_of
 from polystra.engine.gateway import Gateway
@@ -31,7 +31,7 @@ from polystra.engine.positions import exit_health, second_look, stops
 from polystra.engine.positions.exit_balance import ExitBalance
 from polystra.engine.positions.exit_health import ExitHealth
 from polystra.engine.positions.exit_orders import ExitOrders, Held
-from polystra.engine.positions.exit_profit import TAKE_PROFIT_RULE, TakeProfit
+from polystra.engine.positions.exit_profit import TAKE_PROFIT_RULE, TakeProfit, pause_ns
 from polystra.engine.positions.exit_selling import ExitSelling, oldest_book_ns
 from polystra.engine.positions.winners import WinnerSales
 from polystra.engine.state import EngineState, ExitPhase, ExitState, MarketState, OrderTrack, Turn
@@ -44,6 +44,7 @@ _ASK_ODD_BOOK_NS = 10 * NS_PER_S
 """A one-sided or crossed book is fetched this seldom: near the end of a window it is the truth."""
 _RETRY_NS = 2 * NS_PER_S
 _TOLD_REFUSALS = 4
+_MOST_REPLANS = 4
 _NOT_HELD_AGAINST = (RefusalClass.MODE, RefusalClass.RETRY, RefusalClass.REPLAN)
 
 
@@ -97,16 +98,18 @@ class Exits:
         if track is not None and track.order.terms.side is Side.SELL:
             exits = self._state.exits.get(track.order.terms.position_id)
             if exits is not None:
-                exits.shortages = 0
+                exits.shortages = exits.misses = 0
 
     def refused(self, event: SubmitRefused, turn: Turn) -> None:
         """A sell was refused: a lag, a mode and a crossed book are not held against it."""
         track = self._state.track_of(event.order_id)
-        if track is None or track.order.terms.side is not Side.SELL or event.killed:
+        if track is None or track.order.terms.side is not Side.SELL:
             return
         position_id = track.order.terms.position_id
         exits = self._state.exits.get(position_id)
-        if exits is None or track.order.status is not OrderStatus.REJECTED:
+        if exits is not None and event.killed:
+            exits.misses += 1
+        if exits is None or event.killed or track.order.status is not OrderStatus.REJECTED:
             return
         position = self._state.positions[position_id]
         is_lag = event.code == "balance" and self._state.config.balance.enhanced
@@ -114,8 +117,9 @@ class Exits:
             self._balance.short(position, exits, track.order.terms.quantity, turn)
         elif event.code != "balance" and (event.mode is not None or event.kind in _NOT_HELD_AGAINST):
             # What a mode lets exits do follows from the mode, not from the pause that was named for everything else.
-            pause_ns = _RETRY_NS if event.mode is not None else max(_RETRY_NS, event.retry_after_s * NS_PER_S)
-            exits.next_attempt_ns = max(exits.next_attempt_ns, turn.now_ns + pause_ns)
+            wait_ns = self._wait_ns(exits, event.kind)
+            wait_ns = wait_ns if event.mode is not None else max(wait_ns, event.retry_after_s * NS_PER_S)
+            exits.next_attempt_ns = max(exits.next_attempt_ns, turn.now_ns + wait_ns)
             turn.timer(f"exit:{position_id}", exits.next_attempt_ns)
         else:
             exits.refusals += 1
@@ -123,6 +127,16 @@ class Exits:
                 words = f"refused {exits.refusals} times, tried on with pauses: {event.message}"
                 turn.notice(NoticeKind.EXIT_FROZEN, position_id, words)
         turn.touch(position_id)
+
+    @staticmethod
+    def _wait_ns(exits: ExitState, kind: RefusalClass) -> Nanos:
+        """Before the next sell; a plan that is refused again and again is a refusal, and waits longer each time."""
+        if kind is not RefusalClass.REPLAN:
+            return _RETRY_NS
+        exits.misses += 1
+        if exits.misses >= _MOST_REPLANS:
+            exits.refusals += 1
+        return _RETRY_NS if exits.phase is ExitPhase.SELLING else pause_ns(exits)
 
     def balance_read(self, event: TokenBalanceRead, turn: Turn) -> None:
         """The venue told the balance of a token."""

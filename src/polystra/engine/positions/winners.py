@@ -2,7 +2,7 @@
 
 What lives here: whether and at what price a position that has as good as won is sold. What must not: the other
 exits, sums over sells (`exit_orders`). It looks at the book's own word only: somebody bids the
-user's price or better in the last minute of the window or after it.
+user's price or better in the last minute of the window. After it no order may leave (`validation`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from polystra.engine.state import EngineState
 WINNER_SALE: Final = "winner-sale"
 """The rule's word on the order."""
 LAST_NS: Final = 60 * NS_PER_S
-"""A winner is sold no earlier than so long before the window ends; after it as long as the book takes it."""
+"""A winner is sold no earlier than so long before the window ends."""
 _PAUSE_NS: Final = 2 * NS_PER_S
 _MOST_REFUSALS: Final = 3
 
@@ -42,7 +42,8 @@ def winner_sale(
     The quantity is what the book bids for at the price, so that nothing is left resting; the price lies on the
     grid at `sell_at` or above.
     """
-    if sell_at <= 0 or now_ns < market.closes_at_s * NS_PER_S - LAST_NS or not market.accepting_orders:
+    ends_ns = market.closes_at_s * NS_PER_S
+    if sell_at <= 0 or not ends_ns - LAST_NS <= now_ns < ends_ns or not market.accepting_orders:
         return None
     price = ceil_to(sell_at, market.tick_size)
     if not book.in_sync or book.best_bid is None or book.best_bid < price or price > market.highest_price:

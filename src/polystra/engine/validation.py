@@ -64,6 +64,8 @@ class Moment:
     venue_now_ns: Nanos
     """The venue's time."""
     market: Market | None
+    own_now_ns: Nanos | None = None
+    """Our own time: a market counts as ended only when both clocks say so, as either may be wrong."""
     book: OrderBook | None = None
     """The local book of the order's token; judged only when in sync."""
     is_resolved: bool = False
@@ -98,6 +100,7 @@ def moment_of(state: EngineState, terms: OrderTerms, now_ns: Nanos) -> Moment:
     taken = state.venue_takes(purpose=terms.purpose, post_only=terms.post_only)
     return Moment(
         venue_now_ns=now_ns + state.venue_offset_ns,
+        own_now_ns=now_ns,
         market=None if known is None else known.market,
         book=None if known is None else known.books.get(terms.token_id),
         is_resolved=known is not None and known.resolution is not None,
@@ -133,7 +136,8 @@ def _open_market(terms: OrderTerms, market: Market, moment: Moment) -> str | Non
         return f"token_id is {terms.token_id}, expected a token of {market.slug}: read the market again"
     if moment.is_resolved:
         return f"market {market.slug} is resolved and trades no more: hold its shares to the payout"
-    if moment.venue_now_ns >= market.closes_at_s * NS_PER_S:
+    own_now_ns = moment.venue_now_ns if moment.own_now_ns is None else moment.own_now_ns
+    if min(own_now_ns, moment.venue_now_ns) >= market.closes_at_s * NS_PER_S:
         return f"market {market.slug} ended at UTC second {market.closes_at_s}: choose one that is open"
     if not market.accepting_orders:
         return f"market {market.slug} accepts no orders (accepting_orders is false): wait until it does"

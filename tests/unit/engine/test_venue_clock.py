@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import pytest
+
 from polystra.domain.events import (
     ClockDriftMeasured,
+    OrderRequested,
     RefusalClass,
     StreamConnected,
     StreamLost,
     StreamName,
     SubmitRefused,
 )
-from polystra.domain.facts import NoticeKind
-from polystra.domain.orders import TimeInForce
-from polystra.domain.units import NS_PER_MS, NS_PER_S
+from polystra.domain.facts import NoticeKind, RequestAnswered
+from polystra.domain.orders import OrderStatus, Purpose, Side, TimeInForce
+from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S
+from polystra.engine.config import ExitConfig, ExitMode
 from polystra.engine.effects import MeasureClock
 from polystra.engine.entries import GTD_MINIMUM_S
 from polystra.engine.venue_clock import CLOCK_BLOCK
-from tests.unit.engine.desk import Desk
+from tests.unit.engine.desk import CLOSES, UP, Desk, config
 
 KINDS = (NoticeKind.CLOCK_DRIFTED, NoticeKind.CLOCK_AGREED, NoticeKind.CLOCK_CORRECTED)
 
@@ -85,3 +89,25 @@ def test_a_correction_is_told_when_it_moves_and_not_when_it_trembles():
     assert told(desk) == []
     desk.step(drift(900), drift(1_000), drift(900))
     assert told(desk) == [NoticeKind.CLOCK_CORRECTED]
+
+
+def test_a_stop_leaves_however_far_ahead_the_venues_clock_claims_to_be():
+    """A proxy may answer with any time: the market is over only when our own clock agrees."""
+    desk = Desk(config(exits=ExitConfig(mode=ExitMode.MONITOR))).ready()
+    desk.hold(10)
+    desk.step(drift(86_400_000))
+    desk.books(24, 26)
+    desk.advance(5)
+    stops = desk.orders(Purpose.STOP_LOSS)
+    assert [track.order.status for track in stops] == [OrderStatus.SUBMITTED]
+
+
+@pytest.mark.parametrize(("milliseconds", "ended"), [(-1_000, False), (1_000, True)])
+def test_a_market_has_ended_when_both_clocks_say_so(milliseconds: int, ended: bool):
+    desk = Desk(config(exits=ExitConfig(mode=ExitMode.MONITOR))).ready()
+    desk.hold(10)
+    desk.step(drift(milliseconds))
+    desk.now_ns = CLOSES * NS_PER_S + NS_PER_S // 2
+    desk.step(OrderRequested(request_id="r1", token_id=UP, side=Side.SELL, price=400_000, quantity=10 * MICRO))
+    [answer] = desk.found(RequestAnswered)
+    assert ("ended at UTC second" in answer.refusal) is ended

@@ -1,64 +1,23 @@
 """Search for a bad day that breaks an invariant: `python -m tests.simulation --seeds 100 --minutes 20`.
 
-What lives here: the command, its processes, the cutting down of a failure. A failure is cut to the fewest
-faults and deaths that still break something and written to tests/simulation/regressions as a file that a
-test then keeps.
+What lives here: the command, its processes, its figures. A failure is cut to the fewest faults and deaths
+that still break something and written to tests/simulation/regressions as a file that a test then keeps.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
 
 import typer
 
 from tests.simulation.search_plan import PROFILES, Plan, draw
-from tests.simulation.search_world import Verdict, judge
-
-REGRESSIONS = Path(__file__).with_name("regressions")
-
-
-def run_plan(plan: Plan) -> Verdict:
-    """Run a plan in a folder of its own."""
-    with tempfile.TemporaryDirectory() as folder:
-        return judge(plan, Path(folder))
-
-
-def cut_down(plan: Plan) -> Plan:
-    """The plan with everything taken out without which it still breaks something."""
-    shrinking = True
-    while shrinking:
-        shrinking = False
-        for smaller in _smaller(plan):
-            if run_plan(smaller).broken:
-                plan, shrinking = smaller, True
-                break
-    return plan
-
-
-def _smaller(plan: Plan) -> Iterator[Plan]:
-    for name in ("crashes", "modes", "faults"):
-        entries = getattr(plan, name)
-        for number in range(len(entries)):
-            yield replace(plan, **{name: entries[:number] + entries[number + 1 :]})
-    for name in plan.rules:
-        yield replace(plan, rules={key: value for key, value in plan.rules.items() if key != name})
-
-
-def keep(plan: Plan, broken: tuple[str, ...]) -> Path:
-    """Write a plan as a regression file."""
-    REGRESSIONS.mkdir(exist_ok=True)
-    path = REGRESSIONS / f"seed-{plan.seed}.json"
-    path.write_text(json.dumps({"broke": list(broken), "plan": plan.as_data()}, indent=1, sort_keys=True) + "\n")
-    return path
+from tests.simulation.search_run import cut_down, keep, run_plan
+from tests.simulation.search_world import Verdict
 
 
 def main() -> int:
@@ -75,32 +34,52 @@ def main() -> int:
         draw(seed, minutes=told.minutes, profile=told.faults) for seed in range(told.first, told.first + told.seeds)
     ]
     began = time.perf_counter()
-    failures: list[Verdict] = []
-    totals: Counter[str] = Counter()
-    with multiprocessing.get_context("spawn").Pool(told.jobs, maxtasksperchild=20) as pool:
-        for verdict in pool.imap_unordered(run_plan, plans):
-            totals.update(
-                orders=verdict.orders,
-                fills=verdict.fills,
-                faults=sum(verdict.faults.values()),
-                restarts=verdict.restarts,
-                simulated_seconds=verdict.simulated_s,
-            )
-            if verdict.broken:
-                failures.append(verdict)
-                typer.echo(f"seed {verdict.plan.seed}: {'; '.join(verdict.broken[:4])}")
+    verdicts = list(_told(_run_all(plans, told.jobs)))
     took = time.perf_counter() - began
-    counts = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in totals.items())
-    typer.echo(
-        f"{told.seeds} seeds x {told.minutes} minutes ({told.faults}): {len(failures)} broke something; {counts}"
-    )
-    typer.echo(
-        f"{took:.0f} s on {told.jobs} processes: {totals['simulated_seconds'] / took:.0f} simulated seconds a second"
-    )
+    failures = [verdict for verdict in verdicts if verdict.broken]
+    typer.echo(f"{told.seeds} seeds x {told.minutes} minutes ({told.faults}): {len(failures)} broke something")
+    for line in figures(verdicts, took, told.jobs):
+        typer.echo(line)
     for verdict in failures if told.shrink else ():
         path = keep(cut_down(verdict.plan), verdict.broken)
         typer.echo(f"seed {verdict.plan.seed} is kept in {path.name}")
     return 1 if failures else 0
+
+
+def figures(verdicts: Sequence[Verdict], took_s: float, jobs: int) -> Iterator[str]:
+    """What was done, in numbers."""
+    faults: Counter[str] = Counter()
+    deaths: Counter[str] = Counter()
+    for verdict in verdicts:
+        faults.update(verdict.faults)
+        deaths.update(verdict.deaths)
+    orders, fills = sum(each.orders for each in verdicts), sum(each.fills for each in verdicts)
+    restarts, in_flight = sum(each.restarts for each in verdicts), sum(each.in_flight for each in verdicts)
+    simulated = sum(each.simulated_s for each in verdicts)
+    yield f"{orders} orders, {fills} fills, {restarts} restarts, {faults.total()} faults"
+    yield f"{deaths.total()} deaths with {in_flight} orders unanswered: {_listed(deaths)}"
+    yield f"faults: {_listed(faults)}"
+    yield f"{simulated} simulated seconds in {took_s:.0f} s on {jobs} processes: {simulated / took_s:.0f} a second"
+
+
+def _listed(counts: Counter[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in sorted(counts.items())) or "none"
+
+
+def _run_all(plans: Sequence[Plan], jobs: int) -> Iterator[Verdict]:
+    if jobs == 1:
+        yield from map(run_plan, plans)
+        return
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=20) as pool:
+        yield from pool.imap_unordered(run_plan, plans)
+
+
+def _told(verdicts: Iterable[Verdict]) -> Iterator[Verdict]:
+    """Say at once what broke."""
+    for verdict in verdicts:
+        if verdict.broken:
+            typer.echo(f"seed {verdict.plan.seed}: {'; '.join(verdict.broken[:4])}")
+        yield verdict
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ must not: running it (`search_world`), judging it (`search_invariants`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from random import Random
 from typing import Any, Final
@@ -54,18 +54,25 @@ RULES: Final = {
 PROFILES: Final = ("none", "light", "full")
 
 _ERRORS: Final = (425, 429, 500, 502, 503)
-_AFTER_COMMIT: Final = ("order.submitted", "fill.booked", "order.cancel_requested", "stop.fired", "market.resolved")
-_AT_VENUE: Final = ("placed", "trade")
+_AT: Final[Mapping[str, tuple[str, ...]]] = {
+    "commit": ("order.submitted", "fill.booked", "order.cancel_requested", "stop.fired", "market.resolved"),
+    "before": ("IntentRecorded", "FillRecorded", "OrderChanged", "PostingRecorded", "PositionRecorded"),
+    "after": ("IntentRecorded", "FillRecorded", "OrderChanged", "SettlementRecorded"),
+    "full": ("IntentRecorded", "FillRecorded"),
+    "venue": ("placed", "trade"),
+    "time": ("",),
+}
+"""What a death may wait for, by its kind."""
+_SELDOM: Final = ("stop.fired", "market.resolved", "SettlementRecorded")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crash:
-    """The daemon dies.
+    """The daemon dies and is started again `down_s` later; `orderly` asks it to stop instead.
 
-    After the commit whose log line is the nth `at`, while the venue handles the nth `at`, or by time.
-
-    `how` is "commit", "venue" or "time" (then `nth` counts seconds from the run's start); it is started again
-    `down_s` later. `orderly` asks it to stop instead.
+    `how` is "commit": after the commit whose log line is the nth `at`; "before" and "after": around the nth
+    commit that holds a fact of the kind `at`; "full": that commit fails because the disk is full; "venue":
+    while the venue handles the nth `at`; "time": `nth` seconds after the leg's start.
     """
 
     how: str
@@ -76,8 +83,25 @@ class Crash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spell:
+    """So many seconds of one kind of trouble, from a second of the run on.
+
+    Of the store: "busy", "slow", "lost" (written, but the answer is lost). Of the network: "partition"
+    (nothing arrives, nobody is told), "cut" (all connections break, again and again), "slow".
+    """
+
+    kind: str
+    second: int
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One world. `faults` are entries as in a scenario file; `modes` are (mode, second, seconds)."""
+    """One world. `faults` are entries as in a scenario file; `modes` are (mode, second, seconds).
+
+    An operator asks for something every `operator_s` seconds or so (0: never) and sets the kill switch at
+    each of `kills` (second, seconds).
+    """
 
     seed: int
     minutes: int
@@ -88,6 +112,14 @@ class Plan:
     faults: tuple[Mapping[str, Any], ...] = ()
     modes: tuple[tuple[str, int, int], ...] = ()
     crashes: tuple[Crash, ...] = ()
+    store: tuple[Spell, ...] = ()
+    network: tuple[Spell, ...] = ()
+    operator_s: int = 0
+    kills: tuple[tuple[int, int], ...] = ()
+    latency_ms: tuple[int, int] = (0, 2)
+    """Shortest and longest way of a packet."""
+    shuffled: bool = False
+    """Tasks that are ready take their steps in a drawn order."""
 
     def as_data(self) -> dict[str, Any]:
         """The plan as plain data, to be kept in a file."""
@@ -104,6 +136,10 @@ def plan_of(told: Mapping[str, Any]) -> Plan:
             "faults": tuple(told["faults"]),
             "modes": tuple(tuple(each) for each in told["modes"]),
             "crashes": tuple(Crash(**each) for each in told["crashes"]),
+            "store": tuple(Spell(**each) for each in told["store"]),
+            "network": tuple(Spell(**each) for each in told["network"]),
+            "kills": tuple(tuple(each) for each in told["kills"]),
+            "latency_ms": tuple(told["latency_ms"]),
         }
     )
 
@@ -123,11 +159,33 @@ def draw(seed: int, *, minutes: int, profile: str) -> Plan:
         faults=tuple(_faults(chance, full=profile == "full")),
         modes=tuple(_modes(chance, minutes)) if profile == "full" else (),
         crashes=tuple(_crashes(chance, minutes)) if profile == "full" else (),
+        store=_spells(chance, minutes, ("busy", "slow", "slow", "lost"), (2, 10, 40)) if profile == "full" else (),
+        network=_spells(chance, minutes, ("partition", "cut", "slow"), (3, 12, 30)) if profile == "full" else (),
+        operator_s=chance.choice((0, 2, 2, 5)),
+        kills=((chance.randrange(30, _early(minutes)), 20),) if chance.random() < 0.25 else (),
+        latency_ms=chance.choice(((0, 2), (0, 2), (20, 80), (5, 400))),
+        shuffled=chance.random() < 0.5,
     )
 
 
+def _early(minutes: int) -> int:
+    """The second by which the eventful part of a run is over; the rest is for settling."""
+    return max(60, minutes * 60 - 330)
+
+
+def _spells(chance: Random, minutes: int, kinds: Sequence[str], lengths: Sequence[int]) -> tuple[Spell, ...]:
+    number = chance.choice((0, 0, 1, 2))
+    drawn = [
+        Spell(kind=chance.choice(kinds), second=chance.randrange(5, _early(minutes)), seconds=chance.choice(lengths))
+        for _ in range(number)
+    ]
+    return tuple(sorted(drawn, key=lambda spell: spell.second))
+
+
 def _settings(chance: Random) -> dict[str, str]:
-    values = {name: "NO" for name in YES_NO if chance.random() < 0.15}
+    values = {name: "NO" for name in YES_NO if chance.random() < 0.12}
+    values |= {"MAX_OPEN_POSITIONS": "30", "MAX_EXPOSURE_PER_MARKET": "200"}
+    values |= {"MAX_EXPOSURE_PER_SYMBOL": "400"}
     values["EXIT_MODE"] = chance.choice(("limit_orders", "limit_orders", "monitor"))
     values["TAKE_PROFIT_PERCENT"] = str(chance.choice((5, 15, 40, 80)))
     values["STOP_LOSS_PERCENT"] = str(chance.choice((5, 15, 30, 50)))
@@ -198,7 +256,7 @@ def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
     ]
     if full:
         chosen += [
-            {**entry, "from": chance.randrange(20, 600), "count": 1} for entry in lasting if chance.random() < 0.2
+            {**entry, "from": chance.randrange(20, 400), "count": 1} for entry in lasting if chance.random() < 0.2
         ]
     return chosen
 
@@ -207,16 +265,17 @@ def _modes(chance: Random, minutes: int) -> list[tuple[str, int, int]]:
     if chance.random() < 0.6:
         return []
     mode, seconds = chance.choice((("restarting", 60), ("cancel-only", 90), ("disabled", 60), ("post-only", 90)))
-    return [(mode, chance.randrange(30, max(31, minutes * 60 - 300)), seconds)]
+    return [(mode, chance.randrange(30, _early(minutes)), seconds)]
 
 
 def _crashes(chance: Random, minutes: int) -> list[Crash]:
     crashes = []
-    for _ in range(chance.choice((0, 0, 1, 1, 2))):
-        how = chance.choice(("commit", "commit", "venue", "time"))
-        at = {"commit": chance.choice(_AFTER_COMMIT), "venue": chance.choice(_AT_VENUE), "time": ""}[how]
-        nth = chance.randrange(10, max(11, minutes * 60 - 360)) if how == "time" else chance.randrange(1, 8)
+    for _ in range(chance.choice((0, 1, 1, 2, 3))):
+        how = chance.choice(("commit", "commit", "before", "after", "full", "venue", "venue", "time"))
+        at = chance.choice(_AT[how])
+        seldom = 3 if at in _SELDOM else 12
+        nth = chance.randrange(10, _early(minutes)) if how == "time" else chance.randrange(1, seldom)
         crashes.append(
-            Crash(how=how, at=at, nth=nth, down_s=chance.choice((0.5, 5, 40, 120)), orderly=chance.random() < 0.2)
+            Crash(how=how, at=at, nth=nth, down_s=chance.choice((0.5, 5, 20, 60)), orderly=chance.random() < 0.1)
         )
     return crashes

@@ -40,6 +40,7 @@ from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import Heart, LifeSign
 from polystra.ports.logbook import LogEvent
+from polystra.ports.store import Store
 from polystra.ports.venue import EventStream
 from polystra.runtime.audit_journal import AuditJournal
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
@@ -100,6 +101,8 @@ class Run:
     users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Tasks that trade or ask through the daemon's order desk."""
     inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None
+    store: Callable[[Store], Store] | None = None
+    """Stands between the daemon and its journal: a test's way to a database that is slow, busy or full."""
 
 
 def endless_session() -> aiohttp.ClientSession:
@@ -138,7 +141,8 @@ async def run_daemon(run: Run) -> RunSummary:
     try:
         drift = await _first_drift(run, venue)
         heart, life = _heart(run, venue)
-        parts = replace(_parts(run, store, venue, discovery, holdings), opening=(drift,), heart=heart, life=life)
+        journal = store if run.store is None else run.store(store)
+        parts = replace(_parts(run, journal, venue, discovery, holdings), opening=(drift,), heart=heart, life=life)
         daemon = Daemon(parts)
         return await daemon.run()
     finally:
@@ -173,7 +177,7 @@ def _venue(run: Run, audit: ApiAudit) -> PolymarketVenue:
 
 
 def _parts(
-    run: Run, store: SqlStore, venue: PolymarketVenue, discovery: GammaDiscovery, holdings: WalletHoldings
+    run: Run, store: Store, venue: PolymarketVenue, discovery: GammaDiscovery, holdings: WalletHoldings
 ) -> Parts:
     wallet, clock, chance, urls = run.wallet, run.clock, run.chance, run.endpoints
     signer = OrderSigner(

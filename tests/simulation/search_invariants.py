@@ -37,6 +37,8 @@ class Watch:
         self.orders = 0
         self.facts = 0
         """Facts seen since the leg began."""
+        self.late = False
+        """The venue says "live" of orders that reach its book later: an absence is believed too early there."""
         self.state: EngineState | None = None
         self._clock = clock
         self._eye = eye
@@ -161,7 +163,7 @@ class Watch:
         """The exchange took or matched an order of ours: it is known and was not called over."""
         if order.order_id not in self._intent_of:
             self.say(f"I1 order {order.order_id} is at the venue and no intent of it was committed")
-        elif order.order_id in self._over and order.status == "LIVE":
+        elif order.order_id in self._over and order.status == "LIVE" and order.side == "BUY" and not self.late:
             self.say(f"I6 order {self._intent_of[order.order_id]} was called over and lives at the venue")
 
     # --- sums ---------------------------------------------------------------------------

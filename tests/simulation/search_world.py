@@ -192,6 +192,7 @@ def judge(plan: Plan, folder: Path) -> Verdict:
             exchange.core.modes.plan(Mode(mode), start_ns + second * NS_PER_S, seconds)
         eye = VenueEye()
         world = _World(plan, exchange, clock, DeathLog(), eye, Watch(clock, eye), clock.now_ns())
+        world.watch.late = any(entry.get("with", {}).get("answer") == "live" for entry in plan.faults)
         held["world"] = world
         run = await _run(world, settings)
         exchange.core.add_listener(world.heard)

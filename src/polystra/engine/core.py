@@ -22,6 +22,7 @@ from polystra.domain.fills import Fill, FillReport, FillStatus
 from polystra.domain.ids import ConditionId, OrderId, PositionId
 from polystra.domain.ledger import Posting
 from polystra.domain.market import Market
+from polystra.domain.order_words import accepted_as
 from polystra.domain.orders import LIVE_STATUSES, Order, OrderStatus, Purpose, SignedOrder
 from polystra.domain.positions import Position, PositionStatus
 from polystra.domain.units import NS_PER_S, Nanos, PriceE8
@@ -409,6 +410,7 @@ class Engine:
         track.fate_known = order.status not in LIVE_STATUSES
         if order.status in _ACKNOWLEDGED or order.filled > 0:
             track.acknowledged_ns = order.updated_at_ns
+        track.delayed = order.is_live and order.detail == accepted_as(ev.VenueOrderStatus.DELAYED)
         self._state.orders[order.terms.client_order_id] = track
         if order.terms.request_id:
             self._state.requests[order.terms.request_id] = order.terms.client_order_id

@@ -27,7 +27,7 @@ from polystra.domain.events import OrderLookedUp
 from polystra.domain.facts import DoubtRecorded, NoticeKind
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.order_words import ABSENT
-from polystra.domain.orders import OrderEvent, OrderStatus
+from polystra.domain.orders import OrderEvent, OrderStatus, Side
 from polystra.domain.units import NS_PER_S, Nanos
 from polystra.engine.cancels import Cancels
 from polystra.engine.effects import SubmitOrder
@@ -147,6 +147,9 @@ class DoubtSearch:
             track.absences += 1
             self._life.look_again(track, turn)
             return
+        if self._may_come_late(track, turn):
+            self._life.look_again(track, turn)
+            return
         doubtful = track.order.status is OrderStatus.OPEN or track.was_duplicate
         if track.is_live and not found and doubtful and track.absences < 1:
             track.absences += 1
@@ -156,6 +159,15 @@ class DoubtSearch:
         track.matched = track.accounted
         self._life.conclude(track, turn)
         turn.touch(track.order.terms.position_id)
+
+    def _may_come_late(self, track: OrderTrack, turn: Turn) -> bool:
+        """True for a purchase that the venue will match later: it may reach the book after it was looked for there.
+
+        A sell is not waited for: the venue refuses to sell the same shares twice, and a stop has no time.
+        """
+        horizon_ns = self._state.config.absence_horizon_s * NS_PER_S
+        is_recent = turn.now_ns - track.left_ns < horizon_ns
+        return track.delayed and track.order.terms.side is Side.BUY and is_recent
 
     def _absent(self, track: OrderTrack, asked_at_ns: Nanos, turn: Turn) -> None:
         """Found nowhere: send it again, cancel it, or believe it; see the module docstring."""

@@ -135,6 +135,7 @@ class Gateway:
         terms = track.order.terms
         shares = event.taking if terms.side == "BUY" else event.making
         track.matched = max(track.matched, shares)
+        track.delayed = event.status is VenueOrderStatus.DELAYED and not track.acknowledged_ns
         track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
         self._answered(track.sent_ns)
         self._modes.order_taken(track, turn)
@@ -195,6 +196,7 @@ class Gateway:
         if track is None:
             return
         track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
+        track.delayed = False
         self._cancel_answered(track, turn)
         self._life.change(track, OrderEvent.CANCEL, turn, detail="canceled")
         if not track.is_settled:

@@ -47,6 +47,7 @@ class OrderLife:
             return
         track.matched = max(track.matched, event.matched)
         track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
+        track.delayed = False
         ended = _ENDED.get(event.status)
         if ended is not None:
             track.fate_known = True
@@ -67,6 +68,7 @@ class OrderLife:
         terms = track.order.terms
         track.matched = max(track.matched, filled + track.failed)
         track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
+        track.delayed = False
         exhausted = not terms.budget and filled + track.failed + SIZE_STEP > terms.quantity
         if exhausted or event is OrderEvent.FILL_FULL:
             track.fate_known = True

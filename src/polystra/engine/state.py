@@ -142,6 +142,8 @@ class OrderTrack:
     """Matched shares whose trades failed on chain: accounted for, though not filled."""
     acknowledged_ns: Nanos = 0
     """When the venue first showed that it knows the order; absence from then on means that it ended."""
+    delayed: bool = False
+    """True while all that the venue has said of it is that it will match it later: it may not be on the book yet."""
     fate_known: bool = False
     """True when the venue said that the order is no longer open and how much of it was matched."""
     cancel_asked_ns: Nanos = 0

@@ -300,3 +300,25 @@ def test_a_finer_grid_has_the_positions_of_its_market_looked_at(desk):
     desk.clear().forget_records()
     desk.step(ev.TickSizeChanged(token_id=desk.position().token_id, tick_size=1_000, at_ns=desk.now_ns))
     assert [fact.position_id for fact in desk.found(PositionRecorded)] == [desk.position().position_id]
+
+
+def test_a_purchase_that_the_venue_matches_later_is_not_over_because_it_is_not_on_the_book_yet(desk):
+    track = desk.enter()
+    desk.accept(track, status=ev.VenueOrderStatus.DELAYED)
+    desk.step(ev.CancelRequested(request_id="c", scope=ev.CancelScope.ALL))
+    desk.cancel_refused(track)
+    found_nowhere(desk, track, 40, lambda: desk.cancel_refused(track))
+    assert track.is_live
+    desk.report(track, "LIVE")
+    found_nowhere(desk, track, 40, lambda: desk.cancelled(track))
+    assert status(track) is S.CANCELED
+
+
+def test_a_purchase_that_was_to_be_matched_later_and_never_shows_is_given_up(desk):
+    track = desk.enter()
+    desk.accept(track, status=ev.VenueOrderStatus.DELAYED)
+    desk.step(ev.CancelRequested(request_id="c", scope=ev.CancelScope.ALL))
+    desk.cancel_refused(track)
+    found_nowhere(desk, track, 120, lambda: desk.cancel_refused(track))
+    assert status(track) is S.CANCELED
+    assert desk.state.reserved_cash() == 0

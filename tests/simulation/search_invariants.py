@@ -47,6 +47,7 @@ class Watch:
         self._intent_of: dict[str, str] = {}
         self._salts: dict[int, IntentRecorded] = {}
         self._decisions: dict[int, str] = {}
+        self._requests: dict[str, str] = {}
         self._fills: set[str] = set()
         self._over: set[str] = set()
         self._killed_ns = 0
@@ -113,6 +114,10 @@ class Watch:
             self.say(f"I2 intent {intent} was signed twice: {self._ids[intent]} and {order_id}")
         self._intent_of[order_id] = intent
         self._salts[fact.signed.salt] = fact
+        if terms.request_id and self._requests.setdefault(terms.request_id, intent) != intent:
+            self.say(
+                f"I2 request {terms.request_id} led to two orders: {self._requests[terms.request_id]} and {intent}"
+            )
         if terms.side is Side.SELL:
             self._sell(fact, state, booked=booked)
             return

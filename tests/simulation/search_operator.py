@@ -130,20 +130,23 @@ class Operator:
 
 
 class KillSwitch:
-    """Fulfils `EventStream`: sets the kill switch at its times and takes it back."""
+    """Fulfils `EventStream`: sets the kill switch at its times and takes it back, each once in a world's life."""
 
     def __init__(self, clock: Clock, kills: Sequence[tuple[int, int]], begun_ns: int) -> None:
         self._clock = clock
-        self._kills = kills
-        self._begun_ns = begun_ns
+        self._due = [
+            (begun_ns + due * NS_PER_S, on)
+            for second, seconds in kills
+            for due, on in ((second, True), (second + seconds, False))
+        ]
 
     async def run(self, sink: Sink) -> None:
-        """Switch as planned; what was planned for a time before the start is done at once."""
-        for second, seconds in self._kills:
-            for due, on in ((second, True), (second + seconds, False)):
-                due_ns = self._begun_ns + due * NS_PER_S
-                await self._clock.sleep(max(0, due_ns - self._clock.now_ns()) / NS_PER_S)
-                sink(SwitchRequested(name=SwitchName.KILL, on=on, reason="the plan says so", source="operator"))
+        """Switch as planned; what fell due while no daemon ran is done at once, what a daemon was told is not."""
+        while self._due:
+            due_ns, on = self._due[0]
+            await self._clock.sleep(max(0, due_ns - self._clock.now_ns()) / NS_PER_S)
+            sink(SwitchRequested(name=SwitchName.KILL, on=on, reason="the plan says so", source="operator"))
+            del self._due[0]
         while True:
             await self._clock.sleep(_FOR_EVER_S)
 

@@ -63,6 +63,16 @@ _AT: Final[Mapping[str, tuple[str, ...]]] = {
     "time": ("",),
 }
 """What a death may wait for, by its kind."""
+_BURSTS: Final = (
+    ("POST", "/order"),
+    ("POST", "/orders"),
+    ("DELETE", "/order*"),
+    ("GET", "/data/order*"),
+    ("GET", "/data/trades"),
+    ("GET", "/balance-allowance*"),
+    ("GET", "/book*"),
+)
+"""Requests that may fail all together for a while."""
 _SELDOM: Final = ("stop.fired", "market.resolved", "SettlementRecorded")
 
 
@@ -255,10 +265,26 @@ def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
         {"fault": "book_empty", "with": {"for": 10}},
     ]
     if full:
+        chosen += _bursts(chance)
         chosen += [
             {**entry, "from": chance.randrange(20, 400), "count": 1} for entry in lasting if chance.random() < 0.2
         ]
     return chosen
+
+
+def _bursts(chance: Random) -> list[dict[str, Any]]:
+    """So many seconds in which one kind of request always fails: longer than anything is asked again."""
+    bursts = []
+    for _ in range(chance.choice((0, 0, 1, 2))):
+        method, path = chance.choice(_BURSTS)
+        begin = chance.randrange(5, 400)
+        kind = chance.choice(("http_error", "request_dropped", "reply_dropped", "empty_body"))
+        values = {"with": {"status": chance.choice(_ERRORS), "when": "after"}} if kind == "http_error" else {}
+        where = {"method": method, "path": path}
+        bursts.append(
+            {"fault": kind, "where": where, **values, "from": begin, "until": begin + chance.choice((10, 45))}
+        )
+    return bursts
 
 
 def _modes(chance: Random, minutes: int) -> list[tuple[str, int, int]]:

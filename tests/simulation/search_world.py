@@ -104,6 +104,7 @@ class _World:
     eye: VenueEye
     watch: Watch
     begun_ns: int
+    kill: KillSwitch
     counts: Counter[str] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
     in_flight: int = 0
@@ -156,7 +157,7 @@ class _World:
             until_ns=self.last_ns + _OPERATOR_GOES_ON_S * NS_PER_S,
             name=f"wish-{self.restarts}",
         )
-        return {"operator": operator, "kill": KillSwitch(self.clock, self.plan.kills, self.begun_ns)}
+        return {"operator": operator, "kill": self.kill}
 
 
 def judge(plan: Plan, folder: Path) -> Verdict:
@@ -191,7 +192,8 @@ def judge(plan: Plan, folder: Path) -> Verdict:
         for mode, second, seconds in plan.modes:
             exchange.core.modes.plan(Mode(mode), start_ns + second * NS_PER_S, seconds)
         eye = VenueEye()
-        world = _World(plan, exchange, clock, DeathLog(), eye, Watch(clock, eye), clock.now_ns())
+        kill = KillSwitch(clock, plan.kills, start_ns)
+        world = _World(plan, exchange, clock, DeathLog(), eye, Watch(clock, eye), start_ns, kill)
         world.watch.late = any(entry.get("with", {}).get("answer") == "live" for entry in plan.faults)
         held["world"] = world
         run = await _run(world, settings)

@@ -1,0 +1,1 @@
+"""Bugs planted on purpose, each a patch of a few lines: they show that the search can fail."""

@@ -30,9 +30,12 @@ _UNANSWERED = (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_
 
 
 class Watch:
-    """Fulfils `Run.inspect`: collects what does not hold, each sentence once."""
+    """Fulfils `Run.inspect`: collects what does not hold, each sentence once.
 
-    def __init__(self, clock: Clock, eye: VenueEye) -> None:
+    Without a clock nothing is judged over time, without an eye nothing is compared with the venue.
+    """
+
+    def __init__(self, clock: Clock | None = None, eye: VenueEye | None = None) -> None:
         self.broken: dict[str, None] = {}
         self.orders = 0
         self.facts = 0
@@ -42,7 +45,7 @@ class Watch:
         self.state: EngineState | None = None
         self._clock = clock
         self._eye = eye
-        self._protection = Protection(clock)
+        self._protection = None if clock is None else Protection(clock)
         self._ids: dict[str, str] = {}
         self._intent_of: dict[str, str] = {}
         self._salts: dict[int, IntentRecorded] = {}
@@ -52,14 +55,16 @@ class Watch:
         self._over: set[str] = set()
         self._killed_ns = 0
         self._blocks: set[str] = set()
-        eye.on_lives = self._lives
+        if eye is not None:
+            eye.on_lives = self._lives
 
     def begin_leg(self) -> None:
         """A daemon starts: it knows what its journal holds and nothing of the venue."""
         self.state = None
         self.facts = 0
         self._blocks = set()
-        self._protection.begin_leg()
+        if self._protection is not None:
+            self._protection.begin_leg()
 
     def in_flight(self) -> int:
         """Orders whose last request is not answered."""
@@ -86,12 +91,14 @@ class Watch:
                     self._killed_ns = fact.at_ns if fact.on else 0
         self._sells(state)
         self._sums(state)
-        self._ends(state)
-        for words in self._protection.look(state):
-            self.say(words)
-        for name in _NEVER:
-            if name in state.blocks:
-                self.say(f"I3 entries are blocked: {name}: {state.blocks[name]}")
+        if self._eye is not None:
+            self._ends(state, self._eye)
+            for name in _NEVER:
+                if name in state.blocks:
+                    self.say(f"I3 entries are blocked: {name}: {state.blocks[name]}")
+        if self._protection is not None:
+            for words in self._protection.look(state):
+                self.say(words)
         self._blocks = set(state.blocks)
 
     def left(self, salt: int) -> None:
@@ -99,7 +106,7 @@ class Watch:
         intent = self._salts.get(salt)
         if intent is None:
             self.say(f"I1 the order with salt {salt} left before its intent was committed")
-        elif intent.order.terms.purpose is Purpose.ENTRY and self._killed_ns:
+        elif intent.order.terms.purpose is Purpose.ENTRY and self._killed_ns and self._clock is not None:
             late_ns = self._clock.now_ns() - self._killed_ns
             if late_ns > _ON_THE_WIRE_NS:
                 name = intent.signed.client_order_id
@@ -149,17 +156,17 @@ class Watch:
             self.say(f"I4 trade {fact.fill.key} was booked as new twice")
         self._fills.add(fact.fill.key)
 
-    def _ends(self, state: EngineState) -> None:
+    def _ends(self, state: EngineState, eye: VenueEye) -> None:
         """An order that we call over is over there, and all that it traded there is known here."""
         for track in state.orders.values():
             order_id = track.order.order_id
             if order_id is not None and order_id not in self._over and track.is_settled:
                 self._over.add(order_id)
-                self._compare_end(track, order_id)
+                self._compare_end(track, order_id, eye)
 
-    def _compare_end(self, track: OrderTrack, order_id: str) -> None:
-        name, status, there = track.order.terms.client_order_id, track.order.status, self._eye.matched(order_id)
-        if self._eye.is_open(order_id):
+    def _compare_end(self, track: OrderTrack, order_id: str, eye: VenueEye) -> None:
+        name, status, there = track.order.terms.client_order_id, track.order.status, eye.matched(order_id)
+        if eye.is_open(order_id):
             self.say(f"I6 order {name} is {status} here and open at the venue")
         if abs(there - track.accounted) >= SIZE_STEP:
             self.say(f"I6 order {name} is {status} here with {track.accounted} traded, the venue has {there}")
@@ -202,8 +209,9 @@ class Watch:
                 self.say(f"I3 token {token_id[:8]}: positions hold {shares}, the ledger {known}")
 
 
-def at_the_end(report: Report, reading: Reading, left_open: tuple[str, ...], eye: VenueEye) -> list[str]:
+def at_the_end(report: Report, reading: Reading, left_open: tuple[str, ...], eye: VenueEye | None = None) -> list[str]:
     """What does not hold when everything has settled."""
+    eye = eye or VenueEye()
     broken = [f"I3 {words}" for words in report.discrepancies]
     broken += [f"I3 adjusted without a cause outside: {each}" for each in report.adjustments]
     broken += [f"I6 left open: {words}" for words in left_open]

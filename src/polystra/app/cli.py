@@ -14,6 +14,7 @@ import typer
 
 from polystra import __version__
 from polystra.app import control_commands
+from polystra.app.alert_test import send_test
 from polystra.app.audit import show_calls
 from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
@@ -190,6 +191,19 @@ def report(
     show = show_report if by is None else show_exit_modes
     if guarded(lambda: show(settings, as_json=as_json), settings):
         raise typer.Exit(EXIT_DISCREPANCY)
+
+
+@app.command("alert-test")
+def alert_test() -> None:
+    """Send a test message to every alert channel, and ping the monitor."""
+    settings = settings_from_here()
+    verdicts = guarded(lambda: send_test(settings), settings)
+    if not verdicts:
+        fail("no alert channel is set: set ALERT_WEBHOOK_URL, ALERT_DISCORD_URL or DEAD_MAN_URL")
+    for verdict in verdicts:
+        typer.echo(f"{verdict.channel}: {verdict.error or 'taken'}")
+    if any(verdict.error for verdict in verdicts):
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

@@ -9,6 +9,7 @@ WHERE = "Where and who"
 WHAT = "What to trade"
 POSITIONS = "Positions"
 RISK = "Risk and shutdown"
+ALERTS = "Alerts"
 
 YES_NO = "YES or NO"
 HTTP = "an http or https URL without credentials, or empty"

@@ -251,6 +251,11 @@ def parse_ws_url(value: object) -> str:
     return _parse_url(value, ("ws", "wss"))
 
 
+def parse_secret_url(value: object) -> object:
+    """Check an http or https URL whose path is a secret, or nothing; it stays inside the SecretStr."""
+    return parse_http_url(value.get_secret_value() if isinstance(value, SecretStr) else value)
+
+
 def parse_database_url(value: object) -> object:
     """Check the scheme of a database URL; its password stays inside the SecretStr."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value).strip()
@@ -297,6 +302,7 @@ HttpUrl = Annotated[str, BeforeValidator(parse_http_url)]
 WsUrl = Annotated[str, BeforeValidator(parse_ws_url)]
 PrivateKey = Annotated[SecretStr, BeforeValidator(parse_private_key)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(parse_database_url)]
+SecretUrl = Annotated[SecretStr, BeforeValidator(parse_secret_url)]
 SignatureType = Annotated[int | None, BeforeValidator(parse_signature_type)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(parse_symbols)]
 Windows = Annotated[tuple[Window, ...], BeforeValidator(parse_windows)]

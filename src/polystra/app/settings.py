@@ -26,10 +26,18 @@ from polystra.app.setting_values import (
     Window,
     note_of,
 )
-from polystra.app.settings_risk import RiskSettings
+from polystra.app.settings_alerts import AlertSettings
 from polystra.domain.errors import ConfigError
 
-SECRETS: Final = ("POLY_PRIVATE_KEY", "POLY_API_KEY", "POLY_API_SECRET", "POLY_API_PASSPHRASE")
+SECRETS: Final = (
+    "POLY_PRIVATE_KEY",
+    "POLY_API_KEY",
+    "POLY_API_SECRET",
+    "POLY_API_PASSPHRASE",
+    "ALERT_WEBHOOK_URL",
+    "ALERT_DISCORD_URL",
+    "DEAD_MAN_URL",
+)
 """Settings whose value may stand in a file of its own, named by NAME_FILE."""
 
 UNPRINTED: Final = frozenset({*SECRETS, "DATABASE_URL"})
@@ -53,7 +61,7 @@ VENUE_RTDS_URL: Final = "wss://ws-live-data.polymarket.com"
 """The older price socket, asked only while the current one stays away (being retired; Polymarket docs)."""
 
 
-class Settings(RiskSettings):
+class Settings(AlertSettings):
     """All settings, typed and checked; frozen. Made by `load_settings`; reads nothing by itself."""
 
     model_config = SettingsConfigDict(

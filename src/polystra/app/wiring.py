@@ -27,8 +27,10 @@ from polystra.adapters.polymarket.signing import L2Credentials, OrderSigner, Ord
 from polystra.adapters.polymarket.streams import MarketStream, UserStream
 from polystra.adapters.polymarket.transport import SessionFactory, default_session
 from polystra.adapters.spot.binance import SpotStream
+from polystra.adapters.store.day_reading import starts_since
 from polystra.adapters.store.migrations import upgrade
 from polystra.adapters.store.writer import SqlStore
+from polystra.app.alerting import alerting, wants_life
 from polystra.app.engine_settings import engine_config, position_rules
 from polystra.app.settings import Settings, check_armed
 from polystra.domain.errors import ConfigError, VenueError
@@ -143,14 +145,26 @@ async def run_daemon(run: Run) -> RunSummary:
         heart, life = _heart(run, venue)
         journal = store if run.store is None else run.store(store)
         parts = replace(_parts(run, journal, venue, discovery, holdings), opening=(drift,), heart=heart, life=life)
-        daemon = Daemon(parts)
-        return await daemon.run()
+        return await _trade(run, parts)
     finally:
         await venue.close()
         await discovery.close()
         await audit.flush()
         await data_api.close()
         await store.close()
+
+
+async def _trade(run: Run, parts: Parts) -> RunSummary:
+    """Run the daemon; people are told of its start, its story and its end."""
+    async with alerting(run.settings, clock=run.clock, log=run.log, life=parts.life) as telling:
+        earlier = 0
+        if telling.alerts is not None:
+            midnight = run.clock.now_ns() // (_DAY_S * NS_PER_S) * _DAY_S * NS_PER_S
+            earlier = starts_since(run.settings.resolved_database_url.get_secret_value(), midnight)
+        telling.started(run.settings, run.wallet.account, earlier_today=earlier)
+        summary = await Daemon(replace(parts, alerts=telling.alerts)).run()
+        telling.stopped(summary)
+    return summary
 
 
 def _audit(run: Run, store: SqlStore) -> AuditJournal:
@@ -237,7 +251,7 @@ def _heart(run: Run, venue: PolymarketVenue) -> tuple[Heart | None, LifeSign | N
     Its thread has chance of its own: another thread's draws would change the daemon's.
     """
     if not run.settings.enable_venue_heartbeat:
-        return None, None
+        return None, LifeSign(run.clock) if wants_life(run.settings, run.clock) else None
     life = LifeSign(run.clock)
     chance = Random(run.chance.getrandbits(64))
     kind = InlineHeart if isinstance(run.clock, LoopClock) else ThreadHeart

@@ -184,7 +184,7 @@ class Switches:
         elif not self._balance_is_low:
             self._balance_is_low = True
             claims = self._state.ledger.claims
-            more = f"; {format_micros(claims)} dollars of winnings wait to be redeemed" if claims > 0 else ""
+            more = f"; unredeemed winnings of ${format_micros(claims)} would let trading go on" if claims > 0 else ""
             message = f"{format_micros(available)} dollars are available, less than {format_micros(alert)}{more}"
             turn.notice(NoticeKind.BALANCE_LOW, "balance", message)
 

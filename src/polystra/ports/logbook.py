@@ -32,6 +32,8 @@ class LogEvent(StrEnum):
     STORE_LOCKED = "store.locked", "this process alone holds the database"
     STORE_BUSY = "store.blocked", "the database does not take commits; nothing leaves until it does"
     STORE_COMMIT_SLOWED = "store.commit_slowed", "a commit took longer than it should"
+    ALERTS_READY = "alerts.ready", "alerts leave by the channels named; or none does"
+    ALERT_FAILED = "alert.failed", "an alert or a ping could not leave; it waits or is dropped, trading goes on"
     AUDIT_BLOCKED = "audit.blocked", "the audit of requests cannot be written for now; trading goes on"
     AUDIT_DROPPED = "audit.dropped", "requests are missing in the audit; trading goes on"
     RULES_LISTED = "rules.listed", "the position rules that are on, and those that are off"

@@ -27,6 +27,7 @@ from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
 from polystra.ports.venue import EventStream, HoldingsSource, MarketDiscovery, TokenStream, TradingVenue
+from polystra.runtime.alerts import Alerts
 from polystra.runtime.control_desk import ControlDesk
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
@@ -68,6 +69,8 @@ class Parts:
     """Sees the engine's memory and the facts after each commit, before anything leaves; it changes nothing."""
     controls: Controls | None = None
     """What people on this machine ask for; None: nobody can."""
+    alerts: Alerts | None = None
+    """Tells people; hears every committed fact."""
     users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Eternal tasks that trade or ask through the daemon's desk, by their names."""
 
@@ -100,7 +103,10 @@ class Daemon:
     async def run(self) -> RunSummary:
         """Run until a signal, the end of a limited run, or a bug."""
         parts = self._parts
-        restore(self._engine, await parts.store.load())
+        stored = await parts.store.load()
+        restore(self._engine, stored)
+        if parts.alerts is not None:
+            parts.alerts.resume(stored.postings)
         timers = Timers(parts.clock, self._inbox)
         desk = self._control_desk()
         outbox = Outbox(
@@ -125,7 +131,7 @@ class Daemon:
             inspect=parts.inspect,
             life=parts.life,
             heart=parts.heart,
-            on_committed=self.desk.heard,
+            on_committed=self._heard,
         )
         if desk is not None:
             desk.look()
@@ -134,8 +140,9 @@ class Daemon:
         eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
         eternal |= {name: user(self) for name, user in parts.users.items()}
         eternal["timers"] = timers.run()
-        if parts.heart is not None:
+        if parts.life is not None:
             eternal["sign of life"] = loop.show_life()
+        if parts.heart is not None:
             eternal["heartbeat"] = parts.heart.run(self._inbox.put)
         eternal["housekeeping"] = self._keep_house()
         if desk is not None:
@@ -144,6 +151,8 @@ class Daemon:
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._inbox.put)
         eternal["outbox"] = outbox.run()
+        if parts.alerts is not None:
+            eternal["alerts"] = parts.alerts.run()
         finish = await supervise(loop.run(), eternal)
         summary = RunSummary(
             reason=finish.reason,
@@ -158,6 +167,12 @@ class Daemon:
             LogEvent.SHUTDOWN_COMPLETED, reason=summary.reason, left_open="; ".join(summary.left_open) or "nothing"
         )
         return summary
+
+    def _heard(self, facts: Sequence[Fact]) -> None:
+        """After every commit."""
+        self.desk.heard(facts)
+        if self._parts.alerts is not None:
+            self._parts.alerts.heard(facts)
 
     def _control_desk(self) -> ControlDesk | None:
         parts = self._parts

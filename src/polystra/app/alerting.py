@@ -1,0 +1,124 @@
+"""How alerts leave in one run: channels from settings, one thread, the listener.
+
+What lives here: joining adapters and runtime, the start and the end of it. What must not: words and rates.
+Channels work in real time whatever the pace of the run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from polystra.adapters.clock import LoopClock, SystemClock
+from polystra.adapters.notify.discord import DiscordChannel
+from polystra.adapters.notify.sender import Sender
+from polystra.adapters.notify.webhook import WebhookChannel
+from polystra.app.logs import Redaction
+from polystra.app.settings import SECRETS, Settings
+from polystra.ports.clock import Clock
+from polystra.ports.heartbeat import LifeSign
+from polystra.ports.logbook import LogEvent
+from polystra.ports.notify import AlertChannel, Severity
+from polystra.runtime.alert_post import AlertPost
+from polystra.runtime.alert_thread import AlertThread, Outgoing
+from polystra.runtime.alerts import Alerts
+from polystra.runtime.daemon import RunSummary
+from polystra.runtime.dead_man import DeadMan
+from polystra.runtime.log import Log
+
+_LEVELS: Final = {severity.word: severity for severity in Severity}
+
+
+def channels(settings: Settings, clock: Clock) -> tuple[AlertChannel, ...]:
+    """The channels that have an address."""
+    webhook = settings.alert_webhook_url.get_secret_value()
+    discord = settings.alert_discord_url.get_secret_value()
+    found: list[AlertChannel] = []
+    if webhook:
+        found.append(WebhookChannel(Sender(webhook, who="the webhook of ALERT_WEBHOOK_URL", clock=clock)))
+    if discord:
+        found.append(DiscordChannel(Sender(discord, who="the channel of ALERT_DISCORD_URL", clock=clock)))
+    return tuple(found)
+
+
+def redaction(settings: Settings) -> Callable[[str], str]:
+    """Takes every secret of the settings out of a text."""
+    secrets = [getattr(settings, name.lower()).get_secret_value() for name in SECRETS]
+    return Redaction(secret for secret in secrets if secret).text
+
+
+def wants_life(settings: Settings, clock: Clock) -> bool:
+    """True when the monitor needs the loop's sign of life; virtual time has no life that a monitor could watch."""
+    return bool(settings.dead_man_url.get_secret_value()) and not isinstance(clock, LoopClock)
+
+
+class RunAlerts:
+    """Alerts of one run: the listener, None without a channel, and the end of it."""
+
+    def __init__(self, alerts: Alerts | None) -> None:
+        self.alerts = alerts
+
+    def started(self, settings: Settings, account: str, *, earlier_today: int = 0) -> None:
+        """Say that trading begins; `earlier_today` counts the starts before this one."""
+        if self.alerts is not None:
+            self.alerts.started(
+                f"{settings.mode.value} on {account}; at a stop: {settings.on_shutdown.value}", earlier=earlier_today
+            )
+
+    def stopped(self, summary: RunSummary) -> None:
+        """Say how it ended."""
+        if self.alerts is not None:
+            self.alerts.stopped(summary.reason, summary.left_open)
+
+
+@asynccontextmanager
+async def alerting(settings: Settings, *, clock: Clock, log: Log, life: LifeSign | None) -> AsyncIterator[RunAlerts]:
+    """Send alerts while the body runs; an error that ends it is the last one."""
+    real = SystemClock()
+    used = channels(settings, real)
+    pings = life is not None and wants_life(settings, clock)
+    log.info(
+        LogEvent.ALERTS_READY,
+        channels=", ".join(channel.name for channel in used) or "none",
+        level=settings.alert_level,
+        dead_man="pinged" if pings else "none",
+    )
+    if not used and not pings:
+        yield RunAlerts(None)
+        return
+    thread = AlertThread(lambda trouble: _outgoing(settings, used, real, life if pings else None, trouble), clock=real)
+    level = _LEVELS[settings.alert_level]
+    alerts = Alerts(thread, clock=clock, log=log, level=level, troubles=thread.troubles)
+    thread.start()
+    try:
+        yield RunAlerts(alerts)
+    except BaseException as error:
+        alerts.failed(error)
+        raise
+    finally:
+        await asyncio.get_running_loop().run_in_executor(None, thread.close)
+        alerts.log_troubles()
+
+
+def _outgoing(
+    settings: Settings,
+    used: tuple[AlertChannel, ...],
+    clock: Clock,
+    life: LifeSign | None,
+    trouble: Callable[[str], None],
+) -> Outgoing:
+    clean = redaction(settings)
+    posts = [
+        AlertPost(channel, clock=clock, per_minute=settings.alerts_per_minute, clean=clean, trouble=trouble)
+        for channel in used
+    ]
+    closers: list[Callable[[], Awaitable[None]]] = [channel.close for channel in used]
+    dead_man = None
+    if life is not None:
+        sender = Sender(settings.dead_man_url.get_secret_value(), who="the monitor of DEAD_MAN_URL", clock=clock)
+        every_s = settings.dead_man_interval_seconds
+        dead_man = DeadMan(sender.ping, life=life, clock=clock, every_s=every_s, trouble=trouble)
+        closers.append(sender.close)
+    return Outgoing(posts=posts, closers=closers, dead_man=dead_man)

@@ -8,7 +8,7 @@ from polystra.domain import events as ev
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.engine import effects as fx
 from polystra.engine.state import OrderTrack
-from tests.unit.engine.desk import CONDITION, Desk, live_sells
+from tests.unit.engine.desk import CONDITION, Desk, enter, live_sells
 
 S = OrderStatus
 
@@ -177,3 +177,20 @@ def test_shares_of_a_failed_sale_are_not_reserved_by_what_is_left_of_its_order()
     desk.settle(sale, "FAILED").advance(3)
     first, second = desk.orders(Purpose.TAKE_PROFIT)
     assert (first.left, second.order.terms.quantity) == (4_000_000, 6_000_000)
+
+
+def test_a_purchase_in_doubt_does_not_hold_a_stop_up():
+    """A taker's entry, of which a part came and was settled; what became of it nobody says."""
+    desk = Desk().ready()
+    entry = desk.enter(enter(10, 50, budget=5))
+    assert entry.order.terms.time_in_force == "FAK"
+    desk.unknown(entry)
+    desk.fill(entry, 8, 50, status="CONFIRMED", maker=False)
+    desk.books(20, 22).clear()
+    for _ in range(5):
+        desk.advance(1).books(20, 22).answer(entry, complete=False)
+    for take_profit in desk.orders(Purpose.TAKE_PROFIT):
+        assert take_profit.cancels
+        desk.cancelled(take_profit).answer(take_profit)
+    [stop] = desk.orders(Purpose.STOP_LOSS)
+    assert stop.order.terms.quantity == 8_000_000

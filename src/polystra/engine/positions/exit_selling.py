@@ -6,7 +6,7 @@ must not: whether an exit fires (exits).
 Cancel the entry and the resting take-profit, wait until their fate and fills are *known*, sell what
 has arrived and is left, with FAK and a worst price; again until nothing sellable is left, at once
 after a step that sold something, with growing pauses after one that did not. When a cancel stays
-unanswered for two seconds, what no order holds is sold meanwhile.
+unanswered or a purchase in doubt for two seconds, what no order holds is sold meanwhile.
 
     venue's mode            what a fired exit does
     NORMAL, CLOSED_ONLY     sells
@@ -118,14 +118,15 @@ class ExitSelling:
     def _withdraw(
         self, position: Position, market: MarketState, exits: ExitState, policy: ExitPolicy, turn: Turn
     ) -> TimeInForce | None:
-        """Cancel what rests; return what is waited for: FAK for a sale, GTC for resting orders only, None."""
+        """Cancel what rests; return what is waited for: FAK for a sale, GTC for resting orders and purchases, None."""
         resting = taking = False
         for track in self._state.orders_of(position.position_id):
             rests = track.order.terms.time_in_force.may_rest
+            sells = track.order.terms.side is Side.SELL
             if track.is_live and rests and not self._stays(track, market, exits, policy, turn):
                 self._gateway.cancel(track, turn, f"{exits.rule or exits.reason.lower()} fired")
             if track.is_live or (track.order.status is not OrderStatus.DENIED and not track.is_settled):
-                resting, taking = resting or rests, taking or not rests
+                resting, taking = resting or rests or not sells, taking or (sells and not rests)
         if taking:
             return TimeInForce.FAK
         return TimeInForce.GTC if resting else None

@@ -42,6 +42,7 @@ from polystra.domain.facts import DecisionRecorded
 from polystra.domain.fills import Fill
 from polystra.domain.ids import ClientOrderId, OrderId
 from polystra.domain.ledger import Posting
+from polystra.domain.orders import OrderTerms
 from polystra.domain.units import format_micros
 
 _SHORTEST_PREFIX: Final = 2
@@ -279,13 +280,18 @@ def _posting_row(posting: Posting) -> tuple[str, ...]:
     return (hour(posting.at_ns), posting.kind.value, posting.reason, *map(format_micros, amounts))
 
 
+def _undecided(terms: OrderTerms) -> str:
+    """Who wanted an order that the strategy did not decide."""
+    return "none: it was asked for" if terms.rule == "manual" else "none: an order of the position's rules"
+
+
 def _summary(life: OrderLife) -> dict[str, str]:
     order, terms = life.order, life.order.terms
     told = {
         "id at the venue": order.order_id or "none: it was never signed",
         "market": f"{life.market} {life.outcome or ''}".strip(),
         "status": f"{status_words(order)} ({order.status}){': ' + order.detail if order.detail else ''}",
-        "decision": "none: an order of the position's rules" if life.decision is None else _said(life.decision),
+        "decision": _undecided(terms) if life.decision is None else _said(life.decision),
         "intent": _terms_said(life),
         "rule": " · ".join(filter(None, (rule_word(terms), terms.reason))),
         "price": _price_said(life),

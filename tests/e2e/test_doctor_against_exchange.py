@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 from typer.testing import CliRunner
 
 from polystra.adapters.polymarket.signing import L2Credentials
@@ -324,6 +325,51 @@ def test_capital_below_the_minimum_is_told(tmp_path: Path):
     check = examined(tmp_path, CAPITAL_TOTAL="1")["bankroll"]
     assert check.verdict is Verdict.WARN
     assert "at 1 dollars (CAPITAL_TOTAL) 0.25 of Kelly is below 5 shares" in check.evidence
+
+
+@pytest.mark.parametrize(
+    ("result", "verdict", "words"),
+    [
+        ({"result": "0x60806040"}, Verdict.OK, "is deployed"),
+        ({"result": "0x"}, Verdict.FAIL, "the chain has no code at"),
+        ({"error": {"message": "no"}}, Verdict.WARN, "without a result"),
+        (None, Verdict.WARN, "the node of RPC_URL answered with HTTP 503"),
+    ],
+)
+def test_a_deposit_wallet_is_looked_for_on_the_chain(
+    tmp_path: Path, result: dict[str, object] | None, verdict: Verdict, words: str
+):
+    wallet = "0x" + "d0" * 20
+
+    async def node(request: web.Request) -> web.Response:
+        asked = await request.json()
+        assert (asked["method"], asked["params"]) == ("eth_getCode", [wallet, "latest"])
+        return web.Response(status=503) if result is None else web.json_response({"jsonrpc": "2.0", "id": 1, **result})
+
+    async def act(scene: Scene) -> tuple[Check, ...]:
+        await scene.control("wallets", {"owner": ADDRESS, "wallet": wallet, "signature_type": 3})
+        served = web.Application()
+        served.router.add_post("/v2/canary-token", node)
+        runner = web.AppRunner(served)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        changed = {
+            "rpc_url": f"http://127.0.0.1:{runner.addresses[0][1]}/v2/canary-token",
+            "poly_funder_address": wallet,
+            "live_armed": wallet,
+        }
+        subject = replace(scene.subject, settings=scene.subject.settings.model_copy(update=changed))
+        try:
+            return await examine(subject)
+        finally:
+            await runner.cleanup()
+
+    checks = {check.name: check for check in stage(tmp_path, act)}
+    assert "type 3, a deposit wallet" in checks["wallet"].evidence
+    assert checks["wallet"].verdict is Verdict.OK
+    assert checks["wallet on chain"].verdict is verdict
+    assert words in checks["wallet on chain"].evidence
+    assert "canary-token" not in str(checks)
 
 
 def test_an_empty_account_is_told_and_is_no_reason_to_refuse(tmp_path: Path):

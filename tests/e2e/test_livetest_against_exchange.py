@@ -24,6 +24,7 @@ def steps_of(folder: Path, change: Change = nothing, **settings: str) -> dict[st
 
     async def act(scene: Scene) -> tuple[Check, ...]:
         checks = await livetest(scene.subject, lambda _words: True)
+        await scene.subject.clock.sleep(30)
         account = scene.exchange.core.books().accounts[ADDRESS.lower()]
         assert account.open_orders == []
         assert account.trades == []
@@ -78,6 +79,10 @@ async def reply_slow(scene: Scene) -> None:
     scene.fault(fault="reply_delayed", where={"method": "POST", "path": "/order"}, **{"with": {"seconds": 30}})
 
 
+async def request_late(scene: Scene) -> None:
+    scene.fault(fault="request_delayed", where={"method": "POST", "path": "/order"}, **{"with": {"seconds": 25}})
+
+
 async def another_id(scene: Scene) -> None:
     scene.fault(fault="wrong_order_id", where={"method": "POST", "path": "/order"})
 
@@ -97,6 +102,7 @@ async def placement_untold(scene: Scene) -> None:
 FAILURES: dict[str, tuple[Callable[[Scene], Awaitable[None]], str, str]] = {
     "reply lost": (reply_lost, "post", "no clear answer"),
     "reply slow": (reply_slow, "post", "no clear answer"),
+    "request late": (request_late, "post", "no clear answer"),
     "another id": (another_id, "post", "the venue named another id"),
     "refused": (refused_by_the_venue, "post", "refused: invalid_signature"),
     "untold": (placement_untold, "placement event", "did not tell it"),

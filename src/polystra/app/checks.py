@@ -88,7 +88,13 @@ def run_local(name: str, remedy: str, look: Callable[[], Check]) -> Check:
 
 
 async def run_one(
-    name: str, remedy: str, look: Callable[[], Awaitable[Check]], clock: Clock, *, soft: bool = False
+    name: str,
+    remedy: str,
+    look: Callable[[], Awaitable[Check]],
+    clock: Clock,
+    *,
+    soft: bool = False,
+    entries_only: bool = False,
 ) -> Check:
     """Carry out a check within `CHECK_DEADLINE_S`; an error of ours is its failure, or a warning if `soft`."""
     try:
@@ -98,7 +104,7 @@ async def run_one(
         evidence = str(error)
     except TimeoutError:
         evidence = f"no answer within {CHECK_DEADLINE_S:g} s"
-    return warned(name, evidence, remedy) if soft else failed(name, evidence, remedy)
+    return warned(name, evidence, remedy) if soft else failed(name, evidence, remedy, entries_only=entries_only)
 
 
 def redacted(checks: Iterable[Check], secrets: Iterable[str]) -> tuple[Check, ...]:

@@ -213,7 +213,7 @@ async def _market_of(bench: Bench) -> tuple[Market | None, Check]:
         found.extend([market] if market is not None else [])
         return await venue.check_gamma(bench, market)
 
-    check = await run_one("Gamma", _NETWORK, look, bench.clock)
+    check = await run_one("Gamma", _NETWORK, look, bench.clock, entries_only=True)
     return (found[0] if found else None), check
 
 

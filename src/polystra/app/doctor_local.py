@@ -78,7 +78,9 @@ def check_lock(settings: Settings) -> Check:
     """Nobody else works with this database."""
     holder = lock_holder(settings.resolved_database_url.get_secret_value())
     if holder:
-        return failed("lock", holder, "stop the other daemon, or leave this one alone")
+        return failed(
+            "lock", holder, "leave it alone if that is your daemon at work; a second one does not start beside it"
+        )
     return passed("lock", "no other daemon uses the database")
 
 

@@ -32,7 +32,7 @@ from polystra.domain.events import (
 )
 from polystra.domain.ids import OrderId
 from polystra.domain.orders import OrderTerms, SignedOrder
-from polystra.domain.units import NS_PER_MS, Nanos, format_micros
+from polystra.domain.units import NS_PER_MS, NS_PER_S, Nanos, format_micros
 from polystra.ports.clock import Clock
 from polystra.ports.venue import EventStream, Submission
 
@@ -40,6 +40,9 @@ LIFE_S: Final = 150
 """How long the order could live if nobody cancelled it."""
 
 EVENT_DEADLINE_S: Final = 15.0
+LATE_S: Final = 60.0
+"""Requests without an answer have arrived more than 40 s later (reports on the venue's clients)."""
+
 _GONE_TRIES: Final = 5
 _GONE_PAUSE_S: Final = 1.0
 _FIREWALL: Final = "check USER_WS_URL, the API key and the firewall; without this stream fills are learnt late"
@@ -113,28 +116,32 @@ class LiveOrder:
         signed = self.signer.sign(self.terms, salt=self.salt, timestamp_ms=self.venue_now_ms)
         found.append(passed("sign", f"order {signed.order_id}", latency_ms=self.since_ms(begun_ns)))
         known = [signed.order_id]
+        watch_s = LATE_S
         try:
-            if await self._place(signed, known, heard, found):
+            outcome = await self._place(signed, known, heard, found)
+            if isinstance(outcome, SubmitAccepted):
                 await self._cancel(signed.order_id, heard, found)
+            if isinstance(outcome, SubmitAccepted | SubmitRefused):
+                watch_s = 0.0
         finally:
-            found.append(await self._nothing_left(known))
+            found.append(await self._nothing_left(known, watch_s))
         if self.beats:
             found.append(await self._beat())
 
-    async def _place(self, signed: SignedOrder, known: list[OrderId], heard: Heard, found: list[Check]) -> bool:
-        """Send it; True when the venue has it under our id."""
+    async def _place(
+        self, signed: SignedOrder, known: list[OrderId], heard: Heard, found: list[Check]
+    ) -> SubmitOutcome:
+        """Send it; an id that the venue named instead of ours becomes known too."""
         begun_ns = self.clock.monotonic_ns()
         (outcome,) = await self.venue.submit([Submission(signed=signed)])
         check = _posted(outcome, self.since_ms(begun_ns))
         found.append(check)
         if isinstance(outcome, IdMismatch):
             known.append(OrderId(outcome.received))
-        if not isinstance(outcome, SubmitAccepted | SubmitRefused):
-            await self.venue.cancel(known)  # it may have arrived, or may yet
-        if not isinstance(outcome, SubmitAccepted):
-            return False
-        found.append(await self._event(heard, signed.order_id, VenueOrderStatus.LIVE, "placement event", begun_ns))
-        return True
+        if isinstance(outcome, SubmitAccepted):
+            told = await self._event(heard, signed.order_id, VenueOrderStatus.LIVE, "placement event", begun_ns)
+            found.append(told)
+        return outcome
 
     async def _cancel(self, order_id: OrderId, heard: Heard, found: list[Check]) -> None:
         begun_ns = self.clock.monotonic_ns()
@@ -157,23 +164,30 @@ class LiveOrder:
             return failed(name, f"the user stream did not tell it within {EVENT_DEADLINE_S:g} s", _FIREWALL)
         return passed(name, "the user stream told it under our id", latency_ms=(told[1] - begun_ns) // NS_PER_MS)
 
-    async def _nothing_left(self, known: Sequence[OrderId]) -> Check:
-        """Read the open orders until none of these is among them, cancelling again; then look for fills."""
-        problem = ""
-        for _ in range(_GONE_TRIES):
+    async def _nothing_left(self, known: Sequence[OrderId], watch_s: float) -> Check:
+        """Read the open orders until none of these is among them, cancelling again; then look for fills.
+
+        Without a clear answer the order may still arrive, so that the account is watched for `watch_s` seconds.
+        """
+        end_ns = self.clock.monotonic_ns() + int(watch_s * NS_PER_S)
+        problem, tries = "", 0
+        while tries < _GONE_TRIES:
             try:
                 left = [order for order in await self.venue.open_orders() if order.order_id in known]
-                if not left:
+                if not left and self.clock.monotonic_ns() >= end_ns:
                     return await self._no_fill(known)
-                problem = f"order {left[0].order_id} is still open"
-                await self.venue.cancel([order.order_id for order in left])
+                if left:
+                    tries += 1
+                    problem = f"order {left[0].order_id} is still open"
+                    await self.venue.cancel([order.order_id for order in left])
             except VenueError as error:
+                tries += 1
                 problem = f"the open orders cannot be read ({error})"
             await self.clock.sleep(_GONE_PAUSE_S)
         return failed("nothing left", problem, _BY_HAND)
 
     async def _no_fill(self, known: Sequence[OrderId]) -> Check:
-        since_ns = self.clock.now_ns() - LIFE_S * 1_000_000_000
+        since_ns = self.clock.now_ns() - LIFE_S * NS_PER_S
         fills = [fill for fill in await self.venue.trades(since_ns) if fill.order_id in known]
         if fills:
             shares = format_micros(sum(fill.quantity for fill in fills))

@@ -40,6 +40,7 @@ def to_text(exits: ExitState) -> str:
         "reason": exits.reason,
         "stop_rule": exits.stop_rule,
         "break_even": exits.break_even,
+        "break_even_bought": exits.break_even_bought,
         "time_stop_ns": exits.time_stop_ns,
         "watched": exits.watched,
         "resting_since_ns": exits.resting_since_ns,
@@ -61,6 +62,7 @@ def restored(record: PositionRecorded, config: ExitConfig, seed: bytes) -> ExitS
     exits.reason = reasons.get(str(memory.get("reason")), Purpose.STOP_LOSS)
     exits.rule = str(memory.get("rule", ""))
     exits.break_even = memory.get("break_even") is True
+    exits.break_even_bought = _whole(memory, "break_even_bought")
     exits.resting_since_ns = _whole(memory, "resting_since_ns")
     exits.fired_ns = _whole(memory, "fired_ns")
     exits.dust = _whole(memory, "dust")

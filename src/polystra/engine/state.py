@@ -241,7 +241,9 @@ class ExitState:
     high_water: MicroPrice = 0
     """The highest best bid of a trusted book while shares were held."""
     break_even: bool = False
-    """True once the break-even stop is armed; it stays so."""
+    """True once the break-even stop is armed; it stays so until more is bought."""
+    break_even_bought: MicroShares = 0
+    """Shares bought when it was armed; 0: not known."""
     watched: str = ""
     """Why the take-profit is watched although it should rest; empty while it may rest."""
     watched_bought: MicroShares = 0

@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import pytest
 
+from polystra.domain.events import EntryRequested
 from polystra.domain.facts import NoticeKind, PositionRecorded
+from polystra.domain.market import Outcome
 from polystra.domain.orders import OrderStatus, Purpose, TimeInForce
 from polystra.domain.units import NS_PER_S
 from polystra.engine.config import BalanceConfig, CloseAction, ExitConfig, ExitMode
 from polystra.engine.state import ExitPhase
-from tests.unit.engine.desk import CLOSES, Desk, config
+from tests.unit.engine.desk import CENT, CLOSES, CONDITION, Desk, config, micros
 
 TP, SL, CLOSE = Purpose.TAKE_PROFIT, Purpose.STOP_LOSS, Purpose.CLOSE
 
@@ -82,6 +84,39 @@ def test_break_even_once_armed_stays_and_fires():
     assert desk.exits().stop_price == 520_000
     bid(desk, 52)
     assert rules(desk) == ["break-even"]
+
+
+def added(desk: Desk, quantity: float, cents: float) -> Desk:
+    """More shares of the position that is held, bought by a request."""
+    request = EntryRequested(
+        request_id="more",
+        condition_id=CONDITION,
+        outcome=Outcome.UP,
+        price=round(cents * CENT),
+        quantity=micros(quantity),
+        adds=True,
+    )
+    order = desk.step(request).last_order()
+    desk.fill(order, quantity, cents, status="CONFIRMED")
+    return desk
+
+
+def test_break_even_does_not_fire_at_once_because_more_was_bought_dearer():
+    desk = bid(holding(break_even=True, stop_loss=False), 60)
+    desk.books(60, 62)
+    added(desk, 30, 62).books(60, 62).advance(5).books(60, 62)
+    assert desk.position().average_price > 58 * CENT
+    assert rules(desk) == []
+    bid(desk, 75, 55)
+    assert rules(desk) == ["break-even"]
+
+
+def test_break_even_stays_armed_when_its_gain_stands_after_more_was_bought():
+    desk = bid(holding(break_even=True, stop_loss=False), 80)
+    desk.books(80, 82)
+    added(desk, 5, 62)
+    assert desk.exits().break_even
+    assert desk.exits().stop_price == 56 * CENT, "54 on average and the fee of the sale"
 
 
 def test_break_even_that_was_never_reached_does_not_fire():

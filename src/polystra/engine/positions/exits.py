@@ -247,6 +247,9 @@ class Exits:
         if exits.watched and position.bought > exits.watched_bought:
             exits.watched = ""
             exits.refusals = 0
+        if exits.break_even and position.bought > (exits.break_even_bought or position.bought):
+            exits.break_even = False  # the price paid is another one: at once it might lie above the bid
+            exits.break_even_bought = 0
         plan = self._profit.plan(position, market, exits)
         exits.take_profit_price = next((target.price for target in plan if target.quantity >= SIZE_STEP), None)
         level = stops.stop_level(
@@ -313,9 +316,9 @@ class Exits:
                 turn.timer(f"exit-book:{position.position_id}", turn.now_ns + _ASK_BOOK_NS)
             return False
         best_bid = book.best_bid or 0
-        if best_bid > exits.high_water:
-            exits.high_water = best_bid
-            self._arm_break_even(position, market, exits, best_bid, turn)
+        is_new_high = best_bid > exits.high_water
+        exits.high_water = max(exits.high_water, best_bid)
+        if self._arm_break_even(position, market, exits, best_bid, turn) or is_new_high:
             self._plan(position, market, exits, turn)
         closes_ns = market.market.closes_at_s * NS_PER_S
         if exits.stop_price is None or best_bid > exits.stop_price:
@@ -330,14 +333,18 @@ class Exits:
 
     def _arm_break_even(
         self, position: Position, market: MarketState, exits: ExitState, best_bid: int, turn: Turn
-    ) -> None:
-        if exits.break_even:
-            return
+    ) -> bool:
+        """Arm the break-even stop when its gain is reached; True when that happened now."""
+        if exits.break_even or not self._config.break_even:
+            return False
         average = position.average_price
         level = self._break_even_price(position, market)
-        if stops.arms_break_even(self._config, market.market, best_bid=best_bid, average=average, level=level):
-            exits.break_even = True
-            turn.touch(position.position_id)
+        if not stops.arms_break_even(self._config, market.market, best_bid=best_bid, average=average, level=level):
+            return False
+        exits.break_even = True
+        exits.break_even_bought = position.bought
+        turn.touch(position.position_id)
+        return True
 
     def _is_too_old(self, exits: ExitState, position: Position, turn: Turn) -> bool:
         if not self._config.max_age_s or not exits.resting_since_ns or not self._orders.resting(position):

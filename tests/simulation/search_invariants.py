@@ -126,7 +126,7 @@ class Watch:
                 f"I2 request {terms.request_id} led to two orders: {self._requests[terms.request_id]} and {intent}"
             )
         if terms.side is Side.SELL:
-            self._sell(fact, state, booked=booked)
+            self._sell(fact, state)
             return
         if fact.decision_id is not None and self._decisions.setdefault(fact.decision_id, intent) != intent:
             first = self._decisions[fact.decision_id]
@@ -141,13 +141,18 @@ class Watch:
         if not booked and state.reserved_cash() > state.ledger.cash:
             self.say(f"I3 buys promise {state.reserved_cash()} of {state.ledger.cash} dollars (millionths)")
 
-    def _sell(self, fact: IntentRecorded, state: EngineState, *, booked: bool) -> None:
-        """A sell is made from shares that have arrived and that no other sell holds."""
+    def _sell(self, fact: IntentRecorded, state: EngineState) -> None:
+        """A sell is made from shares that have arrived and that no other sell holds.
+
+        Trades that failed may have been told after it was made.
+        """
         terms = fact.order.terms
-        if booked or terms.position_id not in state.positions:
+        if terms.position_id not in state.positions:
             return
         arrived, promised = state.arrived_shares(terms.position_id), state.promised_shares(terms.position_id)
-        if promised > arrived + SIZE_STEP:
+        fills = state.fills.values()
+        failed = sum(f.quantity for f in fills if f.position_id == terms.position_id and f.status == "FAILED")
+        if promised > arrived + failed + SIZE_STEP:
             name = terms.client_order_id
             self.say(f"I5 sell {name}: sells promise {promised}, {max(0, arrived)} have arrived at the venue")
 

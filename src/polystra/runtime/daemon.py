@@ -137,6 +137,26 @@ class Daemon:
             desk.look()
         if parts.handle_signals:
             self._listen_for_signals()
+        finish = await supervise(loop.run(), self._eternal(loop, outbox, timers, desk))
+        summary = RunSummary(
+            reason=finish.reason,
+            left_open=finish.left_open,
+            settled_markets=self._engine.state.settled_markets,
+            facts=loop.digest.facts,
+            steps=loop.steps,
+            requests=outbox.requests,
+            digest=loop.digest.hexdigest(),
+        )
+        parts.log.info(
+            LogEvent.SHUTDOWN_COMPLETED, reason=summary.reason, left_open="; ".join(summary.left_open) or "nothing"
+        )
+        return summary
+
+    def _eternal(
+        self, loop: EngineLoop, outbox: Outbox, timers: Timers, desk: ControlDesk | None
+    ) -> dict[str, Coroutine[Any, Any, None]]:
+        """The tasks beside the engine's loop, by name; none of them ever returns."""
+        parts = self._parts
         eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
         eternal |= {name: user(self) for name, user in parts.users.items()}
         eternal["timers"] = timers.run()
@@ -153,20 +173,7 @@ class Daemon:
         eternal["outbox"] = outbox.run()
         if parts.alerts is not None:
             eternal["alerts"] = parts.alerts.run()
-        finish = await supervise(loop.run(), eternal)
-        summary = RunSummary(
-            reason=finish.reason,
-            left_open=finish.left_open,
-            settled_markets=self._engine.state.settled_markets,
-            facts=loop.digest.facts,
-            steps=loop.steps,
-            requests=outbox.requests,
-            digest=loop.digest.hexdigest(),
-        )
-        parts.log.info(
-            LogEvent.SHUTDOWN_COMPLETED, reason=summary.reason, left_open="; ".join(summary.left_open) or "nothing"
-        )
-        return summary
+        return eternal
 
     def _heard(self, facts: Sequence[Fact]) -> None:
         """After every commit."""

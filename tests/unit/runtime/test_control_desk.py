@@ -86,7 +86,10 @@ async def test_a_problem_is_told_once():
 
 async def test_requests_of_others_are_no_commands():
     bench = Bench()
+    bench.shelf.commands = [command(ControlWord.STOP)]
+    assert await bench.look()
     bench.desk.committed(SwitchRequested(name=SwitchName.KILL, on=True, reason="", source="api"))
+    assert bench.shelf.commands == [command(ControlWord.STOP)]
 
 
 def test_without_a_daemon_only_what_changes_is_written():

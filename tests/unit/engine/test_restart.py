@@ -19,6 +19,7 @@ from polystra.domain.orders import Order, OrderStatus, Purpose, SignedOrder
 from polystra.domain.positions import PositionStatus
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
+from polystra.engine.state import OrderTrack
 from tests.unit.engine.desk import CONDITION, DOWN, MARKET, UP, Desk, config, ledger_sums, live_sells
 
 
@@ -105,18 +106,37 @@ def test_every_order_that_may_live_is_looked_up_and_none_is_sent_or_signed_again
     assert again.engine._risk.exposure(CONDITION) >= 5_000_000
 
 
+def test_the_horizon_of_an_absence_begins_anew_with_a_restart(life):
+    """The process that died may have sent the order in its last moment, however old the intent was."""
+    life.desk.enter()
+    life.desk.advance(55)
+    again = life.kill()
+    order = order_of(again)
+    for _ in range(50):
+        _answer_absent(again, order)
+    assert order.is_live
+    for _ in range(40):
+        _answer_absent(again, order)
+    assert not order.is_live
+
+
+def _answer_absent(desk: Desk, track: OrderTrack) -> None:
+    """A second in which the venue finds the order nowhere and has nothing to cancel."""
+    looked_up, cancelled = track.order_id in desk.lookups(), track.order_id in desk.cancels()
+    desk.clear()
+    if looked_up:
+        desk.answer(track)
+    if cancelled:
+        desk.cancel_refused(track)
+    desk.advance(1)
+
+
 def test_an_order_that_never_left_is_given_up_after_the_horizon(life):
     life.desk.enter()
     again = life.kill()
     track = order_of(again)
     for _ in range(90):
-        looked_up, cancelled = track.order_id in again.lookups(), track.order_id in again.cancels()
-        again.clear()
-        if looked_up:
-            again.answer(track)
-        if cancelled:
-            again.cancel_refused(track)
-        again.advance(1)
+        _answer_absent(again, track)
     assert track.order.status is OrderStatus.REJECTED
     assert track.is_settled
     assert not again.signer.asked

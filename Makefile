@@ -14,7 +14,7 @@ RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format env-example lock clean
+.PHONY: help setup run test test-all check format env-example lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -72,7 +72,10 @@ check: $(DEV) ## Format, lint, types, layers, generated files
 	"$(BIN)/lint-imports" --no-logo
 	"$(BIN)/python" -m polystra.app.env_example --check .env.example
 
-test: check ## Everything that must hold; ARGS go to pytest
+test: check ## Everything that must hold, but for the slow tests; ARGS go to pytest
+	"$(BIN)/python" -m pytest -m "not slow" $(ARGS)
+
+test-all: check ## The slow tests too (long simulations): twice the time
 	"$(BIN)/python" -m pytest $(ARGS)
 
 format: $(DEV) ## Rewrite the code in the house format

@@ -117,7 +117,7 @@ class Risk:
 
     def available(self) -> MicroDollars:
         """Cash that no live order has reserved."""
-        return max(0, self._state.ledger.cash - self._state.reserved_cash())
+        return self._state.available_cash()
 
     def budget(self, condition_id: ConditionId) -> Budget:
         """What may be spent on this market now, whichever the side."""

@@ -155,7 +155,7 @@ class MarketMaker:
         pause_ms = self._rng.randint(450, 1_050) * self._belief.pause_percent // 100
         if spec.opens_at_s - now_ns / NS_PER_S > QUIET_BEFORE_OPEN_S:
             pause_ms *= 10
-        return on_grid(now_ns + pause_ms * 1_000_000)
+        return min(self._desk.later(now_ns, pause_ms * 1_000_000), max(self._desk.leaves_ns, now_ns))
 
     def pull_quotes(self, now_ns: Nanos) -> None:
         """Cancel everything that rests."""
@@ -262,7 +262,7 @@ class NoiseTaker:
         if now_ns >= spec.opens_at_s * NS_PER_S:
             self._trade(now_ns)
         pause_ns = int(self._rng.expovariate(1 / 2.5) * NS_PER_S) + 100_000_000
-        return on_grid(now_ns + pause_ns * self._pause_percent // 100)
+        return self._desk.later(now_ns, pause_ns * self._pause_percent // 100)
 
     def _trade(self, now_ns: Nanos) -> None:
         rng = self._rng
@@ -289,14 +289,23 @@ class Desk:
     """One market's crowd: what its members share, and their way to the core."""
 
     def __init__(
-        self, core: ExchangeCore, owners: Owners, market: WorldMarket, path: PricePath, rng: random.Random
+        self,
+        core: ExchangeCore,
+        owners: Owners,
+        market: WorldMarket,
+        path: PricePath,
+        rng: random.Random,
+        *,
+        pace_percent: int = 100,
     ) -> None:
         self.market = market
         self.path = path
+        self.leaves_ns: Nanos = (market.spec.closes_at_s - WITHDRAW_S) * NS_PER_S
         self.fair = 0.5
         self.absent_until_ns: Nanos = 0
         self._core = core
         self._owners = owners
+        self._pace_percent = pace_percent
         self._mood = Mood(random.Random(rng.random()))
 
     def valuation(self, belief: Belief, now_ns: Nanos, left_s: float) -> tuple[float, float]:
@@ -334,7 +343,11 @@ class Desk:
 
     def has_ended(self, now_ns: Nanos) -> bool:
         """Tell whether the crowd has left this market."""
-        return now_ns >= (self.market.spec.closes_at_s - WITHDRAW_S) * NS_PER_S
+        return now_ns >= self.leaves_ns
+
+    def later(self, now_ns: Nanos, pause_ns: Nanos) -> Nanos:
+        """Return when a pause of so long is over at the crowd's pace."""
+        return on_grid(now_ns + pause_ns * 100 // self._pace_percent)
 
     def best_cents(self) -> tuple[int, int]:
         """Return best bid and ask of Up in cents, 0 and 100 where a side is empty (never finer than a cent)."""

@@ -150,6 +150,17 @@ def test_more_makers_with_wider_and_larger_quotes() -> None:
     assert thick > 3 * thin
 
 
+def test_a_quarter_of_the_pace_moves_about_a_quarter_of_the_quotes_and_leaves_in_time() -> None:
+    def placed(floor: Floor) -> int:
+        return sum(isinstance(event, OrderEvent) and event.type == "PLACEMENT" for event in floor.events)
+
+    usual, slow = Floor(QUIET), Floor(replace(QUIET, pace_percent=25))
+    assert 3 * placed(slow) < placed(usual) < 6 * placed(slow)
+    assert slow.trades()
+    for floor in (slow, Floor(replace(QUIET, pace_percent=10))):
+        assert floor.core.depth(floor.market.spec.up_token) == ([], [])
+
+
 def test_one_more_kind_leaves_the_draws_of_the_others_alone() -> None:
     def first_quotes(crowd: CrowdConfig) -> list[tuple[int, int]]:
         floor = Floor(crowd, until_s=-300)

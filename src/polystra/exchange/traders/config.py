@@ -22,13 +22,16 @@ _PERCENT: Final = (10, 1_000)
 class CrowdConfig:
     """Counts are traders per market; percentages scale what a trader draws for itself (100: as drawn).
 
-    `vanish_every_s` is the mean time between two moments at which all makers pull their quotes, for
-    `vanish_for_s` seconds (0: never). `informed_lead_s` is how far an informed taker sees ahead.
+    `pace_percent` is how often all traders act, against how often they would: 25 gives a quiet market with
+    about a quarter of the messages. `vanish_every_s` is the mean time between two moments at which all makers
+    pull their quotes, for `vanish_for_s` seconds (0: never). `informed_lead_s` is how far an informed taker
+    sees ahead.
 
     Raises:
         ConfigError: a number is out of its range.
     """
 
+    pace_percent: int = 100
     makers: int = 2
     maker_size_percent: int = 100
     maker_spread_percent: int = 100

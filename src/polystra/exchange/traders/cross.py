@@ -15,7 +15,7 @@ from typing import Final
 
 from polystra.domain.units import MICRO, NS_PER_S, Nanos
 from polystra.exchange.core import PlaceRequest
-from polystra.exchange.makers import CENT, Desk, Taking, on_grid
+from polystra.exchange.makers import CENT, Desk, Taking
 
 _CENTS_DEEP: Final = 3
 _LOT: Final = 10 * MICRO
@@ -45,7 +45,7 @@ class CrossOutcomeTrader:
             elif not self._offer(is_up, now_ns):
                 self._sweep(self._account, is_up, now_ns)
                 self._sweep(self._partner, not is_up, now_ns)
-        return on_grid(now_ns + self._rng.randint(1_200, 3_000) * 1_000_000)
+        return self._desk.later(now_ns, self._rng.randint(1_200, 3_000) * 1_000_000)
 
     def _sweep(self, account: str, is_up: bool, now_ns: Nanos) -> None:
         """Buy an outcome from whoever buys the other one, several levels deep."""

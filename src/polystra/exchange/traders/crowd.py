@@ -56,7 +56,7 @@ class Crowd:
         """Send traders to a market; returns how long after now each wants to act first."""
         config = self.config
         rng = random.Random(f"{self.seed}:{market.spec.slug}:crowd")
-        desk = Desk(self.core, self.owners, market, path, rng)
+        desk = Desk(self.core, self.owners, market, path, rng, pace_percent=config.pace_percent)
         makers = [self._maker(desk, account, rng) for account in self.makers]
         sent: list[tuple[Nanos, Trader]] = [(place, maker) for place, maker in enumerate(makers, start=1)]
         for number in range(config.noise_takers):

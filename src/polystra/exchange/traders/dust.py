@@ -12,7 +12,7 @@ import random
 from typing import Final
 
 from polystra.domain.units import MICRO, NS_PER_S, Nanos
-from polystra.exchange.makers import CENT, Desk, Taking, on_grid
+from polystra.exchange.makers import CENT, Desk, Taking
 
 _SMALLEST: Final = 5
 _KEPT: Final = 6
@@ -36,7 +36,7 @@ class DustMaker:
             return None
         if now_ns >= self._desk.market.spec.opens_at_s * NS_PER_S:
             self._leave_dust(self._rng.random() < 0.5, now_ns)
-        return on_grid(now_ns + self._rng.randint(1_500, 4_000) * 1_000_000)
+        return self._desk.later(now_ns, self._rng.randint(1_500, 4_000) * 1_000_000)
 
     def filled(self, key: tuple[bool, int], size: int) -> None:
         """Nothing to note: whether an order is still there is asked when it matters."""

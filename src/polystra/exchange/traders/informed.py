@@ -13,7 +13,7 @@ from typing import Final
 
 from polystra.domain.units import E8, MICRO, NS_PER_S, Nanos
 from polystra.exchange.fair_value import average_so_far, fair_up
-from polystra.exchange.makers import Desk, Taking, on_grid
+from polystra.exchange.makers import Desk, Taking
 from polystra.exchange.prices import AVERAGE_S
 
 _EDGE_CENTS: Final = 3
@@ -36,7 +36,7 @@ class InformedTaker:
         market = self._desk.market
         if now_ns >= market.spec.opens_at_s * NS_PER_S and market.start_average is not None:
             self._trade(self.fair(now_ns, market.start_average) * 100, now_ns)
-        return on_grid(now_ns + self._rng.randint(700, 1_500) * 1_000_000)
+        return self._desk.later(now_ns, self._rng.randint(700, 1_500) * 1_000_000)
 
     def fair(self, now_ns: Nanos, strike: int) -> float:
         """Return P(Up) as of `lead_s` from now, with the ticks up to then; `strike` in 10^-8 dollars."""

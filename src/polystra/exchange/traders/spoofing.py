@@ -40,7 +40,7 @@ class Spoofer:
         _, is_up, cents = self._order
         if now_ns >= self._until_ns or self._touch(is_up=is_up) - cents < _FLEE_CENTS:
             self._take_back(now_ns)
-            return on_grid(now_ns + self._rng.randint(1_500, 6_000) * 1_000_000)
+            return self._desk.later(now_ns, self._rng.randint(1_500, 6_000) * 1_000_000)
         return on_grid(now_ns + _LOOK_NS)
 
     def filled(self, key: tuple[bool, int], size: int) -> None:

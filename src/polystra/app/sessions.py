@@ -17,7 +17,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 from typing import Any, Final, TypeVar
@@ -36,6 +36,7 @@ from polystra.app.doctor import Subject, refuse_unless_fit
 from polystra.app.doctor_local import Place
 from polystra.app.failures import env_file_here
 from polystra.app.logs import configure_logs
+from polystra.app.session_recording import recording_session
 from polystra.app.settings import SECRETS, VENUE_RTDS_URL, Settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import books_held, clear_world, exchange_books_path
@@ -68,6 +69,8 @@ class RunOptions:
     prices: Path | None = None
     replay: Path | None = None
     scenario: Path | None = None
+    record: Path | None = None
+    """Where the session is recorded."""
     speed: float | None = DEFAULT_SPEED
 
     @property
@@ -195,7 +198,8 @@ async def _embedded(
         beside={"exchange": exchange.run},
     )
     try:
-        summary = await run_daemon(run)
+        with recording_session(options.record, settings, log) as tap:
+            summary = await run_daemon(replace(run, tap=tap))
     finally:
         await exchange.close()
     log.info(
@@ -257,7 +261,8 @@ async def _with_credentials(settings: Settings, options: RunOptions, key: str, c
         chance=system_chance(),
         markets_limit=options.markets,
     )
-    return await run_daemon(run)
+    with recording_session(options.record, settings, log) as tap:
+        return await run_daemon(replace(run, tap=tap))
 
 
 # --- pieces ------------------------------------------------------------------------------

@@ -37,10 +37,12 @@ from polystra.domain.errors import ConfigError, VenueError
 from polystra.domain.events import ClockDriftMeasured
 from polystra.domain.facts import Fact
 from polystra.domain.units import NS_PER_S
+from polystra.engine.config import EngineConfig
 from polystra.engine.state import EngineState
 from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import Heart, LifeSign
+from polystra.ports.input_tap import InputTap
 from polystra.ports.logbook import LogEvent
 from polystra.ports.store import Store
 from polystra.ports.venue import EventStream
@@ -103,6 +105,8 @@ class Run:
     users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Tasks that trade or ask through the daemon's order desk."""
     inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None
+    tap: Callable[[EngineConfig], InputTap] | None = None
+    """Makes what sees every input of the engine as it is taken: a recorder."""
     store: Callable[[Store], Store] | None = None
     """Stands between the daemon and its journal: a test's way to a database that is slow, busy or full."""
 
@@ -207,13 +211,14 @@ def _parts(
         wallet=wallet.account,
         signature_type=wallet.signature_type,
     ).identity()
+    config = engine_config(
+        run.settings,
+        symbols=run.symbols,
+        salt_seed=hashlib.sha256(chance.randbytes(32)).digest(),
+        markets_limit=run.markets_limit,
+    )
     return Parts(
-        config=engine_config(
-            run.settings,
-            symbols=run.symbols,
-            salt_seed=hashlib.sha256(chance.randbytes(32)).digest(),
-            markets_limit=run.markets_limit,
-        ),
+        config=config,
         store=store,
         signer=OrderTermsSigner(signer),
         clock=clock,
@@ -241,6 +246,7 @@ def _parts(
         users=run.users,
         handle_signals=run.handle_signals,
         inspect=run.inspect,
+        tap=None if run.tap is None else run.tap(config),
         holdings=holdings,
     )
 

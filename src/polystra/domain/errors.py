@@ -15,6 +15,7 @@
         StoreBusy            retry
         StoreConflict        duplicate key: already done
         StoreCorrupt         stop
+      RecordingError         a recording cannot be read or written; trading is not touched
 
 Expected business refusals are values, not exceptions. Messages say what was expected,
 what was found, and the remedy; they never hold a secret.
@@ -106,3 +107,7 @@ class StoreConflict(StoreError):
 
 class StoreCorrupt(StoreError):
     """The database cannot be read or belongs to another mode, account or schema."""
+
+
+class RecordingError(PolystraError):
+    """A recording cannot be read or written; trading is not touched by it."""

@@ -23,6 +23,7 @@ from polystra.engine.state import EngineState
 from polystra.ports.clock import Clock
 from polystra.ports.controls import Controls
 from polystra.ports.heartbeat import Heart, LifeSign
+from polystra.ports.input_tap import InputTap
 from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
@@ -67,6 +68,8 @@ class Parts:
     """Inputs that are known before the first turn."""
     inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None
     """Sees the engine's memory and the facts after each commit, before anything leaves; it changes nothing."""
+    tap: InputTap | None = None
+    """Sees every input as it is taken."""
     controls: Controls | None = None
     """What people on this machine ask for; None: nobody can."""
     alerts: Alerts | None = None
@@ -132,6 +135,7 @@ class Daemon:
             life=parts.life,
             heart=parts.heart,
             on_committed=self._heard,
+            tap=parts.tap,
         )
         if desk is not None:
             desk.look()

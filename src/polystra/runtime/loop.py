@@ -5,25 +5,24 @@ and only then its effects are released (no order leaves before its intent is dur
 intent is signed between step and commit: its order id and bytes are part of the batch.
 Inputs that come in meanwhile form the next batch: that is the group commit.
 
-The digest is a SHA-256 over every committed fact in order: two runs with the same inputs
-and seed print the same.
+The digest is a running hash of the committed facts (`engine.fact_digest`). Whoever records a session is shown every
+input with the time at which it was taken, before the step.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-
-import msgspec
 
 from polystra.domain.errors import StoreBusy
 from polystra.domain.events import OrderSigned, SigningFailed, SwitchRequested, WorldEvent
 from polystra.domain.facts import Fact
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
+from polystra.engine.fact_digest import FactDigest
 from polystra.engine.state import EngineState, Turn
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import Heart, LifeSign
+from polystra.ports.input_tap import InputTap
 from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store
@@ -36,26 +35,6 @@ from polystra.runtime.timers import Timers
 _BATCH = 256
 _BUSY_PAUSE_S = 0.5
 _LIFE_EVERY_S = 1.0
-
-
-class FactDigest:
-    """A running hash of facts."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._encoder = msgspec.msgpack.Encoder()
-        self.facts = 0
-
-    def add(self, facts: Sequence[Fact]) -> None:
-        """Add facts in their order."""
-        for fact in facts:
-            self._hash.update(type(fact).__name__.encode())
-            self._hash.update(self._encoder.encode(fact))
-            self.facts += 1
-
-    def hexdigest(self) -> str:
-        """The hash so far."""
-        return self._hash.hexdigest()
 
 
 class EngineLoop:
@@ -77,6 +56,7 @@ class EngineLoop:
         life: LifeSign | None = None,
         heart: Heart | None = None,
         on_committed: Callable[[Sequence[Fact]], None] | None = None,
+        tap: InputTap | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -93,6 +73,7 @@ class EngineLoop:
         self._on_switched = on_switched
         self._on_committed = on_committed
         self._inspect = inspect
+        self._tap = tap
         self._facts: list[Fact] = []
         self._effects: list[fx.Effect] = []
         self.digest = FactDigest()
@@ -101,7 +82,10 @@ class EngineLoop:
 
     async def run(self) -> fx.Finish:
         """Work until the engine says that the run is finished; returns its last word."""
-        self._absorb(self._engine.start(self._clock.now_ns()))
+        start_ns = self._clock.now_ns()
+        if self._tap is not None:
+            self._tap.started(start_ns)
+        self._absorb(self._engine.start(start_ns))
         await self._commit()
         while self.finish is None:
             self._is_idle = True
@@ -109,7 +93,10 @@ class EngineLoop:
             self._is_idle = False
             for event in batch:
                 self.steps += 1
-                self._absorb(self._engine.step(event, self._clock.now_ns()))
+                now_ns = self._clock.now_ns()
+                if self._tap is not None:
+                    self._tap.took(event, now_ns)
+                self._absorb(self._engine.step(event, now_ns))
             await self._commit()
             self._tell_switched(batch)
         return self.finish

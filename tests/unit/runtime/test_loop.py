@@ -24,10 +24,11 @@ from polystra.domain.market import Outcome
 from polystra.domain.orders import Purpose, Side
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
+from polystra.engine.fact_digest import FactDigest
 from polystra.engine.state import Turn
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.inbox import Inbox
-from polystra.runtime.loop import EngineLoop, FactDigest
+from polystra.runtime.loop import EngineLoop
 from polystra.runtime.outbox import Outbox
 from polystra.runtime.timers import Timers
 from tests.fakes.clock import ManualClock, settle

@@ -62,13 +62,20 @@ def run(
     prices: Prices = None,
     replay: Replay = None,
     scenario: Scenario = None,
+    record: Annotated[Path | None, typer.Option(help="a folder to record every input of the session into")] = None,
     speed: Speed = f"{DEFAULT_SPEED:g}",
 ) -> None:
     """Trade: in sim mode (the default) against the built-in exchange."""
     settings = settings_from_here()
     refuse_both(prices, replay)
     options = RunOptions(
-        seed=seed, markets=markets, prices=prices, replay=replay, scenario=scenario, speed=parse_speed(speed)
+        seed=seed,
+        markets=markets,
+        prices=prices,
+        replay=replay,
+        scenario=scenario,
+        record=record,
+        speed=parse_speed(speed),
     )
     guarded(lambda: run_session(settings, options), settings)
 

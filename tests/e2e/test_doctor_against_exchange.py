@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from polystra.adapters.polymarket.signing import L2Credentials
@@ -354,7 +355,7 @@ def test_a_deposit_wallet_is_looked_for_on_the_chain(
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         changed = {
-            "rpc_url": f"http://127.0.0.1:{runner.addresses[0][1]}/v2/canary-token",
+            "rpc_url": SecretStr(f"http://127.0.0.1:{runner.addresses[0][1]}/v2/canary-token"),
             "poly_funder_address": wallet,
             "live_armed": wallet,
         }

@@ -16,7 +16,8 @@ from polystra.adapters.notify.discord import DiscordChannel
 from polystra.adapters.notify.sender import Sender
 from polystra.adapters.notify.webhook import WebhookChannel
 from polystra.app.logs import Redaction
-from polystra.app.settings import SECRETS, Settings
+from polystra.app.setting_secrets import secret_values
+from polystra.app.settings import Settings
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import LifeSign
 from polystra.ports.logbook import LogEvent
@@ -45,8 +46,7 @@ def channels(settings: Settings, clock: Clock) -> tuple[AlertChannel, ...]:
 
 def redaction(settings: Settings) -> Callable[[str], str]:
     """Takes every secret of the settings out of a text."""
-    secrets = [getattr(settings, name.lower()).get_secret_value() for name in SECRETS]
-    return Redaction(secret for secret in secrets if secret).text
+    return Redaction(secret_values(settings)).text
 
 
 def wants_life(settings: Settings, clock: Clock) -> bool:

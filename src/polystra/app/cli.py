@@ -27,6 +27,7 @@ from polystra.app.position_list import show_positions
 from polystra.app.position_view import show_position
 from polystra.app.redeemable import show_redeemable
 from polystra.app.report import show_report
+from polystra.app.secret_commands import secrets_app
 from polystra.app.sessions import DEFAULT_SPEED, RunOptions, run_session
 from polystra.app.status import show_status
 from polystra.app.visits import show_doctor
@@ -40,6 +41,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(database_app, name="db")
+app.add_typer(secrets_app, name="secrets")
 control_commands.register(app)
 
 Prices = Annotated[
@@ -123,14 +125,14 @@ def livetest(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show how the last or running daemon stands, from its database."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     guarded(lambda: show_status(settings, as_json=as_json), settings)
 
 
 @app.command()
 def positions(as_json: AsJson = False) -> None:
     """Show positions: size, price, mark, PnL, exits armed and resting, ages."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     guarded(lambda: show_positions(settings, as_json=as_json), settings)
 
 
@@ -142,7 +144,7 @@ def position(
     as_json: AsJson = False,
 ) -> None:
     """Tell one position: its exits, orders and fills, or with --ledger every posting."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     guarded(lambda: show_position(settings, position_id, ledger=ledger, as_json=as_json), settings)
 
 
@@ -153,7 +155,7 @@ def orders(
     as_json: AsJson = False,
 ) -> None:
     """List the orders, newest first."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     guarded(lambda: show_orders(settings, only_open=only_open, as_json=as_json), settings)
 
 
@@ -169,7 +171,7 @@ def audit(
     as_json: AsJson = False,
 ) -> None:
     """List the latest requests that may have changed something at the venue, or tell the life of one order."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     if order is None:
         guarded(lambda: show_calls(settings, limit=limit, failed=failed, routine=routine, as_json=as_json), settings)
     else:
@@ -192,7 +194,7 @@ def report(
     as_json: AsJson = False,
 ) -> None:
     """Account for every market, share and dollar, and compare with the exchange's own books."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     if by not in (None, "exit_mode"):
         fail(f"--by is {by[:40]!r}, expected exit_mode")
     show = show_report if by is None else show_exit_modes

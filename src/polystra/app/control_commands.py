@@ -76,7 +76,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _carry_out(word: ControlWord, seconds: int = 0) -> None:
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     files = ControlFiles(settings.data_dir, settings.mode.value)
     if word is ControlWord.START and files.kill_file.exists():
         fail(f"{files.kill_file} is there, which keeps the kill switch on: remove the file, then polystra start")

@@ -25,7 +25,8 @@ from polystra.app.checks import Check, Verdict, failed, redacted, run_local, run
 from polystra.app.doctor_local import Place
 from polystra.app.doctor_venue import Bench
 from polystra.app.engine_settings import strategy_config
-from polystra.app.settings import SECRETS, Settings
+from polystra.app.setting_secrets import secret_values
+from polystra.app.settings import Settings
 from polystra.app.wiring import Endpoints, Wallet
 from polystra.domain.errors import ConfigError, PolystraError, StoreError
 from polystra.domain.events import ClockDriftMeasured
@@ -77,8 +78,7 @@ class Subject:
 async def examine(subject: Subject) -> tuple[Check, ...]:
     """Carry out every check; none stops another. Holds no secret."""
     settings = subject.settings
-    secrets = [getattr(settings, name.lower()).get_secret_value() for name in SECRETS]
-    secrets += [subject.key_text, settings.rpc_url]
+    secrets = [*secret_values(settings), subject.key_text]
     found = _at_home(subject)
     if not any(check.name == "key" and check.verdict is Verdict.FAIL for check in found):
         found += await _at_the_venue(subject, secrets)

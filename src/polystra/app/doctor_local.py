@@ -18,8 +18,9 @@ from polystra.adapters.polymarket.signing import SigningKey
 from polystra.adapters.store.probe import lock_holder, read_schema
 from polystra.app.checks import Check, failed, passed, unchecked, warned
 from polystra.app.setting_files import read_env_file
+from polystra.app.setting_secrets import KEYSTORE, PASSPHRASE_FILE, SECRETS
 from polystra.app.setting_values import DAYS_OF_THE_WEEK
-from polystra.app.settings import SECRETS, Settings, check_armed
+from polystra.app.settings import Settings, check_armed
 from polystra.domain.market import FeeSchedule
 from polystra.domain.units import MICRO, MicroDollars, MicroPrice, MicroShares, Nanos, format_micros
 from polystra.engine.strategy.sizing import SizingRules, cost_per_share, size_entry
@@ -106,8 +107,8 @@ def check_files(settings: Settings, place: Place) -> Check:
         values = {**written, **values}
         holds_key = any(written.get(name) for name in SECRETS)
         _judge(place.env_file, failures if holds_key else warnings, warnings)
-    for name in SECRETS:
-        path = values.get(f"{name}_FILE", "").strip()
+    for name in (*(f"{name}_FILE" for name in SECRETS), KEYSTORE, PASSPHRASE_FILE):
+        path = values.get(name, "").strip()
         if path:
             file = Path(path).expanduser()
             mounted = file.absolute().is_relative_to(_MOUNTED_SECRETS)

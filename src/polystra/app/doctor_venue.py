@@ -249,13 +249,12 @@ async def _balance(private: AccountChecks, kind: int) -> int:
 
 async def check_deployed(bench: Bench) -> Check:
     """A contract wallet that is not on the chain cannot settle."""
-    if not bench.settings.rpc_url:
+    rpc_url = bench.settings.rpc_url.get_secret_value()
+    if not rpc_url:
         return unchecked("wallet on chain", "RPC_URL is not set")
     if bench.wallet.signature_type == 0:
         return unchecked("wallet on chain", "the account holds its own funds, there is no contract to deploy")
-    there = await is_deployed(
-        bench.settings.rpc_url, bench.wallet.account, clock=bench.clock, rng=bench.chance, session=bench.session
-    )
+    there = await is_deployed(rpc_url, bench.wallet.account, clock=bench.clock, rng=bench.chance, session=bench.session)
     if there:
         return passed("wallet on chain", f"{bench.wallet.account} is deployed")
     return failed(

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from polystra.app.settings import SECRETS, default_text, known_names, note
+from polystra.app.setting_secrets import SECRETS
+from polystra.app.settings import default_text, known_names, note
 
 HEADER = """\
 # Settings of polystra: copy this file to .env and change what you need.

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Final, NoReturn, TypeVar
 
 import typer
@@ -20,7 +23,8 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from polystra.app.logs import Redaction
-from polystra.app.settings import SECRETS, Settings, load_settings
+from polystra.app.setting_secrets import Ask, secret_values
+from polystra.app.settings import Settings, load_settings
 from polystra.domain.errors import ConfigError, PolystraError
 
 T = TypeVar("T")
@@ -75,17 +79,46 @@ def env_file_here() -> Path | None:
     return env_file if env_file.exists() else None
 
 
-def settings_from_here() -> Settings:
-    """The settings of `.env` in this folder and of the environment."""
+def settings_from_here(*, local: bool = False) -> Settings:
+    """The settings of `.env` in this folder, of the environment and of the keystore.
+
+    With `local` the keystore stays closed: for commands that look at nothing but this machine.
+    """
     try:
-        return load_settings(os.environ, env_file_here())
+        settings = load_settings(os.environ, env_file_here(), ask=asker(), local=local)
     except ConfigError as error:
         fail(str(error))
+    redact_tracebacks(Redaction(secret_values(settings)))
+    return settings
+
+
+def asker() -> Ask | None:
+    """Asks for something that nobody may see; None where there is no terminal."""
+    if not sys.stdin.isatty():
+        return None
+    return lambda words: str(typer.prompt(words, hide_input=True, err=True))
+
+
+def redact_tracebacks(redaction: Redaction) -> None:
+    """From now on no traceback of a bug, in whichever thread, shows a secret."""
+
+    def said(error: BaseException) -> None:
+        sys.stderr.write(redaction.text("".join(traceback.format_exception(error))))
+
+    def ended(_kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        said(error.with_traceback(trace))
+
+    def thread_ended(arguments: threading.ExceptHookArgs) -> None:
+        if arguments.exc_value is not None and not isinstance(arguments.exc_value, SystemExit):
+            said(arguments.exc_value)
+
+    sys.excepthook = ended
+    threading.excepthook = thread_ended
 
 
 def guarded(action: Callable[[], T], settings: Settings) -> T:
     """Carry out an action; every error of ours, also one in a group of tasks, becomes one line and an exit code."""
-    redaction = Redaction(getattr(settings, name.lower()).get_secret_value() for name in SECRETS)
+    redaction = Redaction(secret_values(settings))
     try:
         return action()
     except ConfigError as error:

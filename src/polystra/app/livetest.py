@@ -23,7 +23,8 @@ from polystra.app.checks import Check, any_failed, redacted, show
 from polystra.app.doctor import Subject
 from polystra.app.doctor_venue import Bench, current_market, user_stream
 from polystra.app.live_order import LIFE_S, LiveOrder
-from polystra.app.settings import SECRETS, Settings, check_armed
+from polystra.app.setting_secrets import secret_values
+from polystra.app.settings import Settings, check_armed
 from polystra.app.visits import visit
 from polystra.app.wiring import Wallet
 from polystra.domain.errors import PolystraError
@@ -124,7 +125,7 @@ async def livetest(subject: Subject, confirmed: Callable[[str], bool]) -> tuple[
     finally:
         await venue.close()
     own = bench.wallet.credentials
-    secrets = [getattr(settings, name.lower()).get_secret_value() for name in SECRETS]
+    secrets = secret_values(settings)
     return redacted(checks, [*secrets, subject.key_text, own.api_key, own.secret, own.passphrase])
 
 

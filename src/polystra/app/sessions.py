@@ -16,7 +16,7 @@ import asyncio
 import hashlib
 import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -37,7 +37,8 @@ from polystra.app.doctor_local import Place
 from polystra.app.failures import env_file_here
 from polystra.app.logs import configure_logs
 from polystra.app.session_recording import recording_session
-from polystra.app.settings import SECRETS, VENUE_RTDS_URL, Settings
+from polystra.app.setting_secrets import secret_values
+from polystra.app.settings import VENUE_RTDS_URL, Settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import books_held, clear_world, exchange_books_path
 from polystra.domain.errors import ConfigError
@@ -222,7 +223,7 @@ async def _beside_exchange(settings: Settings, options: RunOptions) -> RunSummar
     log.info(LogEvent.APP_STARTED, mode=settings.mode.value, exchange=settings.url("clob_url"))
     seed = DEFAULT_SEED if options.seed is None else options.seed
     key = settings.poly_private_key.get_secret_value() or simulated_key(seed)
-    return await _with_credentials(settings, options, key, clock, log)
+    return await _with_credentials(settings, options, key, clock)
 
 
 async def _live(settings: Settings, options: RunOptions) -> RunSummary:
@@ -241,13 +242,15 @@ async def _live(settings: Settings, options: RunOptions) -> RunSummary:
         credentials=lambda: credentials_of(settings, key),
     )
     await refuse_unless_fit(subject, log)
-    return await _with_credentials(settings, options, key, clock, log)
+    return await _with_credentials(settings, options, key, clock)
 
 
-async def _with_credentials(settings: Settings, options: RunOptions, key: str, clock: Clock, log: Log) -> RunSummary:
+async def _with_credentials(settings: Settings, options: RunOptions, key: str, clock: Clock) -> RunSummary:
+    credentials = await credentials_of(settings, key)
+    log = start_log(settings, clock, hide=(key, credentials.secret, credentials.passphrase, credentials.api_key))
     wallet = Wallet(
         key=SigningKey(key),
-        credentials=await credentials_of(settings, key),
+        credentials=credentials,
         signature_type=settings.signature_type,
         funder=settings.poly_funder_address or None,
     )
@@ -268,15 +271,14 @@ async def _with_credentials(settings: Settings, options: RunOptions, key: str, c
 # --- pieces ------------------------------------------------------------------------------
 
 
-def start_log(settings: Settings, clock: Clock) -> Log:
-    """Set the log up for this process; its times are the clock's."""
-    secrets = [getattr(settings, name.lower()).get_secret_value() for name in SECRETS]
+def start_log(settings: Settings, clock: Clock, *, hide: Iterable[str] = ()) -> Log:
+    """Set the log up for this process; its times are the clock's. `hide`: secrets that are not settings."""
     configure_logs(
         clock=clock,
         stream=sys.stdout,
         log_format=settings.log_format,
         level=settings.log_level,
-        secrets=[secret for secret in secrets if secret],
+        secrets=[*secret_values(settings), *hide],
     )
     log: Log = structlog.get_logger()
     return log

@@ -25,3 +25,4 @@ COUNT = "a whole number from 1 to 1000000"
 COUNT_OR_ZERO = "a whole number from 0 to 1000000"
 DAYS = "a whole number of days from 0 to 36500"
 SECRET = "one line of text, or empty"  # noqa: S105 -- a rule, not a secret
+PATH_OR_NONE = "a path, or empty"

@@ -207,6 +207,11 @@ def parse_folder(value: object) -> Path:
     return Path(text).expanduser()
 
 
+def parse_optional_file(value: object) -> Path | None:
+    """Read a path, or nothing."""
+    return None if value is None or not str(value).strip() else parse_folder(value)
+
+
 def parse_address(value: object) -> str:
     """Read a 20-byte address, or nothing."""
     text = str(value).strip()
@@ -297,6 +302,7 @@ CountOrZero = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=1_000_
 ChainId = Annotated[int, BeforeValidator(parse_whole), Field(ge=1)]
 WeeklyTime = Annotated[str, BeforeValidator(parse_weekly_time)]
 Folder = Annotated[Path, BeforeValidator(parse_folder)]
+OptionalFile = Annotated[Path | None, BeforeValidator(parse_optional_file)]
 Address = Annotated[str, BeforeValidator(parse_address)]
 HttpUrl = Annotated[str, BeforeValidator(parse_http_url)]
 WsUrl = Annotated[str, BeforeValidator(parse_ws_url)]

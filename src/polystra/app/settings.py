@@ -9,7 +9,7 @@ setting stands here and nowhere else.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Self
@@ -18,6 +18,7 @@ from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from polystra.app.setting_files import read_env_file, resolve_secret_files
+from polystra.app.setting_secrets import SECRETS, Ask, held_names, unlocked
 from polystra.app.setting_values import (
     ADDRESS,
     SECRET_RUN,
@@ -29,18 +30,7 @@ from polystra.app.setting_values import (
 from polystra.app.settings_alerts import AlertSettings
 from polystra.domain.errors import ConfigError
 
-SECRETS: Final = (
-    "POLY_PRIVATE_KEY",
-    "POLY_API_KEY",
-    "POLY_API_SECRET",
-    "POLY_API_PASSPHRASE",
-    "ALERT_WEBHOOK_URL",
-    "ALERT_DISCORD_URL",
-    "DEAD_MAN_URL",
-)
-"""Settings whose value may stand in a file of its own, named by NAME_FILE."""
-
-UNPRINTED: Final = frozenset({*SECRETS, "DATABASE_URL"})
+UNPRINTED: Final = frozenset(SECRETS)
 """Settings whose value no message shows."""
 
 FOREIGN_PREFIXES: Final = ("COMPOSE_", "POSTGRES_")
@@ -85,8 +75,6 @@ class Settings(AlertSettings):
         _check_wallet(self)
         _check_sizes(self)
         _check_exits(self)
-        if self.mode is Mode.LIVE:
-            _check_live(self)
         return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
@@ -138,12 +126,6 @@ def _check_wallet(settings: Settings) -> None:
             f"POLY_SIGNATURE_TYPE is {settings.poly_signature_type}, which needs the wallet that holds the funds: "
             "set POLY_FUNDER_ADDRESS"
         )
-    credentials = (settings.poly_api_key, settings.poly_api_secret, settings.poly_api_passphrase)
-    if 0 < sum(bool(secret.get_secret_value()) for secret in credentials) < len(credentials):
-        raise _Disagreement(
-            "POLY_API_KEY, POLY_API_SECRET and POLY_API_PASSPHRASE go together: set all three, "
-            "or none to have them derived from the key"
-        )
 
 
 def _check_sizes(settings: Settings) -> None:
@@ -172,9 +154,23 @@ def _check_exits(settings: Settings) -> None:
         )
 
 
-def _check_live(settings: Settings) -> None:
-    if not settings.poly_private_key.get_secret_value():
-        raise _Disagreement("POLY_PRIVATE_KEY is empty, but MODE is live: set it, or POLY_PRIVATE_KEY_FILE")
+def _check_secrets(settings: Settings, locked: Sequence[str]) -> None:
+    """Which secrets there must be; `locked` are those of a keystore that stays closed."""
+    names = ("POLY_API_KEY", "POLY_API_SECRET", "POLY_API_PASSPHRASE")
+    held = [name in locked or bool(getattr(settings, name.lower()).get_secret_value()) for name in names]
+    if any(held) and not all(held):
+        raise _Disagreement(
+            "POLY_API_KEY, POLY_API_SECRET and POLY_API_PASSPHRASE go together: set all three, "
+            "or none to have them derived from the key"
+        )
+
+
+def _check_live(settings: Settings, locked: Sequence[str]) -> None:
+    if not settings.poly_private_key.get_secret_value() and "POLY_PRIVATE_KEY" not in locked:
+        raise _Disagreement(
+            "POLY_PRIVATE_KEY is empty, but MODE is live: set it, or POLY_PRIVATE_KEY_FILE, "
+            "or put it into a keystore (polystra secrets)"
+        )
     if not settings.live_armed:
         raise _Disagreement(
             "LIVE_ARMED is empty, but MODE is live: set it to the account's address to trade real money"
@@ -219,15 +215,50 @@ def default_text(name: str) -> str:
     return str(Settings.model_fields[name.lower()].default)
 
 
-def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings:
-    """Read the settings: defaults, then `.env`, then the environment, the last one winning.
+def load_settings(
+    environ: Mapping[str, str], env_file: Path | None, *, ask: Ask | None = None, local: bool = False
+) -> Settings:
+    """Read the settings: defaults, then `.env`, then the environment, the last one winning; then the keystore.
 
     An empty value means the default. Names that `.env` has and the program does not know are
     errors, because a misspelt limit would otherwise silently not hold; the environment is
     full of other programs' names, so there they are ignored.
 
+    Args:
+        environ: the environment.
+        env_file: the `.env` file, None when there is none.
+        ask: asks a person for the keystore's passphrase when no file holds it; None: nobody can be asked.
+        local: only what is on this machine is looked at: the keystore stays closed unless it holds the
+            database's URL, and its secrets are empty.
+
     Raises:
         ConfigError: one line that names the setting, what is wrong with it and the remedy.
+    """
+    given = read_values(environ, env_file)
+    held = held_names(given)
+    locked: tuple[str, ...] = ()
+    if held and local and "DATABASE_URL" not in held:
+        locked = held
+    elif held:
+        given |= unlocked(given, ask)
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, given)) from None
+    try:
+        _check_secrets(settings, locked)
+        if settings.mode is Mode.LIVE:
+            _check_live(settings, locked)
+    except _Disagreement as error:
+        raise ConfigError(str(error)) from None
+    return settings
+
+
+def read_values(environ: Mapping[str, str], env_file: Path | None) -> dict[str, str]:
+    """Return the texts of all settings that `.env`, the environment and secret files give; see `load_settings`.
+
+    Raises:
+        ConfigError: a file cannot be read, a name is not known, or a secret is set twice.
     """
     known = known_names()
     values: dict[str, str] = {}
@@ -239,11 +270,21 @@ def load_settings(environ: Mapping[str, str], env_file: Path | None) -> Settings
                 raise ConfigError(_unknown(line.name, line.line, env_file, known))
             values[line.name] = line.value
     _override(values, environ)
-    given = {name: value for name, value in resolve_secret_files(values, SECRETS).items() if value}
+    values = {name: value for name, value in values.items() if name not in SECRETS or value != default_text(name)}
+    return {name: value for name, value in resolve_secret_files(values, SECRETS).items() if value}
+
+
+def check_value(name: str, value: str) -> None:
+    """Refuse a value that its setting could not have.
+
+    Raises:
+        ConfigError: one line that names the setting and its rule, never the value of a secret.
+    """
     try:
-        return Settings.model_validate(given)
+        Settings.model_validate({name: value})
     except ValidationError as error:
-        raise ConfigError(_explain(error, given)) from None
+        if any(each["loc"] for each in error.errors(include_url=False)):
+            raise ConfigError(_explain(error, {name: value})) from None
 
 
 def _override(values: dict[str, str], environ: Mapping[str, str]) -> None:
@@ -296,8 +337,10 @@ __all__ = [
     "Settings",
     "Window",
     "check_armed",
+    "check_value",
     "default_text",
     "known_names",
     "load_settings",
     "note",
+    "read_values",
 ]

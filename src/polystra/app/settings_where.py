@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import BaseSettings
 
-from polystra.app.setting_rules import DAYS, HTTP, SECRET, WHERE, WS
+from polystra.app.setting_rules import DAYS, HTTP, PATH_OR_NONE, SECRET, WHERE, WS
 from polystra.app.setting_values import (
     Address,
     ChainId,
@@ -19,7 +19,9 @@ from polystra.app.setting_values import (
     Folder,
     HttpUrl,
     Mode,
+    OptionalFile,
     PrivateKey,
+    SecretUrl,
     SignatureType,
     WsUrl,
     parse_mode,
@@ -44,6 +46,12 @@ class WhereSettings(BaseSettings):
     poly_api_key: SecretStr = setting("", WHERE, "credentials of the API; empty: derived from the key", SECRET)
     poly_api_secret: SecretStr = setting("", WHERE, "goes with POLY_API_KEY", SECRET)
     poly_api_passphrase: SecretStr = setting("", WHERE, "goes with POLY_API_KEY", SECRET)
+    keystore_file: OptionalFile = setting(
+        "", WHERE, "an encrypted file that holds secrets, made by `polystra secrets init`; empty: none", PATH_OR_NONE
+    )
+    keystore_passphrase_file: OptionalFile = setting(
+        "", WHERE, "a file that holds the keystore's passphrase; empty: asked for at the terminal", PATH_OR_NONE
+    )
     poly_funder_address: Address = setting(
         "",
         WHERE,
@@ -66,7 +74,7 @@ class WhereSettings(BaseSettings):
     user_ws_url: WsUrl = setting("", WHERE, "own orders and fills; empty as CLOB_URL", WS)
     price_ws_url: WsUrl = setting("", WHERE, "the feed that markets settle on; empty as CLOB_URL", WS)
     spot_ws_url: WsUrl = setting("", WHERE, "the spot prices that lead it; empty: Binance's in live", WS)
-    rpc_url: HttpUrl = setting(
+    rpc_url: SecretUrl = setting(
         "",
         WHERE,
         "a node of the chain, asked by `polystra doctor` whether the wallet is deployed; empty: not asked",

@@ -33,7 +33,8 @@ from polystra.app.sessions import (
     shared_clock,
     simulated_key,
 )
-from polystra.app.settings import SECRETS, Settings
+from polystra.app.setting_secrets import secret_values
+from polystra.app.settings import Settings
 from polystra.app.wiring import endless_session
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, planned_start_ns
 from polystra.ports.clock import Clock
@@ -108,8 +109,8 @@ async def _embedded(settings: Settings, action: Callable[[Subject], Awaitable[T]
 
 def subject_of(settings: Settings, key: str, clock: Clock) -> Subject:
     """Whoever the settings describe, at the endpoints of the settings."""
-    secrets = [getattr(settings, name.lower()).get_secret_value() for name in SECRETS]
-    configure_logs(clock=clock, stream=sys.stderr, log_format="auto", level="ERROR", secrets=[s for s in secrets if s])
+    secrets = [*secret_values(settings), key]
+    configure_logs(clock=clock, stream=sys.stderr, log_format="auto", level="ERROR", secrets=secrets)
     return Subject(
         settings=settings,
         place=Place(environ=os.environ, env_file=env_file_here()),

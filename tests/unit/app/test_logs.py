@@ -160,6 +160,12 @@ def test_text_that_looks_like_a_secret_is_hidden(said: str) -> None:
     assert "1f1f" not in text()
 
 
+def test_the_venues_word_for_a_bad_signature_stays_readable() -> None:
+    log, text = written()
+    log.info(LogEvent.ORDER_REFUSED, reason="invalid_signature: invalid signature")
+    assert json.loads(text())["reason"] == "invalid_signature: invalid signature"
+
+
 def test_ids_and_hashes_stay_readable() -> None:
     log, text = written()
     log.info(LogEvent.ORDER_REFUSED, order_id=ORDER_ID, condition_id=ORDER_ID, facts_hash="cd" * 32, ids=[ORDER_ID],

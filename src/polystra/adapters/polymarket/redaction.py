@@ -33,10 +33,12 @@ _SHORTEST_SECRET: Final = 4
 _LONG_HEX: Final = re.compile(r"(?<![0-9a-fA-F])(?:0x)?[0-9a-fA-F]{128,}")
 """Signatures have 130 digits and more; ids, addresses and hashes have 64 at most."""
 _NAMED: Final = re.compile(
-    r"""(["']?(?:signature|salt|secret|passphrase|private_?key|api_?key|owner)["']?\s*[:=]\s*["']?)([^"',}\s]+)""",
+    r"""(["']?(?:salt|secret|passphrase|private_?key|api_?key|owner)["']?\s*[:=]\s*["']?)([^"',}\s]+)""",
     re.IGNORECASE,
 )
 
+_SIGNATURE: Final = re.compile(r"""(["']?signature["']?\s*[:=]\s*["']?)([^"',}\s]{20,})""", re.IGNORECASE)
+"""No word of an error text is so long, as in `invalid_signature: invalid signature`."""
 
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
@@ -65,6 +67,7 @@ class Redaction:
             told = _ENCODER.encode(_without_secrets(decode_json(body))).decode()
         except (VenueProtocolError, msgspec.MsgspecError, RecursionError, ValueError, OverflowError):
             told = _NAMED.sub(rf"\1{HIDDEN}", body[:_READ].decode("utf-8", "replace"))
+            told = _SIGNATURE.sub(rf"\1{HIDDEN}", told)
         return self.words(told)
 
     def words(self, told: str) -> str:

@@ -20,6 +20,7 @@ from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.exit_modes import show_exit_modes
 from polystra.app.failures import EXIT_DISCREPANCY, EXIT_FAILED, PlainGroup, fail, guarded, settings_from_here
+from polystra.app.health import LOOP_LIMIT_S, STREAM_LIMIT_S, show_health
 from polystra.app.livetest import show_livetest
 from polystra.app.order_life import show_order
 from polystra.app.order_list import show_orders
@@ -127,6 +128,19 @@ def status(as_json: AsJson = False) -> None:
     """Show how the last or running daemon stands, from its database."""
     settings = settings_from_here(local=True)
     guarded(lambda: show_status(settings, as_json=as_json), settings)
+
+
+@app.command()
+def health(
+    *,
+    loop_limit: Annotated[float, typer.Option(min=1, help="seconds the loop may stand still")] = LOOP_LIMIT_S,
+    stream_limit: Annotated[float, typer.Option(min=1, help="seconds a stream may be away")] = STREAM_LIMIT_S,
+    as_json: AsJson = False,
+) -> None:
+    """Say whether a daemon runs here, its loop works and it sees the market; exit code 1 if not."""
+    settings = settings_from_here()
+    if not show_health(settings, loop_limit_s=loop_limit, stream_limit_s=stream_limit, as_json=as_json):
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 
 import aiohttp
 
-from polystra.adapters.clock import LoopClock
+from polystra.adapters.clock import LoopClock, SystemClock
 from polystra.adapters.control_files import ControlFiles
+from polystra.adapters.health_file import HealthFile
 from polystra.adapters.polymarket.data_api import DataApiQueries, WalletHoldings
 from polystra.adapters.polymarket.discovery import GammaDiscovery
 from polystra.adapters.polymarket.pacemaker import InlineHeart, ThreadHeart
@@ -30,7 +32,7 @@ from polystra.adapters.spot.binance import SpotStream
 from polystra.adapters.store.day_reading import starts_since
 from polystra.adapters.store.migrations import upgrade
 from polystra.adapters.store.writer import SqlStore
-from polystra.app.alerting import alerting, wants_life
+from polystra.app.alerting import alerting
 from polystra.app.engine_settings import engine_config, position_rules
 from polystra.app.settings import Settings, check_armed
 from polystra.domain.errors import ConfigError, VenueError
@@ -48,6 +50,7 @@ from polystra.ports.store import Store
 from polystra.ports.venue import EventStream
 from polystra.runtime.audit_journal import AuditJournal
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
+from polystra.runtime.health import Pulse
 from polystra.runtime.log import Log
 
 CLOCK_DEADLINE_S: Final = 60
@@ -142,13 +145,20 @@ async def run_daemon(run: Run) -> RunSummary:
     discovery = GammaDiscovery(base_url=run.endpoints.gamma_url, clock=run.clock, rng=run.chance, session=run.session)
     data_api = DataApiQueries(base_url=run.endpoints.data_api_url, clock=run.clock, rng=run.chance, session=run.session)
     holdings = WalletHoldings(data_api, wallet=run.wallet.account, clock=run.clock)
+    board = HealthFile(run.settings.data_dir, run.settings.mode.value)
     on, off = position_rules(run.settings)
     run.log.info(LogEvent.RULES_LISTED, on=on, off=off)
     try:
         drift = await _first_drift(run, venue)
         heart, life = _heart(run, venue)
         journal = store if run.store is None else run.store(store)
-        parts = replace(_parts(run, journal, venue, discovery, holdings), opening=(drift,), heart=heart, life=life)
+        parts = replace(
+            _parts(run, journal, venue, discovery, holdings),
+            opening=(drift,),
+            heart=heart,
+            life=life,
+            pulse=_pulse(run, board, life),
+        )
         return await _trade(run, parts)
     finally:
         await venue.close()
@@ -156,6 +166,8 @@ async def run_daemon(run: Run) -> RunSummary:
         await audit.flush()
         await data_api.close()
         await store.close()
+        with suppress(OSError):
+            board.clear()
 
 
 async def _trade(run: Run, parts: Parts) -> RunSummary:
@@ -257,11 +269,18 @@ def _heart(run: Run, venue: PolymarketVenue) -> tuple[Heart | None, LifeSign | N
     Its thread has chance of its own: another thread's draws would change the daemon's.
     """
     if not run.settings.enable_venue_heartbeat:
-        return None, LifeSign(run.clock) if wants_life(run.settings, run.clock) else None
+        return None, None if isinstance(run.clock, LoopClock) else LifeSign(run.clock)
     life = LifeSign(run.clock)
     chance = Random(run.chance.getrandbits(64))
     kind = InlineHeart if isinstance(run.clock, LoopClock) else ThreadHeart
     return kind(lambda: venue.own_heartbeat(chance, run.session), clock=run.clock, life=life), life
+
+
+def _pulse(run: Run, board: HealthFile, life: LifeSign | None) -> Pulse | None:
+    """The daemon's word to probes outside; virtual time has no life that one could watch."""
+    if life is None or isinstance(run.clock, LoopClock):
+        return None
+    return Pulse(board, life=life, clock=SystemClock(), log=run.log, mode=run.settings.mode.value)
 
 
 async def _first_drift(run: Run, venue: PolymarketVenue) -> ClockDriftMeasured:

@@ -45,6 +45,11 @@ class LifeSign:
         """The loop works now."""
         self._marked_ns = self._clock.monotonic_ns()
 
+    @property
+    def marked_ns(self) -> Nanos:
+        """The moment of the last mark on the clock it was made with."""
+        return self._marked_ns
+
     def age_ns(self) -> Nanos:
         """Nanoseconds since the last mark."""
         return self._clock.monotonic_ns() - self._marked_ns

@@ -37,6 +37,7 @@ class LogEvent(StrEnum):
     RECORDING_FAILED = "recording.failed", "the recording ends early; trading goes on"
     ALERTS_READY = "alerts.ready", "alerts leave by the channels named; or none does"
     ALERT_FAILED = "alert.failed", "an alert or a ping could not leave; it waits or is dropped, trading goes on"
+    HEALTH_UNTOLD = "health.untold", "the health file cannot be written; probes will call the daemon unhealthy"
     AUDIT_BLOCKED = "audit.blocked", "the audit of requests cannot be written for now; trading goes on"
     AUDIT_DROPPED = "audit.dropped", "requests are missing in the audit; trading goes on"
     RULES_LISTED = "rules.listed", "the position rules that are on, and those that are off"

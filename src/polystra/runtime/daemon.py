@@ -27,9 +27,10 @@ from polystra.ports.input_tap import InputTap
 from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
-from polystra.ports.venue import EventStream, HoldingsSource, MarketDiscovery, TokenStream, TradingVenue
+from polystra.ports.venue import EventStream, HoldingsSource, MarketDiscovery, Sink, TokenStream, TradingVenue
 from polystra.runtime.alerts import Alerts
 from polystra.runtime.control_desk import ControlDesk
+from polystra.runtime.health import Pulse
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
 from polystra.runtime.loop import EngineLoop
@@ -74,6 +75,8 @@ class Parts:
     """What people on this machine ask for; None: nobody can."""
     alerts: Alerts | None = None
     """Tells people; hears every committed fact."""
+    pulse: Pulse | None = None
+    """Tells probes outside how the loop and the streams are; depends on `life`."""
     users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Eternal tasks that trade or ask through the daemon's desk, by their names."""
 
@@ -171,13 +174,20 @@ class Daemon:
         eternal["housekeeping"] = self._keep_house()
         if desk is not None:
             eternal["controls"] = desk.run()
-        eternal["market stream"] = parts.market_stream.run(self._inbox.put)
+        eternal["market stream"] = parts.market_stream.run(self._sink("market"))
         for name, stream in parts.streams.items():
-            eternal[f"{name} stream"] = stream.run(self._inbox.put)
+            eternal[f"{name} stream"] = stream.run(self._sink(name))
+        if parts.pulse is not None:
+            eternal["pulse"] = parts.pulse.run()
         eternal["outbox"] = outbox.run()
         if parts.alerts is not None:
             eternal["alerts"] = parts.alerts.run()
         return eternal
+
+    def _sink(self, name: str) -> Sink:
+        """The way in for a stream."""
+        put = self._inbox.put
+        return put if self._parts.pulse is None else self._parts.pulse.watch(name, put)
 
     def _heard(self, facts: Sequence[Fact]) -> None:
         """After every commit."""

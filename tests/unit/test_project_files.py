@@ -102,32 +102,6 @@ def test_everything_that_the_image_copies_is_let_through_and_exists() -> None:
                 assert source in through, source
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "restart: unless-stopped",
-        "init: true",
-        "stop_grace_period: 60s",
-        "read_only: true",
-        "- ALL",
-        "- no-new-privileges:true",
-        "- data:/data",
-        "target: /app/.env",
-        "max-size: 10m",
-        'max-file: "5"',
-    ],
-)
-def test_the_compose_file_keeps_its_promises(line: str) -> None:
-    text = text_of("docker-compose.yml")
-    service = text[text.index("  polystra:") : text.index("  postgres:\n    profiles")]
-    assert line in [part.strip() for part in (service + text[: text.index("services:")]).splitlines()]
-
-
-def test_the_compose_file_passes_no_setting_by_environment() -> None:
-    lines = [line.strip() for line in text_of("docker-compose.yml").splitlines()]
-    assert not any(line.startswith("env_file:") for line in lines)
-
-
 def test_the_test_command_of_the_readme_is_what_ci_runs() -> None:
     assert "make test" in text_of("README.md")
     assert "make --no-print-directory test" in text_of(".ci/run")

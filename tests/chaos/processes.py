@@ -87,8 +87,9 @@ class Process:
 class Exchange:
     """`polystra exchange` on a free port."""
 
-    def __init__(self, folder: Path, *, seed: int) -> None:
-        self.process = Process(folder, "exchange", "--port", "0", "--speed", SPEED, "--seed", str(seed))
+    def __init__(self, folder: Path, *, seed: int, speed: str = SPEED, **environment: str) -> None:
+        arguments = ("exchange", "--port", "0", "--speed", speed, "--seed", str(seed))
+        self.process = Process(folder, *arguments, **environment)
         line = self.process.next_line(time.monotonic() + DEADLINE_S)
         assert line is not None, self.process.errors()
         self.urls: dict[str, str] = json.loads(line)

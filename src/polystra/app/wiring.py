@@ -30,8 +30,8 @@ from polystra.adapters.polymarket.streams import MarketStream, UserStream
 from polystra.adapters.polymarket.transport import SessionFactory, default_session
 from polystra.adapters.spot.binance import SpotStream
 from polystra.adapters.store.day_reading import starts_since
-from polystra.adapters.store.migrations import upgrade
 from polystra.adapters.store.writer import SqlStore
+from polystra.app.account_lease import open_store
 from polystra.app.alerting import alerting
 from polystra.app.engine_settings import engine_config, position_rules
 from polystra.app.settings import Settings, check_armed
@@ -120,25 +120,10 @@ def endless_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(timeout=_NO_DEADLINE, connector=connector)
 
 
-async def open_store(settings: Settings, account: str, log: Log) -> SqlStore:
-    """Migrate the database to the newest schema and open it for this mode and account."""
-    url = settings.resolved_database_url.get_secret_value()
-    report = upgrade(url)
-    log.info(
-        LogEvent.STORE_MIGRATED,
-        schema=report.after,
-        before=report.before or "empty",
-        state="migrated" if report.migrated else "up to date",
-    )
-    store = await SqlStore.open(url, mode=settings.mode.value, account=account)
-    log.info(LogEvent.STORE_OPENED, mode=settings.mode.value, account=account)
-    return store
-
-
 async def run_daemon(run: Run) -> RunSummary:
     """Build the daemon, run it to its end, release everything."""
     check_armed(run.settings, run.wallet.account)
-    store = await open_store(run.settings, run.wallet.account, run.log)
+    store = await open_store(run.settings, run.wallet.account, clock=run.clock, log=run.log)
     audit = _audit(run, store)
     run = replace(run, beside={**run.beside, "api audit": audit.run})
     venue = _venue(run, audit)
@@ -158,6 +143,7 @@ async def run_daemon(run: Run) -> RunSummary:
             heart=heart,
             life=life,
             pulse=_pulse(run, board, life),
+            tenure=store,
         )
         return await _trade(run, parts)
     finally:

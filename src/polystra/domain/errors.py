@@ -13,8 +13,10 @@
         AuthFailed           stop trading; a person must act
       StoreError
         StoreBusy            retry
+          LeaseHeld          at opening: another holder may be alive; for `wait_s` at most
         StoreConflict        duplicate key: already done
         StoreCorrupt         stop
+        StoreFenced          stop at once: the account has another holder
       RecordingError         a recording cannot be read or written; trading is not touched
 
 Expected business refusals are values, not exceptions. Messages say what was expected,
@@ -99,6 +101,23 @@ class StoreError(PolystraError):
 
 class StoreBusy(StoreError):
     """The database is locked or unreachable for now."""
+
+
+class LeaseHeld(StoreBusy):
+    """The account's lease was not given up and its term is not over: its holder may be alive.
+
+    `epoch` and `renewed_ns` are those of the lease; after `wait_s` seconds without a change of them it is over.
+    """
+
+    def __init__(self, message: str, *, epoch: int, renewed_ns: int, wait_s: int) -> None:
+        super().__init__(message)
+        self.epoch = epoch
+        self.renewed_ns = renewed_ns
+        self.wait_s = wait_s
+
+
+class StoreFenced(StoreError):
+    """Another daemon has taken the account over: whatever this one holds in memory is void."""
 
 
 class StoreConflict(StoreError):

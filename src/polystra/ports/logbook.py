@@ -31,6 +31,7 @@ class LogEvent(StrEnum):
     STORE_MIGRATED = "store.migrated", "the schema is up to date; from and to are its versions"
     STORE_LOCKED = "store.locked", "this process alone holds the database"
     STORE_BUSY = "store.blocked", "the database does not take commits; nothing leaves until it does"
+    STORE_HELD = "store.held", "another daemon may still hold the account; this one waits for the end of its term"
     STORE_COMMIT_SLOWED = "store.commit_slowed", "a commit took longer than it should"
     RECORDING_STARTED = "recording.started", "every input of the engine is recorded into the folder named"
     RECORDING_ENDED = "recording.ended", "the recording is whole; its inputs, files and bytes"

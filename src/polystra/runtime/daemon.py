@@ -27,6 +27,7 @@ from polystra.ports.input_tap import InputTap
 from polystra.ports.logbook import LogEvent
 from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
+from polystra.ports.tenure import Tenure
 from polystra.ports.venue import EventStream, HoldingsSource, MarketDiscovery, Sink, TokenStream, TradingVenue
 from polystra.runtime.alerts import Alerts
 from polystra.runtime.control_desk import ControlDesk
@@ -37,6 +38,7 @@ from polystra.runtime.loop import EngineLoop
 from polystra.runtime.order_desk import OrderDesk
 from polystra.runtime.outbox import Outbox
 from polystra.runtime.supervisor import supervise
+from polystra.runtime.tenure import TenureKeeper
 from polystra.runtime.timers import Timers
 
 HOUSEKEEPING_EVERY_S: Final = 3_600
@@ -65,6 +67,8 @@ class Parts:
     heart: Heart | None = None
     """Beats for the API key once the engine asks for it; depends on `life`."""
     life: LifeSign | None = None
+    tenure: Tenure | None = None
+    """The hold on the account; None: nobody else can have it."""
     opening: tuple[WorldEvent, ...] = ()
     """Inputs that are known before the first turn."""
     inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None
@@ -101,6 +105,8 @@ class Daemon:
         self._parts = parts
         self._engine = Engine(parts.config)
         self._inbox = Inbox()
+        tenure = parts.tenure
+        self._keeper = None if tenure is None else TenureKeeper(tenure, clock=parts.clock, log=parts.log)
         self.desk: Final = OrderDesk(state=self._engine.state, inbox=self._inbox, venue=parts.venue, clock=parts.clock)
         """Where people and tools place and cancel orders, and ask."""
         for event in parts.opening:
@@ -123,6 +129,7 @@ class Daemon:
             inbox=self._inbox,
             log=parts.log,
             holdings=parts.holdings,
+            keeper=self._keeper,
         )
         loop = EngineLoop(
             engine=self._engine,
@@ -167,6 +174,8 @@ class Daemon:
         eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
         eternal |= {name: user(self) for name, user in parts.users.items()}
         eternal["timers"] = timers.run()
+        if self._keeper is not None:
+            eternal["tenure"] = self._keeper.run()
         if parts.life is not None:
             eternal["sign of life"] = loop.show_life()
         if parts.heart is not None:

@@ -4,6 +4,8 @@ Order of service: cancels, exits, look-ups, entries, everything else. What leave
 by `send_queue` under the venue's budget; this file starts it. Every answer goes back through the inbox,
 as soon as it is known. A question that fails is not an answer: the engine's timers ask again.
 
+No order leaves while the account may have another holder (`tenure`).
+
 While entries are held (the kill switch) none is sent, whenever it was released.
 
 A venue that answers slowly, and an order that waits to be sent again, must not delay a cancel or a stop:
@@ -30,6 +32,7 @@ from polystra.ports.venue import HoldingsSource, MarketDiscovery, Submission, To
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
 from polystra.runtime.send_queue import SendQueue
+from polystra.runtime.tenure import TenureKeeper
 
 _SHORTEST_WAIT_S: Final = 0.001
 
@@ -86,10 +89,12 @@ class Outbox:
         inbox: Inbox,
         log: Log,
         holdings: HoldingsSource | None = None,
+        keeper: TenureKeeper | None = None,
     ) -> None:
         self._venue = venue
         self._discovery = discovery
         self._holdings = holdings
+        self._keeper = keeper
         self._market_stream = market_stream
         self._clock = clock
         self._inbox = inbox
@@ -257,6 +262,8 @@ class Outbox:
 
     def _submit(self, effects: Sequence[fx.SubmitOrder], traffic: Traffic) -> _Job:
         async def job() -> None:
+            if self._keeper is not None and not self._keeper.is_current:
+                await self._keeper.confirm()
             orders = [
                 Submission(signed=effect.signed, deadline_ns=effect.deadline_ns, traffic=traffic) for effect in effects
             ]

@@ -7,9 +7,10 @@ pruning, checkpoints. What must not: the event loop; see `writer` for that.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from itertools import chain
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL, Connection, delete, func, insert, select
@@ -18,14 +19,23 @@ from polystra.adapters.store import tables
 from polystra.adapters.store.audit_writing import delete_calls, insert_calls
 from polystra.adapters.store.database import describe, make_engine, parse_url, sqlite_path, translated
 from polystra.adapters.store.encode import Values, encode
+from polystra.adapters.store.lease import Lease, Unchanged, begin_run, crashes_since, end_run
 from polystra.adapters.store.load import load_state
-from polystra.adapters.store.lock import FileLock, release_session_lock, take_session_lock
+from polystra.adapters.store.lock import FileLock, release_session_lock, stand_in, take_session_lock
 from polystra.adapters.store.migrations import require_head
 from polystra.adapters.store.statements import Write, compile_writes
-from polystra.domain.errors import InvariantViolation, PolystraError, StoreBusy, StoreConflict, StoreCorrupt
+from polystra.domain.errors import (
+    InvariantViolation,
+    PolystraError,
+    StoreBusy,
+    StoreConflict,
+    StoreCorrupt,
+    StoreFenced,
+)
 from polystra.domain.facts import Fact
 from polystra.domain.units import NS_PER_S, Nanos
 from polystra.ports.audit import ApiCall
+from polystra.ports.clock import Clock
 from polystra.ports.store import StoredState
 
 _COUNTED: Final = {"preserve_rowcount": True}
@@ -37,13 +47,35 @@ CHECKPOINT_BACKSTOP_PAGES: Final = 16_000
 """The log is folded into the database in idle moments; at 64 MB a commit does it, whatever it costs."""
 
 
-class WriteSession:
-    """An open database that is ours: right schema, right mode and account, locked."""
+_NOTHING_AFTER: Final = (StoreBusy, StoreCorrupt, StoreFenced)
+"""After such an error nothing more is written: later facts must not overtake earlier ones."""
 
-    def __init__(self, url_text: str, *, mode: str, account: str) -> None:
+
+class WriteSession:
+    """An open database that is ours: right schema, right mode and account, locked, with the account's lease."""
+
+    def __init__(
+        self,
+        url_text: str,
+        *,
+        mode: str,
+        account: str,
+        clock: Clock | None = None,
+        lock_folder: Path | None = None,
+        unchanged: Unchanged | None = None,
+    ) -> None:
         """Open the database.
 
+        Args:
+            url_text: where it is.
+            mode: of this run.
+            account: the wallet's address, in lower case or not.
+            clock: tells the lease's term; None for a short visit.
+            lock_folder: where the file lock beside a server's database is; None: none is taken.
+            unchanged: another's lease that was seen like this for a whole term.
+
         Raises:
+            LeaseHeld: its last holder did not give it up and may be alive.
             StoreBusy: another daemon holds it, or it cannot be reached for now.
             StoreCorrupt: not ours: missing, unreadable, another schema, mode or account.
             ConfigError: the URL names no database.
@@ -56,10 +88,17 @@ class WriteSession:
         self._engine = make_engine(self._url)
         self._writes: tuple[Write, ...] = compile_writes(self._engine)
         self._connection: Connection | None = None
-        self._file_lock = FileLock(path) if path is not None else None
+        self._is_file = path is not None
+        self._file_lock = _file_lock(self._url, path, lock_folder)
+        self._lease = Lease(
+            clock=clock, lock="" if self._file_lock is None else self._file_lock.identity, name=self.description
+        )
         try:
             with translated(self._url):
-                self._stamp(self._connected(), mode, account.lower())
+                connection = self._connected()
+                with connection.begin():
+                    self._stamp(connection, mode, account.lower())
+                    self._lease.take(connection, unchanged)
         except PolystraError:
             self.close()
             raise
@@ -80,24 +119,22 @@ class WriteSession:
         """
         with self._guard:
             error = self._attempt(tuple(chain.from_iterable(batches)))
-            if error is None or len(batches) == 1 or isinstance(error, StoreBusy | StoreCorrupt):
+            if error is None or len(batches) == 1 or isinstance(error, _NOTHING_AFTER):
                 return [error] * len(batches)
             results: list[PolystraError | None] = []
             stopped: PolystraError | None = None
             for facts in batches:
                 error = stopped or self._attempt(facts)
-                if isinstance(error, StoreBusy | StoreCorrupt):
+                if isinstance(error, _NOTHING_AFTER):
                     stopped = error
                 results.append(error)
             return results
 
     def _attempt(self, facts: Sequence[Fact]) -> PolystraError | None:
         try:
-            with translated(self._url):
-                connection = self._connected()
-                with connection.begin():
-                    self._write_rows(connection, facts)
-        except (StoreBusy, StoreConflict, StoreCorrupt, InvariantViolation) as error:
+            with translated(self._url), self._transaction() as connection:
+                self._write_rows(connection, facts)
+        except (StoreBusy, StoreConflict, StoreCorrupt, StoreFenced, InvariantViolation) as error:
             if isinstance(error, StoreBusy):
                 self._disconnect()
             return error
@@ -112,6 +149,34 @@ class WriteSession:
             result = connection.exec_driver_sql(write.sql, rows, execution_options=_COUNTED)
             if result.rowcount != len(rows) and write.content:
                 _compare(connection, write, rows, self.description)
+
+    # --- the lease --------------------------------------------------------------------
+
+    @property
+    def held_until_ns(self) -> Nanos:
+        """Until when nobody else can have taken the account over, by our clock; any thread may ask."""
+        return self._lease.held_until_ns
+
+    def renew(self) -> None:
+        """Begin a new term of the lease.
+
+        Raises:
+            StoreFenced: somebody else took it over.
+            StoreBusy: nothing was written; try again.
+        """
+        with self._guard, translated(self._url), self._transaction(renew=True):
+            pass
+
+    def begin_run(self, now_ns: Nanos, since_ns: Nanos) -> int:
+        """Write down that a run begins to trade; returns how many that began since a moment did not end in order."""
+        with self._guard, translated(self._url), self._transaction() as connection:
+            begin_run(connection, self._lease.epoch, now_ns)
+            return crashes_since(connection, self._lease.epoch, since_ns)
+
+    def end_run(self, now_ns: Nanos, reason: str) -> None:
+        """Write down that the run ended in order."""
+        with self._guard, translated(self._url), self._transaction() as connection:
+            end_run(connection, self._lease.epoch, now_ns, reason)
 
     # --- the rest ---------------------------------------------------------------------
 
@@ -135,19 +200,15 @@ class WriteSession:
             .where(decisions.c.decision_id < select(func.max(decisions.c.decision_id)).scalar_subquery())
             .limit(_PRUNED_AT_ONCE)
         )
-        with self._guard, translated(self._url):
-            connection = self._connected()
-            with connection.begin():
-                gone = connection.execute(delete(decisions).where(decisions.c.decision_id.in_(old))).rowcount
-                return gone or _prune_notes(connection, now_ns - max(keep_ns, NOTES_KEPT_NS))
+        with self._guard, translated(self._url), self._transaction() as connection:
+            gone = connection.execute(delete(decisions).where(decisions.c.decision_id.in_(old))).rowcount
+            return gone or _prune_notes(connection, now_ns - max(keep_ns, NOTES_KEPT_NS))
 
     def write_calls(self, calls: Sequence[ApiCall]) -> None:
         """Add to the audit of requests in one transaction; raises StoreError or InvariantViolation."""
         try:
-            with self._guard, translated(self._url):
-                connection = self._connected()
-                with connection.begin():
-                    insert_calls(connection, calls)
+            with self._guard, translated(self._url), self._transaction() as connection:
+                insert_calls(connection, calls)
         except StoreBusy:
             with self._guard:
                 self._disconnect()
@@ -155,14 +216,12 @@ class WriteSession:
 
     def prune_calls(self, before_ns: Nanos, routine_before_ns: Nanos) -> int:
         """Delete a chunk of old calls; returns how many went, 0 when none is left."""
-        with self._guard, translated(self._url):
-            connection = self._connected()
-            with connection.begin():
-                return delete_calls(connection, before_ns, routine_before_ns, _CALLS_PRUNED_AT_ONCE)
+        with self._guard, translated(self._url), self._transaction() as connection:
+            return delete_calls(connection, before_ns, routine_before_ns, _CALLS_PRUNED_AT_ONCE)
 
     def checkpoint(self) -> None:
         """Fold SQLite's log into the database, as far as readers allow; nothing to do elsewhere."""
-        if self._file_lock is None:
+        if not self._is_file:
             return
         with self._guard, translated(self._url):
             raw = self._connected().connection.driver_connection
@@ -173,9 +232,9 @@ class WriteSession:
     def close(self) -> None:
         """Release connection and lock; harmless when repeated."""
         with self._guard:
-            if self._connection is not None and self._file_lock is None:
+            if self._connection is not None:
                 with suppress(PolystraError), translated(self._url):
-                    release_session_lock(self._connection)
+                    self._give_up(self._connection)
             self._disconnect()
             self._engine.dispose()
             if self._file_lock is not None:
@@ -183,14 +242,31 @@ class WriteSession:
 
     # --- inside -----------------------------------------------------------------------
 
+    @contextmanager
+    def _transaction(self, *, renew: bool = False) -> Iterator[Connection]:
+        """A transaction that becomes durable only if the account is still ours; lost connections are made anew."""
+        connection = self._connected()
+        with connection.begin():
+            renewed_ns = self._lease.prove(connection, renew=renew)
+            yield connection
+        self._lease.proved(renewed_ns)
+
+    def _give_up(self, connection: Connection) -> None:
+        """The end: the next one need not wait."""
+        connection.rollback()
+        with connection.begin():
+            self._lease.release(connection)
+        if not self._is_file:
+            release_session_lock(connection)
+
     def _connected(self) -> Connection:
         """The connection, made anew (and its lock taken again) when it was lost."""
         if self._connection is not None:
             return self._connection
         connection = self._engine.connect()
         try:
-            if self._file_lock is None:
-                take_session_lock(connection, self._url)
+            if not self._is_file:
+                self._take_session_lock(connection)
             else:
                 connection.exec_driver_sql(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_BACKSTOP_PAGES}")
                 connection.rollback()
@@ -200,6 +276,15 @@ class WriteSession:
         self._connection = connection
         return connection
 
+    def _take_session_lock(self, connection: Connection) -> None:
+        """Take PostgreSQL's lock; who finds it taken looks whether the account was taken over meanwhile."""
+        try:
+            take_session_lock(connection, self._url)
+        except StoreBusy:
+            self._lease.require_ours(connection)
+            connection.rollback()
+            raise
+
     def _disconnect(self) -> None:
         if self._connection is not None:
             connection, self._connection = self._connection, None
@@ -208,18 +293,24 @@ class WriteSession:
 
     def _stamp(self, connection: Connection, mode: str, account: str) -> None:
         """Check the schema, then the owner; the first one to open a database becomes its owner."""
-        with connection.begin():
-            require_head(connection, self._url)
-            row = connection.execute(select(tables.store_meta)).one_or_none()
-            if row is None:
-                note = "amounts in 10^-6, spot prices in 10^-8, times in UTC nanoseconds"
-                connection.execute(insert(tables.store_meta).values(id=1, mode=mode, account=account, note=note))
-                return
+        require_head(connection, self._url)
+        row = connection.execute(select(tables.store_meta)).one_or_none()
+        if row is None:
+            note = "amounts in 10^-6, spot prices in 10^-8, times in UTC nanoseconds"
+            connection.execute(insert(tables.store_meta).values(id=1, mode=mode, account=account, note=note))
+            return
         if (row.mode, row.account) != (mode, account):
             raise StoreCorrupt(
                 f"the database {self.description} belongs to mode {row.mode} and account {row.account}, this run is "
                 f"mode {mode} and account {account}; set another DATABASE_URL"
             )
+
+
+def _file_lock(url: URL, path: Path | None, folder: Path | None) -> FileLock | None:
+    """The file lock of the database, or the one beside a server's database."""
+    if path is not None:
+        return FileLock(path)
+    return None if folder is None else FileLock(stand_in(url, folder), name=describe(url))
 
 
 def _compare(connection: Connection, write: Write, rows: Sequence[Values], name: str) -> None:

@@ -454,3 +454,30 @@ api_call_orders: Final = Table(
     Index(None, "order_id"),
 )
 """Which orders a request was about, and what came of each."""
+
+lease: Final = Table(
+    "lease",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    _big("epoch"),
+    _text("host"),
+    _big("pid"),
+    _text("proof"),
+    _big("since_ns"),
+    _big("renewed_ns"),
+    _big("expires_ns"),
+    _check("id = 1", "single_row"),
+)
+"""Who may write and send; `epoch` counts its holders, `expires_ns` 0 means that it was given up."""
+
+runs: Final = Table(
+    "runs",
+    metadata,
+    Column("epoch", BigInteger, primary_key=True, autoincrement=False),
+    _text("host"),
+    _big("pid"),
+    _big("started_ns"),
+    _big("ended_ns", nullable=True),
+    _text("reason"),
+)
+"""The daemon's runs, by the epoch under which they traded; one without an end crashed, or goes on."""

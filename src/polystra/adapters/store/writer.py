@@ -9,19 +9,23 @@ waiting, its facts are written all the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Self
+from pathlib import Path
+from typing import Final, Self, TypeVar
 
+from polystra.adapters.store.lease import Unchanged
 from polystra.adapters.store.session import WriteSession
 from polystra.domain.errors import InvariantViolation, PolystraError, StoreBusy
 from polystra.domain.facts import Fact
 from polystra.domain.units import Nanos
 from polystra.ports.audit import ApiCall
+from polystra.ports.clock import Clock
 from polystra.ports.store import StoredState
 
+T = TypeVar("T")
 _CHECKPOINT_AFTER_FACTS: Final = 2_000
 
 
@@ -47,25 +51,46 @@ class SqlStore:
         self._closed = False
 
     @classmethod
-    async def open(cls, url: str, *, mode: str, account: str, executor: Executor | None = None) -> Self:
-        """Open an up-to-date database, stamp it with mode and account (or check the stamp), lock it.
+    async def open(
+        cls,
+        url: str,
+        *,
+        mode: str,
+        account: str,
+        clock: Clock | None = None,
+        lock_folder: Path | None = None,
+        unchanged: Unchanged | None = None,
+        executor: Executor | None = None,
+    ) -> Self:
+        """Open an up-to-date database, stamp it with mode and account (or check the stamp), lock it, take its lease.
 
         Args:
             url: `sqlite:///file` or `postgresql://...`.
             mode: of this run ("sim", "live", ...).
             account: the wallet's address; compared without case.
+            clock: tells the term of the account's lease; None for a short visit, which never takes over by time.
+            lock_folder: where a daemon's file lock beside a server's database is.
+            unchanged: another's lease that was seen like this for a whole term.
             executor: runs the database's calls; one thread of its own if not given.
 
         Raises:
+            LeaseHeld: its last holder did not give it up and may be alive.
             StoreBusy: another daemon holds it, or it cannot be reached for now.
             StoreCorrupt: missing, unreadable, or of another schema, mode or account.
             ConfigError: the URL names no database.
         """
         own = executor or ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         try:
-            session = await asyncio.get_running_loop().run_in_executor(
-                own, partial(WriteSession, url, mode=mode, account=account)
+            opening = partial(
+                WriteSession,
+                url,
+                mode=mode,
+                account=account,
+                clock=clock,
+                lock_folder=lock_folder,
+                unchanged=unchanged,
             )
+            session = await asyncio.get_running_loop().run_in_executor(own, opening)
         except BaseException:
             if executor is None:
                 own.shutdown(wait=False)
@@ -84,6 +109,7 @@ class SqlStore:
             StoreBusy: nothing was written; try again.
             StoreConflict: a key is known with another content; nothing was written.
             StoreCorrupt: the database is unusable.
+            StoreFenced: another daemon has taken the account over; nothing was written.
             InvariantViolation: a fact breaks a rule of the schema, or the store is closed.
         """
         if self._closed:
@@ -99,6 +125,27 @@ class SqlStore:
     async def load(self) -> StoredState:
         """Read the state of the last run; called before the first commit or between commits."""
         return await asyncio.get_running_loop().run_in_executor(self._executor, self._session.load)
+
+    @property
+    def held_until_ns(self) -> Nanos:
+        """Until when nobody else can have taken the account over; see the contract in `ports.tenure`."""
+        return self._session.held_until_ns
+
+    async def renew(self) -> None:
+        """Begin a new term of the account's lease; see the contract in `ports.tenure`."""
+        await self._run(self._session.renew)
+
+    async def begin_run(self, now_ns: Nanos, since_ns: Nanos) -> int:
+        """Write down that a run begins to trade; returns how many that began since a moment did not end in order.
+
+        Raises:
+            StoreError: nothing was written.
+        """
+        return await self._run(partial(self._session.begin_run, now_ns, since_ns))
+
+    async def end_run(self, now_ns: Nanos, reason: str) -> None:
+        """Write down that the run ended in order; raises StoreError."""
+        await self._run(partial(self._session.end_run, now_ns, reason))
 
     async def prune(self, now_ns: Nanos, keep_ns: Nanos) -> int:
         """Delete decisions to skip that are older than `keep_ns`, in small transactions; returns how many went."""
@@ -144,6 +191,12 @@ class SqlStore:
         await asyncio.get_running_loop().run_in_executor(self._executor, self._session.close)
         if self._owns_executor:
             self._executor.shutdown(wait=True)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        """A small transaction of its own, which a cancelled caller does not tear."""
+        if self._closed:
+            raise InvariantViolation("the account's lease was used after the store was closed")
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._executor, work))
 
     # --- group commit -----------------------------------------------------------------
 

@@ -174,8 +174,8 @@ def _shares_of(state: EngineState, position_id: PositionId, token_id: TokenId) -
     if reading is None:
         return None
     others = sum(
-        max(0, other.shares)
-        for other in state.positions.values()
+        other.shares
+        for other in state.positions.held()
         if other.token_id == token_id and other.position_id != position_id
     )
     return max(0, reading.amount - others)

@@ -111,9 +111,9 @@ class Bookkeeper:
         """How the position ends or ended; one that never held a share because its entries were cancelled says so."""
         if exits is not None and exits.phase is not ExitPhase.GUARDING:
             return exits.reason
-        if position.bought > 0 or any(f.position_id == position.position_id for f in self._state.fills.values()):
+        if position.bought > 0 or self._state.fills.of_position(position.position_id):
             return ""
-        tracks = list(self._state.orders_of(position.position_id))
+        tracks = self._state.orders_of(position.position_id)
         ended = (OrderStatus.CANCELED, OrderStatus.EXPIRED)
         cancelled = any(track.order.status in ended for track in tracks)
         return CANCELLED_UNFILLED if cancelled and all(track.is_settled for track in tracks) else ""

@@ -136,13 +136,12 @@ class Calendar:
     def _retire_orders(self, market: MarketState) -> None:
         """Drop the orders of a market; their venue ids stay known, the oldest of very many excepted."""
         state = self._state
-        for client_order_id, track in list(state.orders.items()):
-            if track.order.terms.condition_id == market.condition_id:
-                del state.orders[client_order_id]
-                state.requests.pop(track.order.terms.request_id, None)
-                if track.order.order_id is not None:
-                    state.by_order_id.pop(track.order.order_id, None)
-                    state.retired[track.order.order_id] = None
+        for track in list(state.orders.of_market(market.condition_id)):
+            del state.orders[track.order.terms.client_order_id]
+            state.requests.pop(track.order.terms.request_id, None)
+            if track.order.order_id is not None:
+                state.by_order_id.pop(track.order.order_id, None)
+                state.retired[track.order.order_id] = None
         for order_id, condition_id in list(state.strangers.items()):
             if condition_id == market.condition_id:
                 del state.strangers[order_id]

@@ -367,9 +367,8 @@ class Engine:
         market = self._state.markets.get(ConditionId(condition_id))
         if market is None:
             return
-        for track in self._state.orders.values():
-            known = track.order.order_id is not None
-            if track.order.terms.condition_id == condition_id and known and not track.is_settled:
+        for track in self._state.orders.of_market(market.condition_id):
+            if track.order.order_id is not None and not track.is_settled:
                 self._gateway.look_up(track, turn)
         market.settle_asks += 1
         self._settlement.review(market, turn)

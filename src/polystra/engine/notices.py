@@ -106,7 +106,11 @@ class VenueNotices:
 
     def _is_news(self, notice: VenueNotice, track: OrderTrack) -> bool:
         """True while the order's end, a match of it or the failure of its trade may be unknown to us."""
-        fills = [fill for fill in self._state.fills.values() if fill.order_id == track.order_id]
+        fills = [
+            fill
+            for fill in self._state.fills.of_position(track.order.terms.position_id)
+            if fill.order_id == track.order_id
+        ]
         told = [fill for fill in fills if notice.trade_id in (None, fill.trade_id)]
         if notice.topic is NoticeTopic.FILL_FAILED:
             return not told or any(fill.status is not FillStatus.FAILED for fill in told)

@@ -44,7 +44,7 @@ def view_of(state: EngineState, track: OrderTrack, *, request_id: str = "", refu
     order = track.order
     fills = [
         fill
-        for fill in state.fills.values()
+        for fill in state.fills.of_position(order.terms.position_id)
         if fill.client_order_id == order.terms.client_order_id and fill.status is not FillStatus.FAILED
     ]
     shares = sum(fill.quantity for fill in fills)

@@ -9,8 +9,7 @@ counts for it, what is only ordered does not: it may never fill.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from polystra.domain.events import StreamName, SwitchName
 from polystra.domain.ids import ConditionId, TokenId
@@ -40,11 +39,24 @@ class Budget:
     room: MicroDollars
 
 
+@dataclass(slots=True)
+class _Exposure:
+    """Micro-dollars at risk, summed in every way that is asked for; `held` counts shares only."""
+
+    total: MicroDollars = 0
+    markets: dict[ConditionId, MicroDollars] = field(default_factory=dict)
+    symbols: dict[str, MicroDollars] = field(default_factory=dict)
+    sides: dict[Outcome | None, MicroDollars] = field(default_factory=dict)
+    held: dict[Outcome | None, MicroDollars] = field(default_factory=dict)
+
+
 class Risk:
     """Answers questions; changes nothing."""
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
+        self._exposure = _Exposure()
+        self._as_of: tuple[int, ...] = ()
 
     def entry_block(self) -> str | None:
         """Why no entry may leave now, in words, or None."""
@@ -91,25 +103,22 @@ class Risk:
 
     def exposure(self, condition_id: ConditionId | None = None) -> MicroDollars:
         """Micro-dollars at risk in one market, or in all."""
-        return self._at_risk(lambda condition, _: condition_id in (None, condition))
+        known = self._reckoned()
+        return known.total if condition_id is None else known.markets.get(condition_id, 0)
 
     def symbol_exposure(self, symbol: str) -> MicroDollars:
         """Micro-dollars at risk in all markets of one symbol."""
-        return self._at_risk(lambda condition, _: self._symbol(condition) == symbol)
+        return self._reckoned().symbols.get(symbol, 0)
 
     def net_exposure(self, outcome: Outcome) -> MicroDollars:
         """Micro-dollars on one side of all markets, less what is held on the other; may be negative."""
-        ours = self._at_risk(lambda condition, token: self._outcome(condition, token) is outcome)
-        against = sum(
-            self._held_cost(position)
-            for position in self._state.positions.values()
-            if self._outcome(position.condition_id, position.token_id) not in (outcome, None)
-        )
-        return ours - against
+        known = self._reckoned()
+        against = sum(held for side, held in known.held.items() if side not in (outcome, None))
+        return known.sides.get(outcome, 0) - against
 
     def open_positions(self) -> int:
         """Positions with shares, and entries that may still become one."""
-        held = {p.position_id for p in self._state.positions.values() if self._state.is_open(p)}
+        held = {p.position_id for p in self._state.positions.held() if self._state.is_open(p)}
         held |= {track.order.terms.position_id for track in self._open_entries()}
         return len(held)
 
@@ -143,25 +152,48 @@ class Risk:
 
     # --- inside -----------------------------------------------------------------------
 
-    def _at_risk(self, counts: Callable[[ConditionId, TokenId], bool]) -> MicroDollars:
-        total = sum(
-            self._held_cost(position)
-            for position in self._state.positions.values()
-            if counts(position.condition_id, position.token_id)
+    def _reckoned(self) -> _Exposure:
+        """The sums over positions and entries, made anew when one of them changed."""
+        state = self._state
+        as_of = (
+            state.orders.changes,
+            state.fills.changes,
+            state.positions.changes,
+            state.accepted_markets,
+            len(state.markets),
         )
+        if as_of != self._as_of:
+            self._exposure = self._reckon()
+            self._as_of = as_of
+        return self._exposure
+
+    def _reckon(self) -> _Exposure:
+        found = _Exposure()
+        for position in self._state.positions.held():
+            cost = self._held_cost(position)
+            side = self._add(found, position.condition_id, position.token_id, cost)
+            found.held[side] = found.held.get(side, 0) + cost
         for track in self._open_entries():
-            if counts(track.order.terms.condition_id, track.order.terms.token_id):
-                total += self._may_cost(track)
-        return total
+            self._add(found, track.order.terms.condition_id, track.order.terms.token_id, self._may_cost(track))
+        return found
+
+    def _add(
+        self, found: _Exposure, condition_id: ConditionId, token_id: TokenId, cost: MicroDollars
+    ) -> Outcome | None:
+        """Count a cost wherever it belongs; returns its side."""
+        symbol, side = self._symbol(condition_id), self._outcome(condition_id, token_id)
+        found.total += cost
+        found.markets[condition_id] = found.markets.get(condition_id, 0) + cost
+        found.symbols[symbol] = found.symbols.get(symbol, 0) + cost
+        found.sides[side] = found.sides.get(side, 0) + cost
+        return side
 
     def _open_entries(self) -> list[OrderTrack]:
         """Entries that may still trade, or whose trades are not all booked."""
         return [
             track
-            for track in self._state.orders.values()
-            if track.order.terms.purpose is Purpose.ENTRY
-            and track.order.status is not OrderStatus.DENIED
-            and not track.is_settled
+            for track in self._state.orders.unsettled()
+            if track.order.terms.purpose is Purpose.ENTRY and track.order.status is not OrderStatus.DENIED
         ]
 
     @staticmethod
@@ -183,5 +215,6 @@ class Risk:
             return -(-terms.price * max(0, track.matched - track.accounted) // MICRO)
         if not terms.budget:
             return -(-terms.price * track.order.remaining // MICRO)
-        spent = sum(f.cash for f in self._state.fills.values() if f.client_order_id == terms.client_order_id)
+        fills = self._state.fills.of_position(terms.position_id)
+        spent = sum(f.cash for f in fills if f.client_order_id == terms.client_order_id)
         return max(0, terms.budget - spent)

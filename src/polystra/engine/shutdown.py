@@ -71,9 +71,9 @@ class Shutdown:
 
     def _waiting(self, turn: Turn) -> bool:
         state = self._state
-        for track in state.orders.values():
+        for track in state.orders.unsettled():
             resting = track.order.status is OrderStatus.OPEN and not track.cancel_asked_ns
-            if not track.is_settled and not (resting and state.stopping is StopMode.KEEP_EXITS):
+            if not (resting and state.stopping is StopMode.KEEP_EXITS):
                 return True
         if not self._complete:
             return False
@@ -107,7 +107,7 @@ class Shutdown:
             for position in state.positions.values()
             if position.shares > 0
         ]
-        if state.config.venue_heartbeat and any(track.is_live for track in state.orders.values()):
+        if state.config.venue_heartbeat and any(track.is_live for track in state.orders.unsettled()):
             left.append(
                 "the heartbeats end with the daemon: within 10-15 s the venue cancels every open order of this API "
                 "key, those named here included"

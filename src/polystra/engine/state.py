@@ -8,35 +8,35 @@ the turn; they never call the world.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from polystra.domain.book import OrderBook
-from polystra.domain.errors import InvariantViolation
 from polystra.domain.events import (
     HoldingsRead,
     MarketResolved,
     OrderReport,
-    RefusalClass,
     StopMode,
     StreamName,
     SwitchName,
 )
 from polystra.domain.facts import DoubtRecorded, Fact, Notice, NoticeKind, PositionRecorded, SwitchChanged
-from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, ConditionId, OrderId, PositionId, TokenId
 from polystra.domain.ledger import Ledger, Posting, PostingKind
 from polystra.domain.market import SIZE_STEP, Market
-from polystra.domain.orders import Order, OrderEvent, OrderStatus, Purpose, Side, SignedOrder, apply
+from polystra.domain.orders import OrderEvent, OrderStatus, Purpose, Side, apply
 from polystra.domain.positions import Position
 from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, MicroShares, Nanos, PriceE8
 from polystra.domain.venue import VenueMode
 from polystra.engine.config import EngineConfig, ExitMode
 from polystra.engine.effects import Effect, SetTimer
+from polystra.engine.holdings_index import Fills, Positions
 from polystra.engine.results import Results
 from polystra.engine.strategy.prices import PriceWindow
+from polystra.engine.tracks import Orders
+from polystra.engine.tracks import OrderTrack as OrderTrack
 
 MOVEMENTS_KEPT_NS: Final = 600 * NS_PER_S
 _MOVES: Final = (PostingKind.MATCHED, PostingKind.SETTLED, PostingKind.REVERSED, PostingKind.REDEEMED)
@@ -126,94 +126,6 @@ class MarketState:
         return self.market.condition_id
 
 
-@dataclass(slots=True)
-class OrderTrack:
-    """One order and what is known of its fate at the venue."""
-
-    order: Order
-    signed: SignedOrder | None = None
-    decision_id: int | None = None
-    deadline_ns: Nanos = 0
-    """It must not be sent after this time; 0: no deadline."""
-    rank: int = 0
-    matched: MicroShares = 0
-    """The largest cumulative matched quantity that the venue has told (shares)."""
-    failed: MicroShares = 0
-    """Matched shares whose trades failed on chain: accounted for, though not filled."""
-    acknowledged_ns: Nanos = 0
-    """When the venue first showed that it knows the order; absence from then on means that it ended."""
-    delayed: bool = False
-    """True while all that the venue has said of it is that it will match it later: it may not be on the book yet."""
-    fate_known: bool = False
-    """True when the venue said that the order is no longer open and how much of it was matched."""
-    cancel_asked_ns: Nanos = 0
-    """Time of the last cancel sent; from the first one on the order is wanted gone."""
-    cancels: int = 0
-    cancel_held: bool = False
-    """True while its cancel waits for the venue to take cancels."""
-    missing: bool = False
-    """True while the last look-up did not show it open."""
-    sent_again: int = 0
-    """How often the same signed bytes were sent once more because nothing was known of them."""
-    sent_again_ns: Nanos = 0
-    unknown_ns: Nanos = 0
-    """When an unknown outcome was last told: whatever was sent for it had left by then."""
-    was_duplicate: bool = False
-    """True when the venue said that it has had these bytes: they arrived, whatever became of them."""
-    lookups: int = 0
-    absences: int = 0
-    doubt_since_ns: Nanos = 0
-    """When its fate became unknown; 0: it never was."""
-    alerts: int = 0
-    """How many times it was told that the doubt lasts."""
-    refused: RefusalClass | None = None
-    """What the venue's definite no asked of us."""
-
-    @property
-    def order_id(self) -> OrderId:
-        """The venue's id; raises InvariantViolation before signing."""
-        if self.order.order_id is None:
-            raise InvariantViolation(f"order {self.order.terms.client_order_id} has no venue id yet")
-        return self.order.order_id
-
-    @property
-    def sent_ns(self) -> Nanos:
-        """When its bytes were last sent, at the earliest."""
-        return max(self.order.created_at_ns, self.sent_again_ns)
-
-    @property
-    def left_ns(self) -> Nanos:
-        """When its bytes may last have left, re-sends within one request included."""
-        return max(self.sent_ns, self.unknown_ns)
-
-    @property
-    def is_live(self) -> bool:
-        """True while it may still trade."""
-        return self.order.is_live
-
-    @property
-    def accounted(self) -> MicroShares:
-        """Matched shares whose trades we know, the failed ones included."""
-        return self.order.filled + self.failed
-
-    @property
-    def left(self) -> MicroShares:
-        """Shares that it may still trade: a match whose trade failed does not come back to the book."""
-        return max(0, self.order.terms.quantity - self.accounted)
-
-    @property
-    def unaccounted(self) -> MicroShares:
-        """Shares that it may still trade, or may have traded without our books knowing: an end alone frees nothing."""
-        if self.order.is_live or not self.fate_known:
-            return self.left
-        return max(0, self.matched - self.accounted)
-
-    @property
-    def is_settled(self) -> bool:
-        """True when it can no longer trade and every share that it traded is booked."""
-        return not self.order.is_live and self.fate_known and self.accounted + SIZE_STEP > self.matched
-
-
 class ExitPhase(StrEnum):
     """What the exits of a position are doing."""
 
@@ -291,16 +203,16 @@ class EngineState:
     config: EngineConfig
     markets: dict[ConditionId, MarketState] = field(default_factory=dict)
     market_of_token: dict[TokenId, ConditionId] = field(default_factory=dict)
-    orders: dict[ClientOrderId, OrderTrack] = field(default_factory=dict)
+    orders: Orders = field(default_factory=Orders)
     by_order_id: dict[OrderId, ClientOrderId] = field(default_factory=dict)
     retired: OrderedDict[OrderId, None] = field(default_factory=OrderedDict)
     """Venue ids of forgotten orders: late reports of their fills are not strangers'."""
     strangers: dict[OrderId, ConditionId] = field(default_factory=dict)
     """Orders made elsewhere whose trades are booked as adjustments, until their market is forgotten."""
-    fills: dict[str, Fill] = field(default_factory=dict)
+    fills: Fills = field(default_factory=Fills)
     ledger: Ledger = field(default_factory=Ledger)
     results: Results = field(default_factory=Results)
-    positions: dict[PositionId, Position] = field(default_factory=dict)
+    positions: Positions = field(default_factory=Positions)
     exits: dict[PositionId, ExitState] = field(default_factory=dict)
     recorded: dict[PositionId, PositionRecorded] = field(default_factory=dict)
     """What was last recorded of each position: the same again is no news."""
@@ -393,13 +305,13 @@ class EngineState:
         client_order_id = self.by_order_id.get(order_id)
         return None if client_order_id is None else self.orders.get(client_order_id)
 
-    def orders_of(self, position_id: PositionId) -> Iterator[OrderTrack]:
+    def orders_of(self, position_id: PositionId) -> Collection[OrderTrack]:
         """Orders of one position, oldest first."""
-        return (track for track in self.orders.values() if track.order.terms.position_id == position_id)
+        return self.orders.of_position(position_id)
 
     def live_orders(self) -> Iterator[OrderTrack]:
         """Orders that may still trade."""
-        return (track for track in self.orders.values() if track.is_live)
+        return (track for track in self.orders.unsettled() if track.is_live)
 
     def arrived_shares(self, position_id: PositionId) -> MicroShares:
         """Shares that the venue lets us sell: bought ones seen on chain, less every sale not failed.
@@ -407,15 +319,7 @@ class EngineState:
         Between MATCHED and on-chain arrival the venue refuses to sell (Polymarket CLOB docs, balance lag).
         """
         position = self.positions[position_id]
-        arrived = position.adjusted
-        for fill in self.fills.values():
-            if fill.position_id != position_id or fill.status is FillStatus.FAILED:
-                continue
-            if fill.side is Side.SELL:
-                arrived -= fill.quantity
-            elif fill.status in (FillStatus.MINED, FillStatus.CONFIRMED):
-                arrived += fill.quantity
-        return arrived - position.resolved
+        return position.adjusted + self.fills.arrived(position_id) - position.resolved
 
     def reserved_shares(self, token_id: TokenId) -> MicroShares:
         """Shares promised to live sells of a token."""
@@ -429,10 +333,10 @@ class EngineState:
         """Shares of one position promised to sells that are live or whose fate is not known."""
         return sum(
             track.left
-            for track in self.orders_of(position_id)
-            if track.order.terms.side is Side.SELL
+            for track in self.orders.of_position(position_id)
+            if not track.is_settled
+            and track.order.terms.side is Side.SELL
             and track.order.status is not OrderStatus.DENIED
-            and not track.is_settled
         )
 
     def reserved_cash(self) -> int:
@@ -445,9 +349,9 @@ class EngineState:
             for report in self.external_orders.values()
             if report.side is Side.BUY
         )
-        for track in self.orders.values():
+        for track in self.orders.unsettled():
             terms = track.order.terms
-            if terms.side is not Side.BUY or track.is_settled:
+            if terms.side is not Side.BUY:
                 continue
             shares = track.unaccounted
             whole = terms.budget and not (track.fate_known and not track.is_live)
@@ -497,9 +401,7 @@ class EngineState:
         if posting.source_id.startswith(EXTERNAL) and posting.condition_id is not None:
             self.strangers[OrderId(posting.source_id.rpartition(":")[2])] = posting.condition_id
         if posting.position_id is not None:
-            position = self.positions.get(posting.position_id)
-            if position is not None:
-                position.add(posting)
+            self.positions.book(posting.position_id, posting)
         return True
 
     def _note_movement(self, posting: Posting) -> None:

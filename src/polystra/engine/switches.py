@@ -114,9 +114,7 @@ class Switches:
         """What the open positions would win or lose if they were sold at the best bid."""
         total = 0
         marks, self._marks = self._marks, {}
-        for position in self._state.positions.values():
-            if position.shares <= 0:
-                continue
+        for position in self._state.positions.held():
             if position.token_id in marks:
                 self._marks[position.token_id] = marks[position.token_id]
             book = self._state.book(position.token_id)

@@ -176,9 +176,9 @@ class Trader:
             position = self._state.positions[position_id]
             if self._state.is_open(position) and position is not adds:
                 return "a position is open"
-        for track in self._state.orders.values():
-            terms = track.order.terms
-            if terms.condition_id == market.condition_id and not track.is_settled:
+        for track in self._state.orders.of_market(market.condition_id):
+            if not track.is_settled:
+                terms = track.order.terms
                 if adds is not None and terms.purpose.is_exit and terms.position_id == adds.position_id:
                     continue
                 denied = track.order.status is OrderStatus.DENIED

@@ -28,6 +28,7 @@ from polystra.engine.strategy.config import StrategyConfig
 from polystra.engine.strategy.evaluate import Action, Evaluation
 from polystra.engine.strategy.fusion import Fused
 from tests.fakes.signer import FakeSigner
+from tests.unit.engine.indexes import check_indexes
 
 OPENS = 1_800_000_000
 CLOSES = OPENS + 900
@@ -134,6 +135,7 @@ class Desk:
         for event in inputs:
             self.now_ns += 1
             self._absorb(self.engine.step(event, self.now_ns))
+        check_indexes(self.state, self.engine._risk)
         return self
 
     def advance(self, seconds: float) -> Desk:
@@ -365,7 +367,7 @@ class Desk:
         return [track for track in self.state.orders.values() if track.order.terms.purpose is purpose]
 
     def position(self) -> Position:
-        return next(reversed(self.state.positions.values()))
+        return list(self.state.positions.values())[-1]
 
     def exits(self) -> ExitState:
         return self.state.exits[self.position().position_id]

@@ -356,9 +356,8 @@ def test_an_order_planned_on_the_coarse_grid_leaves_on_the_finer(
         desk.accept(track).cancelled(track)
         desk.answer(track)
     desk.step(TickSizeChanged(token_id=UP, tick_size=tick, at_ns=desk.now_ns)).clear()
-    desk.engine.state.orders = {
-        key: each for key, each in desk.state.orders.items() if each.order.terms.side is not Side.SELL
-    }
+    for track in desk.orders(Purpose.TAKE_PROFIT):
+        del desk.state.orders[track.order.terms.client_order_id]
     terms = buy(
         client_order_id=ClientOrderId("fine"),
         side=side,

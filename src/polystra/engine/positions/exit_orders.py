@@ -70,8 +70,8 @@ class ExitOrders:
         seen = (FillStatus.MINED, FillStatus.CONFIRMED)
         return sum(
             fill.quantity
-            for fill in self._state.fills.values()
-            if fill.position_id == position.position_id and fill.side is Side.BUY and fill.status in seen
+            for fill in self._state.fills.of_position(position.position_id)
+            if fill.side is Side.BUY and fill.status in seen
         )
 
     def ask_book(

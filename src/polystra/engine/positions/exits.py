@@ -204,12 +204,11 @@ class Exits:
                 del self._state.blocks[OVERSOLD_BLOCK]
             return False
         bought = sold = 0
-        for fill in self._state.fills.values():
-            if fill.position_id == position.position_id:
-                if fill.side is Side.BUY:
-                    bought += fill.quantity
-                elif fill.status is not FillStatus.FAILED:
-                    sold += fill.quantity
+        for fill in self._state.fills.of_position(position.position_id):
+            if fill.side is Side.BUY:
+                bought += fill.quantity
+            elif fill.status is not FillStatus.FAILED:
+                sold += fill.quantity
         if sold < bought + position.adjusted + SIZE_STEP or OVERSOLD_BLOCK in self._state.blocks:
             return False
         words = (

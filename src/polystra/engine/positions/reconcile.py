@@ -156,8 +156,8 @@ class Reconciler:
             and not self._awaits_verdict(answered_ns)
             and all(balance.pending_shares == 0 for balance in state.ledger.tokens.values())
             and all(
-                track.is_settled or (track.order.status is OrderStatus.OPEN and not track.cancel_asked_ns)
-                for track in state.orders.values()
+                track.order.status is OrderStatus.OPEN and not track.cancel_asked_ns
+                for track in state.orders.unsettled()
             )
         )
 

@@ -113,8 +113,7 @@ class Reversal:
             return False
         return all(
             track.is_settled or track.order.status is OrderStatus.DENIED
-            for track in self._state.orders.values()
-            if track.order.terms.condition_id == market.condition_id
+            for track in self._state.orders.of_market(market.condition_id)
         )
 
     # --- conditions -------------------------------------------------------------------
@@ -123,8 +122,7 @@ class Reversal:
         """Reversals of this window, those of the run before included."""
         sent = sum(
             track.order.terms.rule == REVERSAL_RULE and track.order.terms.side is Side.BUY
-            for track in self._state.orders.values()
-            if track.order.terms.condition_id == market.condition_id
+            for track in self._state.orders.of_market(market.condition_id)
         )
         return max(sent, self._begun.get(market.condition_id, 0))
 

@@ -90,11 +90,8 @@ class ScaleIn:
         added = {t.order.terms.client_order_id for t in self._buys(position) if t.order.terms.rule == SCALE_IN_RULE}
         cost = sum(
             fill.cash
-            for fill in self._state.fills.values()
-            if fill.position_id == position.position_id
-            and fill.side is Side.BUY
-            and fill.status != "FAILED"
-            and fill.client_order_id not in added
+            for fill in self._state.fills.of_position(position.position_id)
+            if fill.side is Side.BUY and fill.status != "FAILED" and fill.client_order_id not in added
         )
         return cost or position.bought_cost
 

@@ -84,11 +84,7 @@ class Settlement:
             self._claim(position, market, resolution, turn)
         if market.settled:
             return
-        unsettled = [
-            track
-            for track in self._state.orders.values()
-            if track.order.terms.condition_id == market.condition_id and not track.is_settled
-        ]
+        unsettled = any(not track.is_settled for track in self._state.orders.of_market(market.condition_id))
         if unsettled or any(p.pending_shares or p.settled_shares for p in positions):
             pause_s = min(30, 2 << min(market.settle_asks, 4))
             turn.timer(f"settle:{market.condition_id}", turn.now_ns + pause_s * NS_PER_S)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from polystra.domain.facts import NoticeKind
-from polystra.domain.ids import ConditionId
+from polystra.domain.ids import ClientOrderId, ConditionId
 from polystra.domain.market import Outcome
 from polystra.domain.orders import Purpose
 from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, floor_to, format_micros
@@ -61,7 +61,7 @@ class Unfilled:
 
     def due(self, client_order_id: str, turn: Turn) -> None:
         """The time is up: cancel what is left of the entry."""
-        track = next((t for t in self._state.orders.values() if t.order.terms.client_order_id == client_order_id), None)
+        track = self._state.orders.get(ClientOrderId(client_order_id))
         if track is None or not track.is_live:
             return
         terms = track.order.terms
@@ -75,9 +75,9 @@ class Unfilled:
         """A market was evaluated: cancel entries that the market has turned against."""
         if not self._config.cancel or not self._config.cancel_threshold_ppm:
             return
-        for track in self._state.live_orders():
+        for track in self._state.orders.of_market(market.condition_id):
             terms = track.order.terms
-            if terms.condition_id != market.condition_id or terms.rule not in _STRATEGYS:
+            if not track.is_live or terms.rule not in _STRATEGYS:
                 continue
             worth = self._worth(track, market, evaluation)
             if worth is not None and worth * MICRO <= terms.price * (MICRO - self._config.cancel_threshold_ppm):
@@ -86,9 +86,8 @@ class Unfilled:
 
     def window_closed(self, condition_id: str, turn: Turn) -> None:
         """The window is over: no entry may live on."""
-        for track in list(self._state.live_orders()):
-            terms = track.order.terms
-            if terms.condition_id == condition_id and terms.purpose is Purpose.ENTRY:
+        for track in self._state.orders.of_market(ConditionId(condition_id)):
+            if track.is_live and track.order.terms.purpose is Purpose.ENTRY:
                 self._gateway.cancel(track, turn, "window closed")
 
     # --- trying again -----------------------------------------------------------------

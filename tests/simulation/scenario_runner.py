@@ -16,7 +16,7 @@ from polystra.adapters.store.account_reading import AccountReading
 from polystra.app.book_reading import Reading, read_both
 from polystra.app.report import Report, build_report
 from polystra.app.sessions import simulated_key
-from polystra.app.settings import load_settings
+from polystra.app.settings import Settings, load_settings
 from polystra.app.worlds import exchange_books_path
 from polystra.domain.controls import CLEARED_BY_START
 from polystra.domain.events import EntryRequested, ExitRequested, StopMode, StopRequested, SwitchName, SwitchRequested
@@ -43,20 +43,24 @@ from tests.unit.runtime.lines import Lines
 
 ONE = MICRO
 _SWITCHES = {"kill": SwitchName.KILL, "stopentry": SwitchName.STOP_ENTRY}
+_READY_NS = 8 * NS_PER_S
+"""A daemon that has started compares its account first."""
 _STRATEGY_OFF = {"MIN_EDGE_PERCENT": "9999"}
 
 
 class Script:
     """The file's moments, played on the exchange's agenda and, for wishes, into the daemon's inbox."""
 
-    def __init__(self, scenario: Scenario, exchange: BuiltInExchange, clock: Clock) -> None:
+    def __init__(self, scenario: Scenario, exchange: BuiltInExchange, clock: Clock, *, again: bool = False) -> None:
+        """`again`: each run of the daemon hears all wishes, as from a person who does not know what became of them."""
         self._scenario = scenario
         self._exchange = exchange
         self._clock = clock
         self._markets: dict[str, WorldMarket] = {}
-        self._sequence = 0
+        self._again = again
         self._account = SigningKey(simulated_key(exchange.config.seed)).address.lower()
-        self._wishes = [s for s in sorted(scenario.steps, key=lambda each: each.at_s) if not _is_the_venues(s)]
+        wished = [s for s in sorted(scenario.steps, key=lambda each: each.at_s) if not _is_the_venues(s)]
+        self._wishes = list(enumerate(wished, start=1))
         exchange.simulation.world.on_listed(self._listed)
 
     def _listed(self, market: WorldMarket, now_ns: int) -> None:
@@ -92,21 +96,23 @@ class Script:
 
     async def run(self, sink: Sink) -> None:
         """Fulfils `EventStream`: the wishes, each at its moment and once, whichever run of the daemon hears it."""
-        while self._wishes:
-            step = self._wishes[0]
+        wishes = list(self._wishes) if self._again else self._wishes
+        begun_ns = self._clock.now_ns()
+        while wishes:
+            number, step = wishes[0]
             market = self._markets.get(self._name_of(step))
             if market is None:
                 raise AssertionError(f"the exchange listed no {self._name_of(step)} before the daemon started")
             due_ns = market.spec.opens_at_s * NS_PER_S + round(step.at_s * NS_PER_S)
+            if self._again:
+                due_ns = max(due_ns, begun_ns + _READY_NS)
             await self._clock.sleep(max(0, due_ns - self._clock.now_ns()) / NS_PER_S)
-            del self._wishes[0]
-            self._wish(step, market, sink)
+            del wishes[0]
+            self._wish(f"scenario-{number}", step, market, sink)
         while True:
             await self._clock.sleep(3_600)
 
-    def _wish(self, step: Step, market: WorldMarket, sink: Sink) -> None:
-        self._sequence += 1
-        request_id = f"scenario-{self._sequence}"
+    def _wish(self, request_id: str, step: Step, market: WorldMarket, sink: Sink) -> None:
         outcome = Outcome.UP if step.outcome == "up" else Outcome.DOWN
         if step.verb in ("enter", "add"):
             sink(
@@ -153,8 +159,8 @@ class Played:
         return self.reading.account
 
 
-def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
-    """Run a scenario to the settlement of its market."""
+def arranged(scenario: Scenario, folder: Path, *, seed: int = 1) -> tuple[Settings, BuiltInConfig]:
+    """The daemon's settings and the exchange's configuration of a scenario."""
     symbols = tuple(dict.fromkeys(name.split()[0] for name in scenario.markets))
     windows = tuple(dict.fromkeys(name.split()[1] for name in scenario.markets))
     values = {
@@ -182,6 +188,12 @@ def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
         account_rules=REALISTIC.changed(scenario.rules),
         faults=read_scenario({"faults": list(scenario.faults)}, "faults") if scenario.faults else (),
     )
+    return settings, config
+
+
+def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
+    """Run a scenario to the settlement of its market."""
+    settings, config = arranged(scenario, folder, seed=seed)
     lines, watch = Lines(), Watch()
     summary = run_scripted(
         settings,

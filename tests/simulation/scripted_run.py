@@ -7,7 +7,7 @@ the deterministic loop. What must not: what is wished for, what is expected.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from random import Random
 
 import aiohttp
@@ -113,11 +113,13 @@ def run_scripted(
     restart: tuple[float, float] | None = None,
     modes: Sequence[tuple[str, int, int]] = (),
     inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None,
+    legs: Callable[[Run, BuiltInExchange], Awaitable[RunSummary]] | None = None,
 ) -> RunSummary:
     """Run exchange and daemon under virtual time until so many markets have settled.
 
     `restart`: the second at which the daemon is killed, and how many later it comes back. `modes`: the
     venue's modes as (word, second, seconds). `inspect` looks at the engine's memory after every commit.
+    `legs` runs the daemon in its own way.
     """
     start_ns = planned_start_ns(config)
 
@@ -151,6 +153,8 @@ def run_scripted(
         )
         driver = asyncio.get_running_loop().create_task(exchange.run(), name="exchange")
         try:
+            if legs is not None:
+                return await legs(run, exchange)
             if restart is not None:
                 await _killed(run, clock, *restart)
             return await run_daemon(run)

@@ -23,7 +23,7 @@ from tests.chaos.kill_points import AFTER, BEFORE, Point, Points
 from tests.chaos.kill_story import outcome, story, wrong
 from tests.simulation.scenario_runner import Script, arranged
 from tests.simulation.scripted_run import run_scripted
-from tests.simulation.search_faults import Killed
+from tests.simulation.search_deaths import Killed
 from tests.simulation.search_invariants import Watch
 from tests.simulation.search_venue import VenueEye, tapped_session
 from tests.unit.runtime.lines import Lines

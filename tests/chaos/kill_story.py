@@ -15,7 +15,7 @@ from polystra.domain.orders import Order, OrderStatus, Side
 from polystra.domain.units import format_micros
 from polystra.exchange.books import ExchangeBooks
 from tests.simulation.scenario_file import Scenario, load
-from tests.simulation.search_invariants import at_the_end
+from tests.simulation.search_end import at_the_end
 from tests.simulation.search_venue import VenueEye
 
 FOLDER = Path(__file__).with_name("stories")

@@ -18,17 +18,18 @@ from polystra.ports.clock import Clock
 from polystra.ports.store import Store, StoredState
 from polystra.runtime.deterministic import DeterministicLoop
 from polystra.runtime.deterministic_transport import Latency
-from tests.simulation.search_plan import Crash, Spell
+from tests.simulation.search_deaths import Deaths, Killed
+from tests.simulation.search_plan import Spell
 
 _LOOK_S = 0.05
-
-
-class Killed(Exception):
-    """The process is gone, as by `kill -9`."""
+_FULL = "the database cannot be used: database or disk is full"
 
 
 class FaultyStore:
-    """Fulfils `Store`: another one with bad spells, and the place where the daemon dies around a commit."""
+    """Fulfils `Store`: another one with bad spells, and the place where the daemon dies around a commit.
+
+    `on_durable` hears the facts of every transaction that was written, whoever is told of it.
+    """
 
     def __init__(
         self,
@@ -38,34 +39,36 @@ class FaultyStore:
         *,
         begun_ns: int,
         chance: Random,
-        crash: Callable[[], Crash | None],
+        deaths: Deaths,
         counts: Counter[str],
+        on_durable: Callable[[Sequence[Fact]], None],
     ) -> None:
         self._inner = inner
         self._clock = clock
         self._spells = spells
         self._begun_ns = begun_ns
         self._chance = chance
-        self._crash = crash
+        self._deaths = deaths
         self._counts = counts
-        self._seen = 0
+        self._on_durable = on_durable
 
     async def commit(self, facts: Sequence[Fact]) -> None:
         """Make facts durable, or not, or late."""
-        dies = self._dies(facts)
-        if dies == "before":
+        if self._deaths.commit("before", facts):
             raise Killed
-        if dies == "full":
-            raise StoreCorrupt("the database cannot be used: database or disk is full")
+        if self._deaths.commit("full", facts):
+            raise StoreCorrupt(_FULL)
         spell = self._spell()
-        if spell == "busy":
-            self._counts["store busy"] += 1
-            raise StoreBusy("the database is locked")
+        if spell == "full":
+            self._counts["store full"] += 1
+            raise StoreCorrupt(_FULL)
+        self._find(spell)
         if spell == "slow":
             self._counts["store slow"] += 1
             await self._clock.sleep(self._chance.choice((0.02, 0.3, 3.0)))
         await self._inner.commit(facts)
-        if dies == "after":
+        self._on_durable(facts)
+        if self._deaths.commit("after", facts):
             raise Killed
         if spell == "lost" and self._chance.random() < 0.5:
             self._counts["store answer lost"] += 1
@@ -73,25 +76,23 @@ class FaultyStore:
 
     async def load(self) -> StoredState:
         """Read the state of the last run."""
+        self._find(self._spell())
         return await self._inner.load()
 
     async def prune(self, now_ns: int, keep_ns: int) -> int:
         """Drop what is old."""
+        self._find(self._spell())
         return await self._inner.prune(now_ns, keep_ns)
 
     async def close(self) -> None:
         """Release."""
         await self._inner.close()
 
-    def _dies(self, facts: Sequence[Fact]) -> str:
-        """The nth commit that holds a fact of the wanted kind."""
-        crash = self._crash()
-        if crash is None or crash.how not in ("before", "after", "full"):
-            return ""
-        if crash.at and not any(type(fact).__name__ == crash.at for fact in facts):
-            return ""
-        self._seen += 1
-        return crash.how if self._seen >= crash.nth else ""
+    def _find(self, spell: str) -> None:
+        """Raise while the database is locked or gone."""
+        if spell in ("busy", "gone"):
+            self._counts[f"store {spell}"] += 1
+            raise StoreBusy("the database is locked" if spell == "busy" else "the database cannot be reached")
 
     def _spell(self) -> str:
         second = (self._clock.now_ns() - self._begun_ns) / NS_PER_S

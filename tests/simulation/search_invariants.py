@@ -1,20 +1,48 @@
-"""What must hold after every commit and at the end of a bad day, as checks that answer in words.
+"""What must hold after every commit of a bad day, as checks that answer in words beginning with the invariant.
 
 What lives here: the invariants over the engine's memory, over what left the process and what the exchange
-made of it, and over both sides' books at the end. What must not: running worlds. Each answer begins with
-the invariant's number in ARCHITECTURE.md.
+made of it. What must not: running worlds. Where each invariant of ARCHITECTURE.md is looked at:
+
+I1  `left`: bytes of an order whose intent is not durable; `_lives` and `search_end`: an order at the venue
+    that the journal does not know.
+I2  `_intent`: an intent signed twice; a decision or a request that led to two orders.
+I3  `_sums`: memory against the sum of the durable postings, positions against the ledger; `_posted`: each
+    trade's postings as its state says; `search_end`: the journal against the exchange's books.
+I4  `_fill`: a trade that is new twice; more booked of an order than the exchange has matched.
+I5  `_sell`, `_sells`: more promised than is held; `search_protection`: a stop that does not fire, shares
+    without exit.
+I6  `_ends`, `_lives`: an order that is over here and alive there, or with trades that are not known here;
+    `search_end`: an order that never came to its end.
+I7  `_sell`: a sell in a market that is over, or of a position with nothing in it.
+I8  `_intent`: an entry before the account was compared; `search_end`: an adjustment although nobody else traded.
+I9  `durable`: money that is no integer on its way to a row.
+I10 `_intent`, `left`: an entry made, or sent, under the kill switch, over restarts.
+I11 `_intent`: an entry while one is forbidden; `search_protection`: an exit that waits although it could go.
+I12 `search_deaths.DeathLog`: a secret in a log line; `search_end`: a secret in the database's bytes.
+I13 `_bounds`: markets, orders, trades and tasks that pile up.
+I14 not after a commit: `test_search` runs a plan twice and compares the digests of every leg.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Sequence
 
-from polystra.app.book_reading import Reading
-from polystra.app.report import Report
 from polystra.domain.events import SwitchName
-from polystra.domain.facts import Fact, FillRecorded, IntentRecorded, SwitchChanged
+from polystra.domain.facts import (
+    Fact,
+    FillRecorded,
+    IntentRecorded,
+    MarketRecorded,
+    PostingRecorded,
+    SettlementRecorded,
+    SwitchChanged,
+)
+from polystra.domain.fills import Fill, FillStatus
+from polystra.domain.ledger import Posting
 from polystra.domain.market import SIZE_STEP
-from polystra.domain.orders import LIVE_STATUSES, OrderStatus, Purpose, Side
+from polystra.domain.orders import OrderStatus, Purpose, Side
 from polystra.domain.units import NS_PER_S
 from polystra.engine.state import EngineState, OrderTrack
 from polystra.exchange.model import OrderView
@@ -26,6 +54,11 @@ _ON_THE_WIRE_NS = NS_PER_S
 """Bytes that were being written when the kill switch was set."""
 _NEVER = ("oversold", "stranger", "order-id")
 """Blocks that nothing in a plan may cause."""
+_BOUNDS_EVERY = 64
+_KEPT_S = 5_400
+"""Markets may stay in memory so long after their beginning: a late verdict and a late payment included."""
+_ORDERS_PER_MARKET = 400
+_MOST_TASKS = 400
 _UNANSWERED = (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL)
 
 
@@ -52,6 +85,12 @@ class Watch:
         self._decisions: dict[int, str] = {}
         self._requests: dict[str, str] = {}
         self._fills: set[str] = set()
+        self._postings: set[str] = set()
+        self._cash = 0
+        self._shares: Counter[str] = Counter()
+        self._looks = 0
+        self._markets: set[str] = set()
+        self._settled: set[str] = set()
         self._over: set[str] = set()
         self._killed_ns = 0
         self._blocks: set[str] = set()
@@ -66,11 +105,33 @@ class Watch:
         if self._protection is not None:
             self._protection.begin_leg()
 
+    @property
+    def unsettled(self) -> int:
+        """Markets that the journal knows and that have no settlement in it."""
+        return len(self._markets - self._settled)
+
     def in_flight(self) -> int:
         """Orders whose last request is not answered."""
         if self.state is None:
             return 0
         return sum(track.order.status in _UNANSWERED for track in self.state.orders.values())
+
+    def durable(self, facts: Sequence[Fact]) -> None:
+        """A transaction was written, whether or not the daemon lived to hear of it."""
+        for fact in facts:
+            match fact:
+                case IntentRecorded():
+                    self._intent_of[fact.signed.order_id] = fact.signed.client_order_id
+                    self._salts[fact.signed.salt] = fact
+                    self._whole((fact.order.terms.price, fact.order.terms.quantity, fact.order.terms.budget), "intent")
+                case PostingRecorded():
+                    self._book(fact.posting)
+                case MarketRecorded():
+                    self._markets.add(fact.market.condition_id)
+                case SettlementRecorded():
+                    self._settled.add(fact.condition_id)
+                case SwitchChanged(name=SwitchName.KILL):
+                    self._killed_ns = fact.at_ns if fact.on else 0
 
     def say(self, words: str) -> None:
         """Remember what does not hold."""
@@ -80,17 +141,18 @@ class Watch:
         """After a commit, before its effects leave."""
         self.state = state
         self.facts += len(facts)
+        if self._eye is None:
+            self.durable(facts)
         booked = any(isinstance(fact, FillRecorded) for fact in facts)
         for fact in facts:
             match fact:
                 case IntentRecorded():
                     self._intent(fact, state, booked=booked)
-                case FillRecorded(is_new=True):
-                    self._fill(fact)
-                case SwitchChanged(name=SwitchName.KILL):
-                    self._killed_ns = fact.at_ns if fact.on else 0
+                case FillRecorded():
+                    self._fill(fact, state)
         self._sells(state)
         self._sums(state)
+        self._bounds(state)
         if self._eye is not None:
             self._ends(state, self._eye)
             for name in _NEVER:
@@ -119,8 +181,6 @@ class Watch:
         intent, order_id, terms = fact.signed.client_order_id, fact.signed.order_id, fact.order.terms
         if self._ids.setdefault(intent, order_id) != order_id:
             self.say(f"I2 intent {intent} was signed twice: {self._ids[intent]} and {order_id}")
-        self._intent_of[order_id] = intent
-        self._salts[fact.signed.salt] = fact
         if terms.request_id and self._requests.setdefault(terms.request_id, intent) != intent:
             self.say(
                 f"I2 request {terms.request_id} led to two orders: {self._requests[terms.request_id]} and {intent}"
@@ -149,17 +209,37 @@ class Watch:
         terms = fact.order.terms
         if terms.position_id not in state.positions:
             return
+        market = state.markets.get(terms.condition_id)
+        if market is None or market.resolution is not None:
+            self.say(f"I7 sell {terms.client_order_id} was made after its market was over")
         arrived, promised = state.arrived_shares(terms.position_id), state.promised_shares(terms.position_id)
         fills = state.fills.values()
         failed = sum(f.quantity for f in fills if f.position_id == terms.position_id and f.status == "FAILED")
         if promised > arrived + failed + SIZE_STEP:
             name = terms.client_order_id
-            self.say(f"I5 sell {name}: sells promise {promised}, {max(0, arrived)} have arrived at the venue")
+            known = "I7" if arrived <= 0 else "I5"
+            self.say(f"{known} sell {name}: sells promise {promised}, {max(0, arrived)} have arrived at the venue")
 
-    def _fill(self, fact: FillRecorded) -> None:
-        if fact.fill.key in self._fills:
-            self.say(f"I4 trade {fact.fill.key} was booked as new twice")
-        self._fills.add(fact.fill.key)
+    def _fill(self, fact: FillRecorded, state: EngineState) -> None:
+        fill = fact.fill
+        if fact.is_new and fill.key in self._fills:
+            self.say(f"I4 trade {fill.key} was booked as new twice")
+        self._fills.add(fill.key)
+        self._posted(fill)
+        track = state.orders.get(fill.client_order_id)
+        if self._eye is not None and track is not None and fill.order_id in self._intent_of:
+            there = self._eye.matched(fill.order_id)
+            if track.accounted >= there + SIZE_STEP:
+                name = fill.client_order_id
+                self.say(f"I4 order {name} has {track.accounted} traded here, the venue has matched {there}")
+
+    def _posted(self, fill: Fill) -> None:
+        """A trade's lines in the ledger are those of its state."""
+        if f"matched:{fill.key}" not in self._postings:
+            self.say(f"I3 trade {fill.key} is {fill.status} and not booked")
+        for status, kind in ((FillStatus.CONFIRMED, "settled"), (FillStatus.FAILED, "reversed")):
+            if (fill.status is status) is not (f"{kind}:{fill.key}" in self._postings):
+                self.say(f"I3 trade {fill.key} is {fill.status}, and its line {kind} is not as it should be")
 
     def _ends(self, state: EngineState, eye: VenueEye) -> None:
         """An order that we call over is over there, and all that it traded there is known here."""
@@ -203,8 +283,25 @@ class Watch:
             if promised > shares + failed + SIZE_STEP:
                 self.say(f"I5 token {token_id[:8]} has sells of {promised} against {shares} held")
 
+    def _book(self, posting: Posting) -> None:
+        """Add a durable line to the sums, once."""
+        if posting.source_id in self._postings:
+            return
+        self._postings.add(posting.source_id)
+        cash, shares = posting.pending_cash + posting.settled_cash, posting.pending_shares + posting.settled_shares
+        self._whole((cash, shares, posting.claim, posting.fee), f"posting {posting.source_id}")
+        self._cash += cash
+        if posting.token_id is not None:
+            self._shares[posting.token_id] += shares
+
+    def _whole(self, amounts: tuple[object, ...], name: str) -> None:
+        if any(type(amount) is not int for amount in amounts):
+            self.say(f"I9 {name} holds money that is no integer: {amounts}")
+
     def _sums(self, state: EngineState) -> None:
-        """Positions of a token add up to the ledger's shares of it."""
+        """Memory is the sum of the durable postings, and positions of a token add up to its shares."""
+        if self._eye is not None and state.ledger.cash != self._cash:
+            self.say(f"I3 cash is {state.ledger.cash} in memory and {self._cash} by its postings")
         sums: dict[str, int] = {}
         for position in state.positions.values():
             sums[position.token_id] = sums.get(position.token_id, 0) + position.shares
@@ -212,27 +309,22 @@ class Watch:
             known = state.ledger.balance(token_id).shares  # type: ignore[arg-type]
             if known != shares:
                 self.say(f"I3 token {token_id[:8]}: positions hold {shares}, the ledger {known}")
+            if self._eye is not None and self._shares[token_id] != known:
+                self.say(f"I3 token {token_id[:8]}: memory holds {known}, its postings {self._shares[token_id]}")
 
-
-def at_the_end(report: Report, reading: Reading, left_open: tuple[str, ...], eye: VenueEye | None = None) -> list[str]:
-    """What does not hold when everything has settled."""
-    eye = eye or VenueEye()
-    broken = [f"I3 {words}" for words in report.discrepancies]
-    broken += [f"I3 adjusted without a cause outside: {each}" for each in report.adjustments]
-    broken += [f"I6 left open: {words}" for words in left_open]
-    broken += [
-        f"I3 position {position.position_id} is frozen"
-        for position in reading.account.positions
-        if position.status == "FROZEN"
-    ]
-    ours = {order_id: intent for intent, order_id in reading.account.intents.items()}
-    broken += [f"I1 order {each} is at the venue and not in the journal" for each in eye.orders if each not in ours]
-    for order in reading.account.orders:
-        name = order.terms.client_order_id
-        if order.status in LIVE_STATUSES:
-            broken.append(f"I6 order {name} ended as {order.status}")
-        if order.status is OrderStatus.REJECTED and order.order_id and eye.matched(order.order_id):
-            broken.append(f"I6 order {name} is REJECTED here and traded at the venue")
-        if order.order_id and eye.is_open(order.order_id):
-            broken.append(f"I6 order {name} is {order.status} here and open at the venue")
-    return broken
+    def _bounds(self, state: EngineState) -> None:
+        """Nothing piles up: memory holds the markets of about an hour, and so many tasks at most."""
+        self._looks += 1
+        if self._looks % _BOUNDS_EVERY or self._clock is None:
+            return
+        config = state.config
+        most = sum(_KEPT_S // window_s + 4 for window_s in config.windows_s) * len(config.symbols)
+        sizes = {
+            "markets": (len(state.markets), most),
+            "orders": (len(state.orders), most * _ORDERS_PER_MARKET),
+            "trades": (len(state.fills), most * _ORDERS_PER_MARKET * 4),
+            "tasks": (len(asyncio.all_tasks()), _MOST_TASKS),
+        }
+        for name, (size, limit) in sizes.items():
+            if size > limit:
+                self.say(f"I13 there are more than {limit} {name}")

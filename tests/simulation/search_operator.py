@@ -27,6 +27,7 @@ from polystra.ports.clock import Clock
 from polystra.ports.venue import Sink
 
 _FOR_EVER_S = 3_600
+_LOOK_S = 1.0
 
 
 class Operator:
@@ -152,15 +153,16 @@ class KillSwitch:
 
 
 class Stop:
-    """Fulfils `EventStream`: asks for an orderly stop at a time."""
+    """Fulfils `EventStream`: asks for an orderly stop when it is due, which may change meanwhile."""
 
-    def __init__(self, clock: Clock, at_ns: int) -> None:
+    def __init__(self, clock: Clock, due_ns: Callable[[], int]) -> None:
         self._clock = clock
-        self._at_ns = at_ns
+        self._due_ns = due_ns
 
     async def run(self, sink: Sink) -> None:
         """Wait, ask, stay silent."""
-        await self._clock.sleep(max(0, self._at_ns - self._clock.now_ns()) / NS_PER_S)
+        while (left_ns := self._due_ns() - self._clock.now_ns()) > 0:
+            await self._clock.sleep(min(_LOOK_S, left_ns / NS_PER_S))
         sink(StopRequested(mode=StopMode.KEEP_EXITS, reason="the plan says so"))
         while True:
             await self._clock.sleep(_FOR_EVER_S)

@@ -7,7 +7,8 @@ must not: running it (`search_world`), judging it (`search_invariants`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from random import Random
 from typing import Any, Final
 
@@ -52,17 +53,23 @@ RULES: Final = {
 """Settings of the position manager and the words that a plan may give them; left out: the default."""
 
 PROFILES: Final = ("none", "light", "full")
+STRETCH_S: Final = 7_200
+_PACES: Final = (20, 20, 30, 30, 50, 100)
+"""Mostly quiet markets: they cost less, and what can go wrong does not need many messages."""
 
 _ERRORS: Final = (425, 429, 500, 502, 503)
 _AT: Final[Mapping[str, tuple[str, ...]]] = {
     "commit": ("order.submitted", "fill.booked", "order.cancel_requested", "stop.fired", "market.resolved"),
-    "before": ("IntentRecorded", "FillRecorded", "OrderChanged", "PostingRecorded", "PositionRecorded"),
-    "after": ("IntentRecorded", "FillRecorded", "OrderChanged", "SettlementRecorded"),
-    "full": ("IntentRecorded", "FillRecorded"),
+    "before": ("", "IntentRecorded", "FillRecorded", "OrderChanged", "PostingRecorded", "PositionRecorded"),
+    "after": ("", "IntentRecorded", "FillRecorded", "OrderChanged", "SettlementRecorded"),
+    "full": ("", "IntentRecorded", "FillRecorded"),
+    "sending": ("order", "cancel", ""),
+    "sent": ("order", "cancel", ""),
     "venue": ("placed", "trade"),
     "time": ("",),
 }
-"""What a death may wait for, by its kind."""
+"""What a death may wait for, by its kind; the empty word: whatever comes."""
+_HOWS: Final = ("commit", "commit", "before", "after", "full", "sending", "sent", "sent", "venue", "venue", "time")
 _BURSTS: Final = (
     ("POST", "/order"),
     ("POST", "/orders"),
@@ -81,8 +88,11 @@ class Crash:
     """The daemon dies and is started again `down_s` later; `orderly` asks it to stop instead.
 
     `how` is "commit": after the commit whose log line is the nth `at`; "before" and "after": around the nth
-    commit that holds a fact of the kind `at`; "full": that commit fails because the disk is full; "venue":
-    while the venue handles the nth `at`; "time": `nth` seconds after the leg's start.
+    commit that holds a fact of the kind `at` (empty: around the nth commit); "full": that commit fails
+    because the disk is full; "sending" and "sent": before and after the bytes of the nth `at` ("order",
+    "cancel", empty: of either) leave; "venue": while the venue handles the nth `at`; "time" and whatever is
+    orderly: `nth` seconds later. Counting begins at second `from_s` of the run, or at the last death when
+    that was later; a death that has not come when the next one is due is left out.
     """
 
     how: str
@@ -90,14 +100,16 @@ class Crash:
     nth: int
     down_s: float
     orderly: bool = False
+    from_s: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spell:
     """So many seconds of one kind of trouble, from a second of the run on.
 
-    Of the store: "busy", "slow", "lost" (written, but the answer is lost). Of the network: "partition"
-    (nothing arrives, nobody is told), "cut" (all connections break, again and again), "slow".
+    Of the store: "busy", "slow", "lost" (written, but the answer is lost), "gone" (whoever starts finds none
+    either), "full" (no commit fits on the disk: the daemon dies and comes back to the same). Of the network:
+    "partition" (nothing arrives, nobody is told), "cut" (all connections break, again and again), "slow".
     """
 
     kind: str
@@ -130,6 +142,8 @@ class Plan:
     """Shortest and longest way of a packet."""
     shuffled: bool = False
     """Tasks that are ready take their steps in a drawn order."""
+    pace_percent: int = 100
+    """How often the other traders act, against how often they would."""
 
     def as_data(self) -> dict[str, Any]:
         """The plan as plain data, to be kept in a file."""
@@ -154,40 +168,104 @@ def plan_of(told: Mapping[str, Any]) -> Plan:
     )
 
 
-def draw(seed: int, *, minutes: int, profile: str) -> Plan:
-    """Draw the plan of a seed."""
+def draw(seed: int, *, minutes: int, profile: str, markets: int = 0) -> Plan:
+    """Draw the plan of a seed: trouble for each stretch of the run, and quiet at its end.
+
+    Args:
+        seed: the same seed gives the same plan.
+        minutes: of simulated time.
+        profile: one of `PROFILES`.
+        markets: at once: 2 (two symbols of 5 minutes) or 4 (of 5 and of 15); 0: as drawn.
+    """
     chance = Random(f"{seed}:plan")
+    drawn = chance.choice((("5m",), ("5m", "15m")))
+    windows = {0: drawn, 2: ("5m",), 4: ("5m", "15m")}[markets]
     if profile == "none":
-        return Plan(seed=seed, minutes=minutes, symbols=("BTC", "ETH", "SOL", "XRP"), settings=_settings(chance))
-    return Plan(
+        symbols = ("BTC", "ETH", "SOL", "XRP")[: 2 if markets else 4]
+        return Plan(seed=seed, minutes=minutes, symbols=symbols, windows=windows, settings=_settings(chance))
+    full = profile == "full"
+    plan = Plan(
         seed=seed,
         minutes=minutes,
         symbols=tuple(chance.sample(("BTC", "ETH", "SOL", "XRP"), 2)),
-        windows=chance.choice((("5m",), ("5m", "15m"))),
+        windows=windows,
         settings=_settings(chance),
         rules=_account_rules(chance),
-        faults=tuple(_faults(chance, full=profile == "full")),
-        modes=tuple(_modes(chance, minutes)) if profile == "full" else (),
-        crashes=tuple(_crashes(chance, minutes)) if profile == "full" else (),
-        store=_spells(chance, minutes, ("busy", "slow", "slow", "lost"), (2, 10, 40)) if profile == "full" else (),
-        network=_spells(chance, minutes, ("partition", "cut", "slow"), (3, 12, 30)) if profile == "full" else (),
         operator_s=chance.choice((0, 2, 2, 5)),
-        kills=((chance.randrange(30, _early(minutes)), 20),) if chance.random() < 0.25 else (),
         latency_ms=chance.choice(((0, 2), (0, 2), (20, 80), (5, 400))),
         shuffled=chance.random() < 0.5,
+        pace_percent=chance.choice(_PACES),
+    )
+    stretches = [_stretch(chance, begin, end, full=full) for begin, end in _stretches(minutes)]
+    if len(stretches) == 1:
+        faults = tuple(stretches[0].faults)
+    else:
+        faults = tuple(_within(entry, each) for each in stretches for entry in each.faults)
+    return replace(
+        plan,
+        faults=faults,
+        modes=tuple(mode for each in stretches for mode in each.modes),
+        crashes=tuple(crash for each in stretches for crash in each.crashes),
+        store=tuple(spell for each in stretches for spell in each.store),
+        network=tuple(spell for each in stretches for spell in each.network),
+        kills=tuple(kill for each in stretches for kill in each.kills),
     )
 
 
-def _early(minutes: int) -> int:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stretch:
+    """The trouble between two seconds of a run."""
+
+    begin: int
+    end: int
+    faults: Sequence[Mapping[str, Any]]
+    modes: Sequence[tuple[str, int, int]] = ()
+    crashes: Sequence[Crash] = ()
+    store: Sequence[Spell] = ()
+    network: Sequence[Spell] = ()
+    kills: Sequence[tuple[int, int]] = ()
+
+
+def eventful_s(minutes: int) -> int:
     """The second by which the eventful part of a run is over; the rest is for settling."""
     return max(60, minutes * 60 - 330)
 
 
-def _spells(chance: Random, minutes: int, kinds: Sequence[str], lengths: Sequence[int]) -> tuple[Spell, ...]:
-    number = chance.choice((0, 0, 1, 2))
+def _stretches(minutes: int) -> list[tuple[int, int]]:
+    """Beginnings and ends, of two hours at most: a day has changing weather."""
+    last = eventful_s(minutes)
+    number = -(-last // STRETCH_S)
+    edges = [last * each // number for each in range(number + 1)]
+    return list(pairwise(edges))
+
+
+def _stretch(chance: Random, begin: int, end: int, *, full: bool) -> _Stretch:
+    faults = _faults(chance, begin, end, full=full)
+    kills = ((chance.randrange(begin + 30, end), 20),) if chance.random() < 0.25 else ()
+    if not full:
+        return _Stretch(begin=begin, end=end, faults=faults, kills=kills)
+    store = ("busy", "slow", "slow", "lost", "gone", "full")
+    return _Stretch(
+        begin=begin,
+        end=end,
+        faults=faults,
+        modes=_modes(chance, begin, end),
+        crashes=_crashes(chance, begin, end),
+        store=_spells(chance, begin, end, store, (2, 10, 40)),
+        network=_spells(chance, begin, end, ("partition", "cut", "slow"), (3, 12, 30)),
+        kills=kills,
+    )
+
+
+def _within(entry: Mapping[str, Any], stretch: _Stretch) -> dict[str, Any]:
+    """The entry, over by the end of its stretch."""
+    return {"from": stretch.begin, "until": stretch.end, **entry}
+
+
+def _spells(chance: Random, begin: int, end: int, kinds: Sequence[str], lengths: Sequence[int]) -> tuple[Spell, ...]:
     drawn = [
-        Spell(kind=chance.choice(kinds), second=chance.randrange(5, _early(minutes)), seconds=chance.choice(lengths))
-        for _ in range(number)
+        Spell(kind=chance.choice(kinds), second=chance.randrange(begin + 5, end), seconds=chance.choice(lengths))
+        for _ in range(chance.choice((0, 0, 1, 2)))
     ]
     return tuple(sorted(drawn, key=lambda spell: spell.second))
 
@@ -221,7 +299,7 @@ def _account_rules(chance: Random) -> dict[str, int]:
     return rules
 
 
-def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
+def _faults(chance: Random, begin: int, end: int, *, full: bool) -> list[dict[str, Any]]:
     rest: list[dict[str, Any]] = [
         {"fault": "request_dropped", "where": {"method": "POST"}},
         {"fault": "reply_dropped", "where": {"method": "POST"}},
@@ -265,43 +343,57 @@ def _faults(chance: Random, *, full: bool) -> list[dict[str, Any]]:
         {"fault": "book_empty", "with": {"for": 10}},
     ]
     if full:
-        chosen += _bursts(chance)
+        chosen += _bursts(chance, begin, end)
         chosen += [
-            {**entry, "from": chance.randrange(20, 400), "count": 1} for entry in lasting if chance.random() < 0.2
+            {**entry, "from": chance.randrange(begin + 20, end), "count": 1}
+            for entry in lasting
+            if chance.random() < 0.2
         ]
     return chosen
 
 
-def _bursts(chance: Random) -> list[dict[str, Any]]:
+def _bursts(chance: Random, begin: int, end: int) -> list[dict[str, Any]]:
     """So many seconds in which one kind of request always fails: longer than anything is asked again."""
     bursts = []
     for _ in range(chance.choice((0, 0, 1, 2))):
         method, path = chance.choice(_BURSTS)
-        begin = chance.randrange(5, 400)
+        first = chance.randrange(begin + 5, end)
         kind = chance.choice(("http_error", "request_dropped", "reply_dropped", "empty_body"))
         values = {"with": {"status": chance.choice(_ERRORS), "when": "after"}} if kind == "http_error" else {}
         where = {"method": method, "path": path}
-        bursts.append(
-            {"fault": kind, "where": where, **values, "from": begin, "until": begin + chance.choice((10, 45))}
-        )
+        until = first + chance.choice((10, 45))
+        bursts.append({"fault": kind, "where": where, **values, "from": first, "until": until})
     return bursts
 
 
-def _modes(chance: Random, minutes: int) -> list[tuple[str, int, int]]:
+def _modes(chance: Random, begin: int, end: int) -> list[tuple[str, int, int]]:
     if chance.random() < 0.6:
         return []
     mode, seconds = chance.choice((("restarting", 60), ("cancel-only", 90), ("disabled", 60), ("post-only", 90)))
-    return [(mode, chance.randrange(30, _early(minutes)), seconds)]
+    return [(mode, chance.randrange(begin + 30, end), seconds)]
 
 
-def _crashes(chance: Random, minutes: int) -> list[Crash]:
+def _crashes(chance: Random, begin: int, end: int) -> list[Crash]:
+    """Deaths in their order; the first is often waited for from the beginning on."""
+    number = chance.choice((0, 1, 1, 2, 3))
+    times = sorted(chance.randrange(begin, end) for _ in range(number))
+    if times and chance.random() < 0.6:
+        times[0] = begin
     crashes = []
-    for _ in range(chance.choice((0, 1, 1, 2, 3))):
-        how = chance.choice(("commit", "commit", "before", "after", "full", "venue", "venue", "time"))
+    for second in times:
+        how = chance.choice(_HOWS)
         at = chance.choice(_AT[how])
-        seldom = 3 if at in _SELDOM else 12
-        nth = chance.randrange(10, _early(minutes)) if how == "time" else chance.randrange(1, seldom)
-        crashes.append(
-            Crash(how=how, at=at, nth=nth, down_s=chance.choice((0.5, 5, 20, 60)), orderly=chance.random() < 0.1)
-        )
+        down_s = chance.choice((0.5, 5, 20, 60))
+        orderly = chance.random() < 0.1
+        nth = _nth(chance, how, at)
+        crashes.append(Crash(how=how, at=at, nth=nth, down_s=down_s, orderly=orderly, from_s=second))
     return crashes
+
+
+def _nth(chance: Random, how: str, at: str) -> int:
+    """How many of a kind are waited for: few of the seldom ones, up to hundreds of plain commits."""
+    if how == "time":
+        return chance.randrange(10, 120)
+    if not at and how in ("before", "after", "full"):
+        return (1 << chance.randrange(8)) + chance.randrange(8)
+    return chance.randrange(1, 3 if at in _SELDOM else 12)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from polystra.domain.market import SIZE_STEP
+from polystra.domain.market import SIZE_STEP, Market
 from polystra.domain.orders import Side
 from polystra.domain.positions import Position
-from polystra.domain.units import NS_PER_S
+from polystra.domain.units import MICRO, NS_PER_S
 from polystra.domain.venue import VenueMode
+from polystra.engine.config import DustPolicy, ExitConfig
 from polystra.engine.positions import stops
+from polystra.engine.positions.exit_plan import parts
 from polystra.engine.state import EngineState, ExitPhase, ExitState, MarketState
 from polystra.ports.clock import Clock
 
@@ -53,7 +55,7 @@ class Protection:
         exits = state.exits.get(position.position_id)
         name, arrived = position.position_id, state.arrived_shares(position.position_id)
         held = arrived - (0 if exits is None else exits.dust) >= SIZE_STEP
-        if self._lasts(name, "bare", held and _is_bare(state, position, exits), now_ns, _UNPROTECTED_NS):
+        if self._lasts(name, "bare", held and _is_bare(state, position, market, exits), now_ns, _UNPROTECTED_NS):
             yield f"I5 position {name} has held {arrived} shares without any exit for {_UNPROTECTED_NS // NS_PER_S} s"
         if self._lasts(name, "unfired", held and _should_fire(position, market, exits, now_ns), now_ns, _UNFIRED_NS):
             yield f"I5 position {name}: the bid has been below its stop for {_UNFIRED_NS // NS_PER_S} s"
@@ -77,7 +79,7 @@ def _sells(state: EngineState, position: Position) -> bool:
     )
 
 
-def _is_bare(state: EngineState, position: Position, exits: ExitState | None) -> bool:
+def _is_bare(state: EngineState, position: Position, market: MarketState, exits: ExitState | None) -> bool:
     """Rules are on and none of them looks after it."""
     config = state.config.exits
     if not (config.stop_loss or config.trailing or config.take_profit):
@@ -85,7 +87,20 @@ def _is_bare(state: EngineState, position: Position, exits: ExitState | None) ->
     if exits is None:
         return True
     planned = exits.armed or exits.take_profit_price is not None or bool(exits.watched)
-    return exits.phase is ExitPhase.GUARDING and not planned and not _sells(state, position)
+    bare = exits.phase is ExitPhase.GUARDING and not planned and not _sells(state, position)
+    return bare and not _is_kept_by_plan(config, market.market, position, exits)
+
+
+def _is_kept_by_plan(config: ExitConfig, grid: Market, position: Position, exits: ExitState) -> bool:
+    """No stop has a level on the grid, and what is left of the take-profit lies above its highest price."""
+    average = position.average_price
+    stopped = config.stop_loss and average - average * config.stop_loss_ppm // MICRO >= grid.lowest_price
+    if stopped or (config.trailing and exits.high_water):
+        return False
+    dust = exits.dust if config.dust is DustPolicy.HOLD else 0
+    total = position.shares - dust + position.sold
+    within = sum(share for share, price in parts(config, average) if price <= grid.highest_price)
+    return position.sold + SIZE_STEP > total * within // MICRO
 
 
 def _should_fire(position: Position, market: MarketState, exits: ExitState | None, now_ns: int) -> bool:

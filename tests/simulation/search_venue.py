@@ -7,7 +7,7 @@ restarts. What must not: judging (`search_invariants`).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import SimpleNamespace
 
 import aiohttp
@@ -50,8 +50,26 @@ class VenueEye:
         return order is not None and order.status == "LIVE" and order_id not in self.killed
 
 
-def tapped_session(on_salt: Callable[[int], None]) -> Callable[[], aiohttp.ClientSession]:
-    """Sessions that tell the salt of every signed order whose bytes leave the process."""
+def tapped_session(
+    on_salt: Callable[[int], None],
+    *,
+    before: Callable[[str, str], Awaitable[None]] | None = None,
+    after: Callable[[str, str], None] | None = None,
+) -> Callable[[], aiohttp.ClientSession]:
+    """Sessions that tell the salt of every signed order whose bytes leave the process.
+
+    Args:
+        on_salt: hears each salt as its bytes leave.
+        before: is awaited with method and path before a request leaves.
+        after: hears method and path of each request with a body when its bytes have left.
+    """
+
+    async def started(
+        session: aiohttp.ClientSession, context: SimpleNamespace, begun: aiohttp.TraceRequestStartParams
+    ) -> None:
+        del session, context
+        if before is not None:
+            await before(begun.method, begun.url.path)
 
     async def chunk_sent(
         session: aiohttp.ClientSession, context: SimpleNamespace, sent: aiohttp.TraceRequestChunkSentParams
@@ -60,10 +78,13 @@ def tapped_session(on_salt: Callable[[int], None]) -> Callable[[], aiohttp.Clien
         if sent.method == "POST":
             for salt in _SALT.findall(sent.chunk):
                 on_salt(int(salt))
+        if after is not None:
+            after(sent.method, sent.url.path)
 
     def make() -> aiohttp.ClientSession:
         session = endless_session()
         trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(started)
         trace.on_request_chunk_sent.append(chunk_sent)
         trace.freeze()
         session.trace_configs.append(trace)

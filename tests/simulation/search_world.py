@@ -4,7 +4,7 @@ What lives here: the legs of a run, the deaths, the verdict in words. What must 
 (`search_plan`), the invariants themselves (`search_invariants`).
 
 Legs: the daemon runs until its next death, comes back after the pause, and the last leg runs until the
-markets of one window have settled and both sides' books can be compared.
+markets that are known by then have settled and both sides' books can be compared.
 """
 
 from __future__ import annotations
@@ -28,29 +28,29 @@ from polystra.app.sessions import simulated_key
 from polystra.app.settings import Settings, load_settings
 from polystra.app.wiring import Endpoints, Run, Wallet, run_daemon
 from polystra.app.worlds import exchange_books_path
-from polystra.domain.errors import PolystraError, StoreCorrupt
+from polystra.domain.errors import PolystraError, StoreBusy, StoreCorrupt
 from polystra.domain.units import NS_PER_S
 from polystra.exchange.account_rules import REALISTIC
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
-from polystra.exchange.core import CoreEvent, TradeEvent
+from polystra.exchange.core import CoreEvent
 from polystra.exchange.faults.injector import Injected
 from polystra.exchange.faults.scenario import read_scenario
-from polystra.exchange.model import OrderEvent
 from polystra.exchange.modes import Mode
 from polystra.exchange.simulation import planned_start_ns
+from polystra.exchange.traders.config import CrowdConfig
 from polystra.ports.clock import Clock
-from polystra.ports.logbook import LogEvent
 from polystra.ports.store import Store
 from polystra.ports.venue import EventStream
 from polystra.runtime import deterministic
 from polystra.runtime.daemon import RunSummary
 from polystra.runtime.deterministic_transport import Latency
-from tests.simulation.search_faults import FaultyStore, Killed, spoil_network
-from tests.simulation.search_invariants import Watch, at_the_end
+from tests.simulation.search_deaths import DeathLog, Deaths, Killed
+from tests.simulation.search_end import at_the_end, secrets_on_disk
+from tests.simulation.search_faults import FaultyStore, spoil_network
+from tests.simulation.search_invariants import Watch
 from tests.simulation.search_operator import KillSwitch, Operator, Stop
-from tests.simulation.search_plan import Crash, Plan
+from tests.simulation.search_plan import Plan, eventful_s
 from tests.simulation.search_venue import VenueEye, tapped_session
-from tests.unit.runtime.lines import Lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,29 +70,15 @@ class Verdict:
     """Orders whose last request was unanswered when the daemon died."""
     restarts: int
     simulated_s: int
+    cpu_s: float = 0.0
+    """Processor time that it took."""
 
 
 _PATIENCE_S = 7_200
 """A run that has not settled so long after its eventful part is broken."""
 _OPERATOR_GOES_ON_S = 150
-
-
-class DeathLog(Lines):
-    """A log that dies with the line it waits for: after the commit, before anything leaves."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.waits: Crash | None = None
-        self.seen = 0
-
-    def _keep(self, level: str, event: LogEvent, fields: dict[str, object]) -> object:
-        if level in ("warning", "error"):
-            super()._keep(level, event, fields)
-        if self.waits is not None and self.waits.how == "commit" and event.value == self.waits.at:
-            self.seen += 1
-            if self.seen >= self.waits.nth:
-                raise Killed
-        return None
+_RESTART_PAUSE_S = 3.0
+"""A daemon that ended because of its database is started again after so long, as a container is."""
 
 
 @dataclass(slots=True)
@@ -100,40 +86,25 @@ class _World:
     plan: Plan
     exchange: BuiltInExchange
     clock: Clock
-    log: DeathLog
+    deaths: Deaths
     eye: VenueEye
     watch: Watch
     begun_ns: int
     kill: KillSwitch
     counts: Counter[str] = field(default_factory=Counter)
-    deaths: Counter[str] = field(default_factory=Counter)
+    secrets: tuple[str, ...] = ()
     in_flight: int = 0
-    restarts: int = 0
-    task: asyncio.Task[RunSummary] | None = None
-    waits: Crash | None = None
-    seen: int = 0
+    legs: int = 0
 
     @property
     def last_ns(self) -> int:
         """When the last leg begins at the latest."""
-        return self.begun_ns + max(60, self.plan.minutes * 60 - 330) * NS_PER_S
+        return self.begun_ns + eventful_s(self.plan.minutes) * NS_PER_S
 
     def heard(self, event: CoreEvent) -> None:
         """The venue did something of ours: die now if that is what was waited for."""
         self.eye.heard(event)
-        crash = self.waits
-        if crash is None or crash.how != "venue" or self.task is None:
-            return
-        owner = self.eye.owner
-        placed = isinstance(event, OrderEvent) and event.type == "PLACEMENT" and event.order.owner == owner
-        traded = isinstance(event, TradeEvent) and event.trade.status == "MATCHED"
-        if traded and isinstance(event, TradeEvent):
-            traded = owner in (event.trade.taker_owner, *(leg.owner for leg in event.trade.legs))
-        if (crash.at == "placed" and placed) or (crash.at == "trade" and traded):
-            self.seen += 1
-            if self.seen >= crash.nth:
-                self.waits = None
-                self.task.cancel()
+        self.deaths.heard(event, self.eye.owner)
 
     def store(self, inner: Store) -> Store:
         """The journal of one leg."""
@@ -142,20 +113,21 @@ class _World:
             self.clock,
             self.plan.store,
             begun_ns=self.begun_ns,
-            chance=Random(f"{self.plan.seed}:store {self.restarts}"),
-            crash=lambda: self.waits,
+            chance=Random(f"{self.plan.seed}:store {self.legs}"),
+            deaths=self.deaths,
             counts=self.counts,
+            on_durable=self.watch.durable,
         )
 
     def wishes(self) -> dict[str, EventStream]:
         """What the operator of one leg asks for."""
         operator = Operator(
             self.clock,
-            Random(f"{self.plan.seed}:operator {self.restarts}"),
+            Random(f"{self.plan.seed}:operator {self.legs}"),
             lambda: self.watch.state,
             every_s=self.plan.operator_s,
             until_ns=self.last_ns + _OPERATOR_GOES_ON_S * NS_PER_S,
-            name=f"wish-{self.restarts}",
+            name=f"wish-{self.legs}",
         )
         return {"operator": operator, "kill": self.kill}
 
@@ -179,6 +151,7 @@ def judge(plan: Plan, folder: Path) -> Verdict:
         speed=None,
         books_path=exchange_books_path(settings),
         account_rules=REALISTIC.changed(plan.rules),
+        crowd=CrowdConfig(pace_percent=plan.pace_percent),
         faults=read_scenario({"faults": list(plan.faults)}, "plan") if plan.faults else (),
     )
     start_ns = planned_start_ns(config)
@@ -193,7 +166,8 @@ def judge(plan: Plan, folder: Path) -> Verdict:
             exchange.core.modes.plan(Mode(mode), start_ns + second * NS_PER_S, seconds)
         eye = VenueEye()
         kill = KillSwitch(clock, plan.kills, start_ns)
-        world = _World(plan, exchange, clock, DeathLog(), eye, Watch(clock, eye), start_ns, kill)
+        deaths = Deaths(clock, plan.crashes, start_ns)
+        world = _World(plan, exchange, clock, deaths, eye, Watch(clock, eye), start_ns, kill)
         world.watch.late = any(entry.get("with", {}).get("answer") == "live" for entry in plan.faults)
         held["world"] = world
         run = await _run(world, settings)
@@ -203,6 +177,7 @@ def judge(plan: Plan, folder: Path) -> Verdict:
         beside = [
             loop.create_task(exchange.run(), name="exchange"),
             loop.create_task(spoil_network(plan.network, clock, world.counts), name="network"),
+            loop.create_task(deaths.by_time(), name="deaths"),
         ]
         try:
             async with clock.timeout(plan.minutes * 60 + _PATIENCE_S):
@@ -238,6 +213,7 @@ def judge(plan: Plan, folder: Path) -> Verdict:
         raise AssertionError(f"the world was not made: {'; '.join(broken)}")
     world: _World = held["world"]
     broken += world.watch.broken
+    broken += secrets_on_disk(folder, world.secrets)
     reading = read_both(settings)
     if summaries:
         broken += at_the_end(build_report(reading), reading, summaries[-1].left_open, world.eye)
@@ -248,9 +224,9 @@ def judge(plan: Plan, folder: Path) -> Verdict:
         orders=world.watch.orders,
         fills=len(reading.account.fills),
         faults=dict(world.counts),
-        deaths=dict(world.deaths),
+        deaths=dict(world.deaths.counts),
         in_flight=world.in_flight,
-        restarts=world.restarts,
+        restarts=world.legs - 1,
         simulated_s=held["simulated_s"],
     )
 
@@ -262,6 +238,8 @@ async def _run(world: _World, settings: Settings) -> Run:
     key = SigningKey(simulated_key(plan.seed))
     opened = exchange.open_account(key.address)
     world.eye.owner = opened.key
+    log = DeathLog(world.deaths, world.watch.say)
+    world.secrets = log.secrets = (simulated_key(plan.seed), opened.secret, opened.passphrase)
     return Run(
         settings=settings,
         symbols=plan.symbols,
@@ -273,9 +251,9 @@ async def _run(world: _World, settings: Settings) -> Run:
             funder=None,
         ),
         clock=world.clock,
-        log=world.log,
+        log=log,
         chance=Random(f"{plan.seed}:daemon"),
-        session=tapped_session(world.watch.left),
+        session=tapped_session(world.watch.left, before=world.deaths.leaves, after=world.deaths.left),
         handle_signals=False,
         inspect=world.watch.look,
         store=world.store,
@@ -303,54 +281,49 @@ def _open(world: _World) -> str:
 
 
 async def _legs(world: _World, run: Run) -> list[RunSummary]:
-    """Run until each death in turn, then to the settlement of one window's markets."""
+    """Run from death to death, then until the markets that were known at the end have settled."""
     plan, clock = world.plan, world.clock
     summaries: list[RunSummary] = []
-    for crash in plan.crashes:
-        if clock.now_ns() >= world.last_ns:
-            break
-        summary = await _until_death(world, run, crash)
+
+    def due_ns() -> int:
+        orderly_ns = world.deaths.next_due_ns(orderly=True)
+        return world.last_ns if orderly_ns is None else min(world.last_ns, orderly_ns)
+
+    while clock.now_ns() < world.last_ns:
+        summary = await _leg(world, replace(run, wishes={"stop": Stop(clock, due_ns)}))
         if summary is not None:
             summaries.append(summary)
-        world.restarts += 1
-        await clock.sleep(crash.down_s)
-    if clock.now_ns() < world.last_ns:
-        stop = {"stop": Stop(clock, world.last_ns)}
-        summaries.append(await _leg(world, run, stop))
-        world.restarts += 1
-    limit = len(plan.symbols) * len(plan.windows) * 2
-    summaries.append(await _leg(world, replace(run, markets_limit=limit), {}))
-    return summaries
+            world.deaths.stopped()
+        last = world.deaths.last
+        await clock.sleep(_RESTART_PAUSE_S if last is None else last.down_s)
+    world.deaths.over = True
+    limit = world.watch.unsettled or len(plan.symbols) * len(plan.windows)
+    while (summary := await _leg(world, replace(run, markets_limit=limit))) is None:
+        await clock.sleep(_RESTART_PAUSE_S)
+    return [*summaries, summary]
 
 
-async def _leg(world: _World, run: Run, wishes: Mapping[str, EventStream]) -> RunSummary:
-    """One daemon from its start to its orderly end."""
+async def _leg(world: _World, run: Run) -> RunSummary | None:
+    """One daemon from its start to its end; None when it died."""
     world.watch.begin_leg()
-    chance = Random(f"{world.plan.seed}:leg {world.restarts}")
-    summary = await run_daemon(replace(run, chance=chance, wishes={**world.wishes(), **wishes}))
-    if summary.facts != world.watch.facts:
-        world.watch.say(f"the watch saw {world.watch.facts} of {summary.facts} facts")
-    return summary
-
-
-async def _until_death(world: _World, run: Run, crash: Crash) -> RunSummary | None:
-    clock = world.clock
-    by_time = crash.how == "time"
-    due_ns = min(world.last_ns, clock.now_ns() + crash.nth * NS_PER_S) if by_time else world.last_ns
-    wishes = {"stop": Stop(clock, due_ns)} if crash.orderly or not by_time else {}
-    world.waits = None if crash.orderly else crash
-    world.log.waits, world.log.seen, world.seen = world.waits, 0, 0
-    world.task = asyncio.get_running_loop().create_task(_leg(world, run, wishes), name="daemon")
+    chance = Random(f"{world.plan.seed}:leg {world.legs}")
+    run = replace(run, chance=chance, wishes={**world.wishes(), **run.wishes})
+    world.legs += 1
+    task = asyncio.get_running_loop().create_task(run_daemon(run), name="daemon")
+    world.deaths.begin_leg(task)
     try:
-        if by_time and not crash.orderly:
-            await clock.sleep(max(0, due_ns - clock.now_ns()) / NS_PER_S)
-            world.task.cancel()
-        return await world.task
-    except (Killed, asyncio.CancelledError, StoreCorrupt) as death:
-        if isinstance(death, asyncio.CancelledError) and not world.task.done():
+        summary = await task
+    except (Killed, asyncio.CancelledError, StoreCorrupt, StoreBusy) as death:
+        if isinstance(death, asyncio.CancelledError) and not task.done():
             raise
-        world.deaths[f"{crash.how} {crash.at}".strip()] += 1
+        if world.deaths.last is None:
+            if not isinstance(death, StoreCorrupt | StoreBusy):
+                raise
+            world.deaths.counts[f"store {type(death).__name__}"] += 1
         world.in_flight += world.watch.in_flight()
         return None
     finally:
-        world.log.waits = world.waits = world.task = None
+        world.deaths.task = None
+    if summary.facts != world.watch.facts:
+        world.watch.say(f"the watch saw {world.watch.facts} of {summary.facts} facts")
+    return summary

@@ -14,7 +14,7 @@ from polystra.ports.logbook import LogEvent
 from tests.simulation.rule_pairs import RULES, covering_rows, settings_rows
 from tests.simulation.scenario_file import CENT, Expected, Quotes, Scenario, Step
 from tests.simulation.scenario_runner import Played, differences, play
-from tests.simulation.search_invariants import at_the_end
+from tests.simulation.search_end import at_the_end
 
 FIGURES = {
     "MIN_EDGE_PERCENT": "3",

@@ -318,10 +318,11 @@ def test_the_market_stream_keeps_the_book_that_the_venue_has() -> None:
             if isinstance(event, BookSnapshot) and event.token_id == on.market.up_token:
                 book.replace(event.bids, event.asks, event.at_ns)
             if isinstance(event, BookChanged):
-                for change in event.changes:
-                    if change.token_id == on.market.up_token:
-                        book.set_level(change.side, change.price, change.size, event.at_ns)
-                        assert book.agrees_with(change.best_bid, change.best_ask)
+                changes = [change for change in event.changes if change.token_id == on.market.up_token]
+                for change in changes:
+                    book.set_level(change.side, change.price, change.size, event.at_ns)
+                for change in changes:
+                    assert book.agrees_with(change.best_bid, change.best_ask)
         assert (book.bids, book.asks) == (dict(truth.bids), dict(truth.asks))
         assert stream.unreadable == 0
 

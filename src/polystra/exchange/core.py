@@ -281,6 +281,26 @@ class ExchangeCore(TradingSide, ExchangeView):
         self._state.flush(now_ns)
         return placement
 
+    def place_all(self, account_id: str, requests: Sequence[PlaceRequest], now_ns: int) -> list[Placement]:
+        """Place several orders of one account one after the other, and announce what they changed as one event.
+
+        Raises:
+            ConfigError: there is no such account.
+        """
+        self._begin(now_ns)
+        account = self._state.ledger.accounts.get(account_id)
+        if account is None:
+            raise ConfigError(f"account {account_id} does not exist; open it first")
+        with self._matcher.together(now_ns):
+            placements = [
+                self._gate(account, request, now_ns) or self._matcher.place(account, request, now_ns)
+                for request in requests
+            ]
+        for token_id in dict.fromkeys(request.token_id for request in requests):
+            self._refine_tick(token_id, now_ns)
+        self._state.flush(now_ns)
+        return placements
+
     def _refine_tick(self, token_id: str, now_ns: int) -> None:
         market = self._state.by_token.get(token_id)
         finer = refined_tick(market) if market is not None and self.config.venue.refine_ticks else None
@@ -302,18 +322,22 @@ class ExchangeCore(TradingSide, ExchangeView):
         return self._matcher.check(account, request, request.order_id or "", now_ns)
 
     def cancel(self, account_id: str, order_ids: Sequence[str], now_ns: int) -> CancelReport:
-        """Cancel orders of the account or of its owner's other wallets; repeated ids count once."""
+        """Cancel orders of the account or of its owner's other wallets; repeated ids count once.
+
+        What that changed in a market's book is announced as one event.
+        """
         self._begin(now_ns)
         owner = self._state.ledger.accounts[account_id].owner
         canceled: list[str] = []
         not_canceled: dict[str, str] = {}
-        for order_id in dict.fromkeys(order_ids):
-            order = self._state.orders.get(order_id)
-            if order is None or self._state.ledger.accounts[order.account].owner != owner:
-                not_canceled[order_id] = ALREADY_DONE if order_id in self._state.known else NOT_FOUND
-                continue
-            self._withdraw(order, now_ns)
-            canceled.append(order_id)
+        with self._matcher.together(now_ns):
+            for order_id in dict.fromkeys(order_ids):
+                order = self._state.orders.get(order_id)
+                if order is None or self._state.ledger.accounts[order.account].owner != owner:
+                    not_canceled[order_id] = ALREADY_DONE if order_id in self._state.known else NOT_FOUND
+                    continue
+                self._withdraw(order, now_ns)
+                canceled.append(order_id)
         self._state.flush(now_ns)
         return CancelReport(tuple(canceled), not_canceled)
 

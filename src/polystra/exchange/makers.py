@@ -212,31 +212,28 @@ class MarketMaker:
         return not best - _KEEP_BEHIND_CENTS <= key[1] <= best
 
     def _place_missing(self, wanted: dict[tuple[bool, int], int], now_ns: Nanos) -> bool:
-        placed = 0
+        missing: dict[tuple[bool, int], int] = {}
         for key, size in wanted.items():
             resting = self._orders.get(key)
-            if resting is not None and resting.left >= size // 3:
-                continue
-            if resting is not None:
-                self._cancel([key], now_ns)
-            placed += self._place(key, size, now_ns)
-            if placed == _NEW_ORDERS_PER_ACT:
+            if resting is None or resting.left < size // 3:
+                missing[key] = size
+            if len(missing) == _NEW_ORDERS_PER_ACT:
                 break
-        return placed > 0
+        self._cancel([key for key in missing if key in self._orders], now_ns)
+        return self._place(missing, now_ns)
 
     def _refresh_one(self, wanted: dict[tuple[bool, int], int], now_ns: Nanos) -> None:
         """Nothing moved: change the size of one level, as real makers do all the time."""
         if wanted:
             key = self._rng.choice(list(wanted))
             self._cancel([key], now_ns)
-            self._place(key, wanted[key], now_ns)
+            self._place({key: wanted[key]}, now_ns)
 
-    def _place(self, key: tuple[bool, int], size: int, now_ns: Nanos) -> bool:
-        order_id = self._desk.rest(self, self._account, key, size, now_ns)
-        if order_id is None:
-            return False
-        self._orders[key] = Resting(order_id, size)
-        return True
+    def _place(self, wanted: dict[tuple[bool, int], int], now_ns: Nanos) -> bool:
+        placed = self._desk.rest_all(self, self._account, wanted, now_ns)
+        for key, order_id in placed.items():
+            self._orders[key] = Resting(order_id, wanted[key])
+        return bool(placed)
 
     def _cancel(self, keys: list[tuple[bool, int]], now_ns: Nanos) -> None:
         order_ids = [self._orders.pop(key).order_id for key in keys if key in self._orders]
@@ -356,12 +353,25 @@ class Desk:
 
     def rest(self, trader: Fillable, account: str, key: tuple[bool, int], size: int, now_ns: Nanos) -> str | None:
         """Rest a post-only buy; returns its order id, None when the exchange refused it."""
-        token = self.token(is_up=key[0])
-        request = PlaceRequest.limit(token, "BUY", price=key[1] * CENT, size=size, post_only=True)
-        order_id = self.place(account, request, now_ns)
-        if order_id is not None:
+        return self.rest_all(trader, account, {key: size}, now_ns).get(key)
+
+    def rest_all(
+        self, trader: Fillable, account: str, wanted: dict[tuple[bool, int], int], now_ns: Nanos
+    ) -> dict[tuple[bool, int], str]:
+        """Rest post-only buys by one request; returns the order ids of those that the exchange took."""
+        if not wanted:
+            return {}
+        requests = [
+            PlaceRequest.limit(self.token(is_up=is_up), "BUY", price=cents * CENT, size=size, post_only=True)
+            for (is_up, cents), size in wanted.items()
+        ]
+        placements = self._core.place_all(account, requests, now_ns)
+        taken = {
+            key: placement.order_id for key, placement in zip(wanted, placements, strict=True) if placement.accepted
+        }
+        for key, order_id in taken.items():
             self._owners[order_id] = (trader, key)
-        return order_id
+        return taken
 
     def place(self, account: str, request: PlaceRequest, now_ns: Nanos) -> str | None:
         """Send any order; returns its id, None when the exchange refused it."""

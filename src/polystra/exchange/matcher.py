@@ -6,7 +6,8 @@ its withdrawal. What must not: markets' life, time, sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 
 from polystra.exchange.accounts import Account, Order, outcome_name
@@ -63,6 +64,7 @@ class Matcher:
         self._emit = emit
         self._settlement = settlement
         self._balances = balances
+        self._together: dict[str, Market] | None = None
 
     def check(self, account: Account, request: PlaceRequest, order_id: str, now_ns: int) -> Refusal | None:
         """Check market, grid, size, expiry and plain funds, in the venue's order."""
@@ -125,8 +127,27 @@ class Matcher:
         order.status = "CANCELED"
         self._emit(OrderEvent(type="CANCELLATION", order=order.view(), status=status, at_ns=now_ns))
 
+    @contextmanager
+    def together(self, now_ns: int) -> Iterator[None]:
+        """Announce what orders change on a book inside the block at its end, as one event; trades at once.
+
+        One request with several orders or cancels thus sends one message with several levels, which halves the
+        messages that a market maker's requotes make.
+        """
+        touched: dict[str, Market] = {}
+        self._together = touched
+        try:
+            yield
+        finally:
+            self._together = None
+            for market in touched.values():
+                self.publish_levels(market, now_ns, traded=False)
+
     def publish_levels(self, market: Market, now_ns: int, *, traded: bool) -> None:
         """Announce what changed on the book since the last call."""
+        if self._together is not None and not traded:
+            self._together[market.spec.condition_id] = market
+            return
         changes = market.book.drain_changes()
         if not changes:
             return

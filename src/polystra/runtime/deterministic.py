@@ -32,12 +32,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import math
 import random
 import socket
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any, Final, TypeVar, TypeVarTuple
 
@@ -61,6 +63,7 @@ DEFAULT_LATENCY: Final = Latency()
 
 _CLOCK_RESOLUTION_S: Final = 1e-9
 _NAMES_IN_A_DEADLOCK: Final = 8
+_GC_THRESHOLDS: Final = (50_000, 20, 20)
 
 
 class NumberedTask(asyncio.Task[T]):
@@ -389,5 +392,22 @@ def run(
     def make_loop() -> DeterministicLoop:
         return DeterministicLoop(seed=seed, start_ns=start_ns, latency=latency, shuffle_tasks=shuffle_tasks)
 
-    with asyncio.Runner(loop_factory=make_loop) as runner:
+    with _seldom_collected(), asyncio.Runner(loop_factory=make_loop) as runner:
         return runner.run(main)
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Let the garbage collector look seldom, and never at what was there before.
+
+    A simulation makes almost no cycles and works at full load: the usual thresholds took an eighth of the
+    CPU of a simulated day (measured: 15.0 against 13.1 s).
+    """
+    before = gc.get_threshold()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()

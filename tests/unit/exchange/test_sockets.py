@@ -5,6 +5,7 @@ from typing import Any
 
 from aiohttp import WSMsgType
 
+from polystra.domain.units import MICRO
 from polystra.exchange.core import PlaceRequest
 from polystra.exchange.rest import SocketLimits
 from tests.unit.exchange.conftest import CONDITION, DOWN, UP, spec
@@ -29,7 +30,38 @@ async def test_subscribing_gives_books_and_placing_gives_mirrored_changes() -> N
             for row in change["price_changes"]
         ] == [(UP, "BUY", "0.4", "15", "0.4", "1"), (DOWN, "SELL", "0.6", "15", "0", "0.6")]
         desk.core.cancel_all(desk.house, None, None, desk.clock.now)
-        assert {row["size"] for frame in await drain(socket) for row in frame["price_changes"]} == {"5", "0"}
+        (gone,) = await drain(socket)
+        assert [(row["asset_id"], row["size"]) for row in gone["price_changes"]] == [(UP, "0"), (DOWN, "0")]
+
+
+async def test_one_request_with_several_orders_or_cancels_gives_one_message_with_several_levels() -> None:
+    def rows(frame: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
+        return [
+            (row["side"], row["price"], row["size"], row["best_bid"], row["best_ask"])
+            for row in frame["price_changes"]
+            if row["asset_id"] == UP
+        ]
+
+    async with http_desk() as desk:
+        socket = await desk.market_socket(UP, DOWN)
+        await drain(socket)
+        quotes = [(UP, 390_000), (DOWN, 550_000), (UP, 400_000), (DOWN, 610_000)]
+        placed = desk.core.place_all(
+            desk.house,
+            [PlaceRequest.limit(token, "BUY", price=price, size=10 * MICRO, post_only=True) for token, price in quotes],
+            desk.clock.now,
+        )
+        assert [placement.accepted for placement in placed] == [True, True, True, False]
+        (quoted,) = await drain(socket)
+        assert rows(quoted) == [
+            ("BUY", "0.39", "10", "0.4", "0.45"),
+            ("SELL", "0.45", "10", "0.4", "0.45"),
+            ("BUY", "0.4", "10", "0.4", "0.45"),
+        ]
+        assert len({row["hash"] for row in quoted["price_changes"]}) == 6
+        desk.core.cancel(desk.house, [placement.order_id for placement in placed[1:]], desk.clock.now)
+        (withdrawn,) = await drain(socket)
+        assert rows(withdrawn) == [("SELL", "0.45", "0", "0.39", "1"), ("BUY", "0.4", "0", "0.39", "1")]
 
 
 async def test_a_trade_gives_its_price_and_whole_books() -> None:

@@ -41,6 +41,11 @@ class ResolutionKind(StrEnum):
 
     AVERAGE = "AVERAGE"
     """Mean of the settlement feed over `lookback_s` before each boundary; a tie resolves Up."""
+    LAST = "LAST"
+    """The feed's last price at each boundary (`lookback_s` is 0), as before August 2026; a tie resolves Up.
+
+    Only recordings have such markets: discovery refuses them and the store takes none.
+    """
 
 
 @dataclass(frozen=True, slots=True)

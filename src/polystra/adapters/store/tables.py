@@ -116,7 +116,7 @@ markets: Final = Table(
     _check("up_token <> down_token", "two_tokens"),
     _check("window_ns > 0 AND closes_at_ns > opens_at_ns", "window"),
     _check("tick_size > 0 AND minimum_size >= 0 AND fee_rate_ppm >= 0 AND fee_exponent >= 0", "grid"),
-    _check(_one_of("rule_kind", ResolutionKind), "rule_kind"),
+    _check(_one_of("rule_kind", frozenset({ResolutionKind.AVERAGE})), "rule_kind"),
     _check("price_to_beat_e8 > 0", "price_to_beat"),
     Index(None, "closes_at_ns"),
 )

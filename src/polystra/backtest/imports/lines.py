@@ -10,8 +10,12 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from polystra.domain.errors import RecordingError
+
+_MOST_KINDS: Final = 5
+"""So many reasons are told of one file."""
 
 
 @dataclass(slots=True)
@@ -42,9 +46,12 @@ class Faults:
 
     def tell(self) -> None:
         """Add the sentences to the report."""
-        for what, (number, first) in self._seen.items():
+        for what, (number, first) in list(self._seen.items())[:_MOST_KINDS]:
             lines = f"line {first} is" if number == 1 else f"{number} lines (the first is {first}) are"
             self.report.notes.append(f"{self.name}: {lines} left out: {what}")
+        more = len(self._seen) - _MOST_KINDS
+        if more > 0:
+            self.report.notes.append(f"{self.name}: further lines are left out for {more} other reasons")
 
 
 def lines_of(path: Path, report: ImportReport) -> Iterator[tuple[int, bytes]]:

@@ -1,4 +1,4 @@
-"""P(Up) of a market that settles on averages of the settlement feed.
+"""P(Up) of a market that settles on averages of the settlement feed, or on its last price.
 
 What lives here: the closed forms for a driftless random walk. What must not: estimation of
 price or volatility, the market's own price, decisions.
@@ -13,6 +13,8 @@ price, per square root of a second):
 - before T0 the price to beat is random too: with r0 seconds of its period left, e0 averaged to
   A0, X-K has mean (e0/L)(S - A0) and variance s^2 ((T-L-t) + L/3 + r0^3/(3 L^2) - r0^2/L);
   before its period starts X-K has mean 0 and variance s^2 ((T-T0) - L/3).
+
+A market that settles on the last price is the same with L = 0.
 """
 
 from __future__ import annotations
@@ -72,7 +74,9 @@ def probability_up(
 
 
 def checked_lookback(rule: ResolutionRule) -> int:
-    """Return the look-back in seconds; raises ValueError for a rule that is not priced here."""
+    """Return the look-back in seconds, 0 for the last price; raises ValueError for a look-back that cannot be."""
+    if rule.kind is ResolutionKind.LAST:
+        return 0
     if rule.kind is not ResolutionKind.AVERAGE:
         raise ValueError(f"resolution rule {rule.kind!r} has no fair value formula; trade only average-price markets")
     if rule.lookback_s <= 0:

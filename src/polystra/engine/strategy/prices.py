@@ -232,8 +232,11 @@ class PriceWindow:
         """The average at a window's boundary: the venue's own tick, else ours, else None.
 
         Ours needs the feed to have reached the boundary and 55 of every 60 seconds; it is
-        rounded half up to 10^-8 dollars.
+        rounded half up to 10^-8 dollars. Without a look-back it is the last price at the boundary, once the feed has
+        reached it.
         """
+        if lookback_s == 0:
+            return self.price_at(boundary_s) if self.settlement_s >= boundary_s else None
         if lookback_s == AVERAGE_S:
             told = self._averages.get(boundary_s)
             if told is not None:

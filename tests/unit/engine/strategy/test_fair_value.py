@@ -158,9 +158,25 @@ def test_the_variance_is_the_integral_of_the_squared_weights(start):
     assert formula == pytest.approx(normal_cdf(moved / (SIGMA * math.sqrt(variance))), abs=2e-5)
 
 
+def test_the_last_price_settles_older_markets():
+    last = ResolutionRule(ResolutionKind.LAST, 0)
+    per_root_second = 45 / 60**0.5
+
+    def at(now: float, price: float, k: float | None = 0.0) -> float | None:
+        return probability_up(
+            last, now_s=now, opens_at_s=0, closes_at_s=300, price=price, sigma=per_root_second, price_to_beat=k
+        )
+
+    assert at(240, 30.0) == pytest.approx(0.748, abs=0.001)
+    assert at(280, 30.0) == pytest.approx(0.876, abs=0.001)
+    assert (at(300, 0.0), at(300, -0.01)) == (1.0, 0.0)
+    assert at(-20, 12.0, None) == 0.5
+    assert at(10, 12.0, None) is None
+
+
 def test_a_rule_without_formula_is_refused():
     with pytest.raises(ValueError, match="no fair value formula"):
-        checked_lookback(ResolutionRule("LAST", 60))  # type: ignore[arg-type]
+        checked_lookback(ResolutionRule("CANDLE", 60))  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="look-back of 0 s"):
         checked_lookback(ResolutionRule(ResolutionKind.AVERAGE, 0))
     with pytest.raises(ValueError, match="shorter than its look-back"):

@@ -11,6 +11,8 @@ What lives here: the form of a file and its strict reading. What must not: runni
     markets: [BTC 5m]                   # the default; all of them have the book of the file
     modes: [[restarting, 60, 90]]       # the venue's mode, from which second, for how many
     restart: {at: 60, down: 30}         # the daemon is killed and comes back
+    store: [[busy, 60, 30]]             # its database: busy, or slow (a commit begun then is done at the end)
+    network: [[partition, 60, 20]]      # its network: partition, cut or slow
     when:
       10: enter 20 up at 52             # or: enter $10 up at 52
       120: other buys 10 up at 60       # `... in ETH 5m` says which market; without it the first
@@ -40,7 +42,7 @@ CENT: Final = 10_000
 _KEYS: Final = frozenset(
     {
         *("title", "settings", "markets", "verdict", "quotes", "prices", "when", "then", "faults", "cash", "rules"),
-        *("modes", "restart", "slow", "known"),
+        *("modes", "restart", "slow", "known", "store", "network"),
     }
 )
 _THEN: Final = frozenset(
@@ -51,6 +53,8 @@ _AMOUNT = r"(\d+(?:\.\d+)?)"
 _QUOTE = re.compile(rf"{_AMOUNT} x {_AMOUNT}")
 _ENTER = re.compile(rf"(enter|add) (\$?){_AMOUNT} (up|down) at {_AMOUNT}")
 _EXIT = re.compile(r"exit(?: (up|down))?")
+_ALLOWANCE = re.compile(r"(revoke|approve) (dollars|shares)")
+_TAKES = re.compile(rf"takes {_AMOUNT} (up|down)")
 _TICK = re.compile(rf"tick {_AMOUNT}")
 _IN = re.compile(r"(.*) in ([A-Z]+ (?:5m|15m))")
 _OTHER = re.compile(rf"(other|elsewhere) (buys|sells) {_AMOUNT} (up|down) at {_AMOUNT}")
@@ -74,8 +78,8 @@ class Quotes:
 class Step:
     """Something that is done at a moment.
 
-    `verb` is enter, add, exit, other buys, other sells, elsewhere buys (our account without this daemon), tick, or
-    a switch's word; `market` is like BTC 5m.
+    `verb` is enter, add, exit, other buys, other sells, elsewhere buys (our account without this daemon), takes,
+    tick, revoke or approve (`outcome` says of what), or a switch's word; `market` is like BTC 5m.
     """
 
     at_s: float
@@ -133,6 +137,8 @@ class Scenario:
     markets: tuple[str, ...] = ("BTC 5m",)
     modes: tuple[tuple[str, int, int], ...] = ()
     restart: tuple[float, float] | None = None
+    store: tuple[tuple[str, int, int], ...] = ()
+    network: tuple[tuple[str, int, int], ...] = ()
     slow: bool = False
     known: str = ""
     """Why the daemon does not do this yet; empty: it does."""
@@ -160,8 +166,10 @@ def load(path: Path) -> Scenario:
             rules=told.get("rules") or {},
             cash=_micros(told.get("cash", 1_000)),
             markets=tuple(_listed(told.get("markets") or ["BTC 5m"])),
-            modes=tuple((str(mode), int(at), int(seconds)) for mode, at, seconds in told.get("modes") or ()),
+            modes=_spells(told.get("modes")),
             restart=_restart(told.get("restart")),
+            store=_spells(told.get("store"), ("busy", "slow")),
+            network=_spells(told.get("network"), ("partition", "cut", "slow")),
             slow=bool(told.get("slow", False)),
             known=str(told.get("known", "")),
         )
@@ -208,6 +216,15 @@ def _restart(told: object) -> tuple[float, float] | None:
     return float(told["at"]), float(told["down"])
 
 
+def _spells(told: object, kinds: tuple[str, ...] = ()) -> tuple[tuple[str, int, int], ...]:
+    rows = told if isinstance(told, list) else []
+    spells = tuple((str(kind), int(at), int(seconds)) for kind, at, seconds in rows)
+    unknown = [kind for kind, _, _ in spells if kinds and kind not in kinds]
+    if unknown:
+        raise ScenarioError(f"{unknown[0]!r} is no kind of trouble; write {', '.join(kinds)}")
+    return spells
+
+
 def _step(at: object, text: str) -> Step:
     inside = _IN.fullmatch(text)
     return replace(_action(at, inside[1]), market=inside[2]) if inside else _action(at, text)
@@ -228,6 +245,12 @@ def _action(at: object, text: str) -> Step:
     left = _EXIT.fullmatch(text)
     if left:
         return Step(at_s, "exit", left[1] or "up")
+    allowance = _ALLOWANCE.fullmatch(text)
+    if allowance:
+        return Step(at_s, allowance[1], allowance[2])
+    taken = _TAKES.fullmatch(text)
+    if taken:
+        return Step(at_s, "takes", taken[2], _micros(taken[1]))
     ticks = _TICK.fullmatch(text)
     if ticks:
         return Step(at_s, "tick", price=_cents(ticks[1]))
@@ -235,8 +258,8 @@ def _action(at: object, text: str) -> Step:
         return Step(at_s, text)
     raise ScenarioError(
         f"at {at}: {text!r} is not known; write `enter 20 up at 52`, `enter $10 up at 52`, `add 10 up at 60`, "
-        "`exit`, `exit down`, `tick 0.1`, `other buys 10 up at 60`, `other sells 10 up at 40`, "
-        "`elsewhere buys 10 up at 52`, `kill`, `start`, `stopentry`, `stop the daemon`"
+        "`exit`, `exit down`, `tick 0.1`, `revoke shares`, `takes 0.01 up`, `other buys 10 up at 60`, "
+        "`other sells 10 up at 40`, `elsewhere buys 10 up at 52`, `kill`, `start`, `stopentry`, `stop the daemon`"
     )
 
 

@@ -26,6 +26,7 @@ from polystra.domain.market import Outcome
 from polystra.domain.orders import Order, Side
 from polystra.domain.units import E8, MICRO, NS_PER_S, format_micros
 from polystra.exchange.account_rules import REALISTIC
+from polystra.exchange.balances import UNLIMITED, spender_of, token_type
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
 from polystra.exchange.faults.scenario import read_scenario
 from polystra.exchange.series import PriceSeries, SeriesSummary, TickSeries
@@ -83,6 +84,10 @@ class Script:
         for step in self._scenario.steps:
             if self._name_of(step) == name and step.verb == "tick":
                 plan(step.at_s, lambda at_ns, step=step: self._refine(market, step, at_ns))
+            elif self._name_of(step) == name and step.verb in ("revoke", "approve"):
+                plan(step.at_s, lambda at_ns, step=step: self._allow(market, step, at_ns))
+            elif self._name_of(step) == name and step.verb == "takes":
+                plan(step.at_s, lambda at_ns, step=step: book.takes(self._account, step, at_ns))
             elif self._name_of(step) == name and step.verb.startswith("elsewhere"):
                 plan(step.at_s, lambda at_ns, step=step: book.elsewhere(self._account, step, at_ns))
             elif self._name_of(step) == name and _is_the_venues(step):
@@ -90,6 +95,12 @@ class Script:
 
     def _refine(self, market: WorldMarket, step: Step, at_ns: int) -> None:
         self._exchange.core.set_tick_size(market.spec.condition_id, step.price, at_ns)
+
+    def _allow(self, market: WorldMarket, step: Step, at_ns: int) -> None:
+        """Take the allowance of the market's own exchange contract back, or give it without a bound."""
+        kind = "COLLATERAL" if step.outcome == "dollars" else token_type(market.spec)
+        amount = UNLIMITED if step.verb == "approve" else 0
+        self._exchange.core.desk.approve(self._account, kind, spender_of(market.spec), amount, at_ns)
 
     def _name_of(self, step: Step) -> str:
         return step.market or self._scenario.markets[0]
@@ -139,7 +150,7 @@ class Script:
 
 def _is_the_venues(step: Step) -> bool:
     """True for what happens at the venue; the rest is wished for."""
-    return step.verb.startswith(("other", "elsewhere")) or step.verb == "tick"
+    return step.verb.startswith(("other", "elsewhere")) or step.verb in ("tick", "takes", "revoke", "approve")
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +214,8 @@ def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
         markets_limit=len(scenario.markets),
         restart=scenario.restart,
         modes=scenario.modes,
+        store=scenario.store,
+        network=scenario.network,
         inspect=watch.look,
     )
     reading = read_both(settings)

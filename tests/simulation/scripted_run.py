@@ -7,7 +7,9 @@ the deterministic loop. What must not: what is wished for, what is expected.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from random import Random
 
 import aiohttp
@@ -32,6 +34,9 @@ from polystra.runtime import deterministic
 from polystra.runtime.daemon import RunSummary
 from polystra.runtime.log import Log
 from tests.simulation.scenario_file import Quotes, Step
+from tests.simulation.scripted_store import BadMinutes
+from tests.simulation.search_faults import spoil_network
+from tests.simulation.search_plan import Spell
 
 ONE = MICRO
 PULSE_PRICE = 10_000
@@ -101,6 +106,11 @@ class ScriptedBook:
             request = PlaceRequest.limit(token, "SELL", price=step.price, size=step.quantity)
         self._core.place(account, request, now_ns)
 
+    def takes(self, account: str, step: Step, now_ns: int) -> None:
+        """Shares of the daemon's account go somewhere else."""
+        token = self._spec.up_token if step.outcome == "up" else self._spec.down_token
+        self._core.desk.move_funds(account, self._other, token, step.quantity, now_ns=now_ns)
+
 
 def run_scripted(
     settings: Settings,
@@ -112,14 +122,16 @@ def run_scripted(
     session: Callable[[], aiohttp.ClientSession] = endless_session,
     restart: tuple[float, float] | None = None,
     modes: Sequence[tuple[str, int, int]] = (),
+    store: Sequence[tuple[str, int, int]] = (),
+    network: Sequence[tuple[str, int, int]] = (),
     inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None,
     legs: Callable[[Run, BuiltInExchange], Awaitable[RunSummary]] | None = None,
 ) -> RunSummary:
     """Run exchange and daemon under virtual time until so many markets have settled.
 
     `restart`: the second at which the daemon is killed, and how many later it comes back. `modes`: the
-    venue's modes as (word, second, seconds). `inspect` looks at the engine's memory after every commit.
-    `legs` runs the daemon in its own way.
+    venue's modes as (word, second, seconds); `store` and `network`: what befalls the daemon's own, in the
+    same form. `inspect` looks at the engine's memory after every commit. `legs` runs the daemon in its own way.
     """
     start_ns = planned_start_ns(config)
 
@@ -150,8 +162,12 @@ def run_scripted(
             handle_signals=False,
             wishes={"script": wishes},
             inspect=inspect,
+            store=(lambda inner: BadMinutes(inner, clock, store, start_ns)) if store else None,
         )
         driver = asyncio.get_running_loop().create_task(exchange.run(), name="exchange")
+        driver.add_done_callback(partial(_ends_the_run, asyncio.current_task()))
+        spells = [Spell(kind=kind, second=second, seconds=seconds) for kind, second, seconds in network]
+        weather = asyncio.get_running_loop().create_task(spoil_network(spells, clock, Counter()), name="network")
         try:
             if legs is not None:
                 return await legs(run, exchange)
@@ -160,12 +176,21 @@ def run_scripted(
             return await run_daemon(run)
         finally:
             driver.cancel()
-            await asyncio.gather(driver, return_exceptions=True)
+            weather.cancel()
+            ended, _ = await asyncio.gather(driver, weather, return_exceptions=True)
+            if isinstance(ended, Exception):
+                raise ended
             await exchange.close()
 
     summary = deterministic.run(main(), seed=config.seed, start_ns=start_ns)
     structlog.reset_defaults()
     return summary
+
+
+def _ends_the_run(main: asyncio.Task[object] | None, driver: asyncio.Task[None]) -> None:
+    """An exchange that stands still by an error in the script ends the run, which would wait for ever."""
+    if main is not None and not driver.cancelled() and driver.exception() is not None:
+        main.cancel()
 
 
 async def _killed(run: Run, clock: Clock, at_s: float, down_s: float) -> None:

@@ -89,6 +89,10 @@ class Risk:
             return f"entries in {market.market.slug} are off: {fees.reason}"
         if any(now_ns - book.updated_at_ns > risk.stale_book_ns for book in market.books.values()):
             return "the book is stale"
+        if not all(book.in_sync for book in market.books.values()):
+            return "the book is out of sync and is being fetched anew"
+        if any(book.is_crossed for book in market.books.values()):
+            return "the book is crossed"
         if risk.balance_floor and self.available() <= risk.balance_floor:
             have, floor = format_micros(self.available()), format_micros(risk.balance_floor)
             return f"available ${have} is not above the floor of ${floor}"

@@ -88,7 +88,7 @@ class SendQueue:
         """Take out what may not leave any more; returns its end."""
         stale = [each for each in (*self._exits, *self._entries) if 0 < each.effect.deadline_ns <= now_ns]
         self._remove(stale)
-        words = "dropped: the signal became stale while it waited for the venue's rate limits; it never left"
+        words = "dropped: the signal became stale before it could leave (the venue's rate limits, or our database)"
         return [SubmitRefused(order_id=each.order_id, message=f"{STALE}: {words}", code=STALE) for each in stale]
 
     def next_cancels(self) -> Sequence[OrderId]:

@@ -3,9 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from polystra.domain.events import MarketsListed
-from polystra.domain.facts import MarketRecorded
+from polystra.domain.facts import MarketRecorded, PostingRecorded
 from polystra.domain.ids import ConditionId, TokenId
-from polystra.domain.market import Market
+from polystra.domain.market import FeeSchedule, Market
 from polystra.domain.units import NS_PER_S
 from polystra.engine import effects as fx
 from tests.unit.engine.desk import MARKET, OPENS, Desk, config
@@ -72,6 +72,15 @@ def test_a_listed_market_may_change_but_its_grid_never_becomes_coarser():
     assert not desk.state.markets[market(0).condition_id].market.accepting_orders
     desk.step(MarketsListed(markets=(market(0),)))
     assert desk.state.markets[market(0).condition_id].market.tick_size == 1_000
+
+
+def test_a_changed_fee_is_charged_from_then_on():
+    desk = Desk().ready()
+    desk.fill(desk.enter(), 10, 50, maker=False)
+    desk.step(MarketsListed(markets=(replace(MARKET, fees=FeeSchedule(140_000)),)))
+    assert desk.found(MarketRecorded)[-1].market.fees.rate_ppm == 140_000
+    desk.fill(desk.enter(), 10, 50, maker=False)
+    assert [posting.posting.fee for posting in desk.found(PostingRecorded) if posting.posting.fee] == [175_000, 350_000]
 
 
 def test_no_more_markets_are_taken_than_the_run_is_limited_to():

@@ -101,6 +101,17 @@ def test_a_refusal_that_a_person_must_see_halts_entries(desk):
     assert "banned" in (desk.engine._risk.entry_block() or "")
 
 
+def test_a_refusal_for_good_is_told_once_however_often_an_exit_meets_it(desk):
+    desk.hold()
+    for cents in (20, 19, 18):
+        desk.book(cents, cents + 2).advance(10)
+        track = desk.last_order()
+        words = f"the allowance is not enough for {track.order_id}"
+        desk.step(ev.SubmitRefused(order_id=track.order_id, message=words, stop_trading=True))
+    assert len({order.terms.client_order_id for order in desk.sent()}) > 2
+    assert len(desk.notices(NoticeKind.TRADING_HALTED)) == 1
+
+
 @pytest.mark.parametrize("reply_first", [True, False])
 def test_a_killed_order_ends_cancelled_in_either_order_of_its_two_announcements(desk, reply_first):
     track = desk.enter(enter(budget=5))

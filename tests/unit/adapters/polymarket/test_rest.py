@@ -258,6 +258,14 @@ def test_answers_in_another_order_are_told_apart_by_their_ids() -> None:
     assert [type(outcome) for outcome in outcomes] == [SubmitAccepted, SubmitUnknown, SubmitAccepted]
 
 
+def test_a_batch_with_too_few_answers_is_in_doubt_and_not_sent_again() -> None:
+    """Which of the five is missing is not for us to guess: each is looked up by its id."""
+    outcomes, script = submit(says(json.dumps([accepted(1), accepted(2), accepted(4), accepted(5)])), count=5)
+    assert [outcome.order_id for outcome in outcomes] == [signed(number).order_id for number in range(1, 6)]
+    assert {type(outcome) for outcome in outcomes} == {SubmitUnknown}
+    assert len(script.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
@@ -349,6 +357,23 @@ def test_a_list_that_changes_while_it_is_read_is_read_again_and_then_given_up() 
         assert "changed during" in snapshot.detail
 
     with_venue(scene)
+
+
+@pytest.mark.parametrize("path", ["/data/orders", "/data/trades"])
+def test_a_second_page_that_fails_makes_the_snapshot_incomplete(path: str) -> None:
+    async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
+        rows = [order(1)] if path == "/data/orders" else []
+        first = says(json.dumps({"data": rows, "next_cursor": "c1"}))
+        script.on("/data/orders", *pages([]))
+        script.on("/data/trades", *pages([]))
+        script.on("/balance-allowance", says('{"balance":"1"}'))
+        script.on(path, first, says('{"error":"Internal server error"}', 500))
+        snapshot = await venue.account(since_ns=0, tokens=())
+        assert [asked.query.get("next_cursor") for asked in script.asked if asked.path == path][1] == "c1"
+        assert not snapshot.complete
+        assert snapshot.detail
+
+    with_venue(scene, retries=ONCE)
 
 
 @pytest.mark.parametrize(

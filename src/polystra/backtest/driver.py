@@ -30,8 +30,10 @@ from polystra.engine.state import EngineState, Turn
 from polystra.matching.paper_venue import PaperRules, PaperVenue
 
 FactSink: TypeAlias = Callable[[Sequence[Fact], Nanos], None]
+_AFTERMATH_S: Final = 300
+"""So long after the last input time goes on before the stop: fills settle, winners are paid."""
 _PATIENCE_S: Final = 900
-"""So long after the last input the run may still settle what is open."""
+"""So long after the stop the run may still close what is open."""
 _MARKET_INPUTS: Final = (
     ev.BookChanged,
     ev.BookSnapshot,
@@ -109,6 +111,7 @@ class Driver:
             self._until(now_ns)
             self._take(event)
         if used:
+            self._until(self._now_ns + _AFTERMATH_S * NS_PER_S)
             self.tell(ev.StopRequested(mode=ev.StopMode.KEEP_EXITS, reason="the recording has ended"))
             self._until(self._now_ns + _PATIENCE_S * NS_PER_S)
         return DriverResult(

@@ -20,7 +20,7 @@ _HEAD: Final = """# What goes wrong, and what the daemon does then
 
 Each row is a way in which programs like this one have lost money. The first table is for reading; below it
 stand the cases of every row with the tests that hold them (paths below `tests/`; a file of `tests/scenarios`
-is a run of the whole daemon against the built-in exchange). This page is written from `tests/fault_rows.py` by
+is a run of the whole daemon against the built-in exchange). This page is written from `tests/fault_rows_*.py` by
 `python -m tests.fault_table > docs/failures.md`.
 
 | | what goes wrong | what the daemon does | cases held by tests |

@@ -13,6 +13,7 @@ What lives here: the form of a file and its strict reading. What must not: runni
     restart: {at: 60, down: 30}         # the daemon is killed and comes back
     store: [[busy, 60, 30]]             # its database: busy, or slow (a commit begun then is done at the end)
     network: [[partition, 60, 20]]      # its network: partition, cut or slow
+    clock: [[60, 30]]                   # its clock: from which second on it is how many seconds ahead
     when:
       10: enter 20 up at 52             # or: enter $10 up at 52
       120: other buys 10 up at 60       # `... in ETH 5m` says which market; without it the first
@@ -42,7 +43,7 @@ CENT: Final = 10_000
 _KEYS: Final = frozenset(
     {
         *("title", "settings", "markets", "verdict", "quotes", "prices", "when", "then", "faults", "cash", "rules"),
-        *("modes", "restart", "slow", "known", "store", "network"),
+        *("modes", "restart", "slow", "known", "store", "network", "clock"),
     }
 )
 _THEN: Final = frozenset(
@@ -139,6 +140,7 @@ class Scenario:
     restart: tuple[float, float] | None = None
     store: tuple[tuple[str, int, int], ...] = ()
     network: tuple[tuple[str, int, int], ...] = ()
+    clock: tuple[tuple[int, int], ...] = ()
     slow: bool = False
     known: str = ""
     """Why the daemon does not do this yet; empty: it does."""
@@ -170,6 +172,7 @@ def load(path: Path) -> Scenario:
             restart=_restart(told.get("restart")),
             store=_spells(told.get("store"), ("busy", "slow")),
             network=_spells(told.get("network"), ("partition", "cut", "slow")),
+            clock=tuple((int(at), int(seconds)) for at, seconds in told.get("clock") or ()),
             slow=bool(told.get("slow", False)),
             known=str(told.get("known", "")),
         )

@@ -216,6 +216,7 @@ def play(scenario: Scenario, folder: Path, *, seed: int = 1) -> Played:
         modes=scenario.modes,
         store=scenario.store,
         network=scenario.network,
+        steps=scenario.clock,
         inspect=watch.look,
     )
     reading = read_both(settings)

@@ -37,6 +37,7 @@ from tests.simulation.scenario_file import Quotes, Step
 from tests.simulation.scripted_store import BadMinutes
 from tests.simulation.search_faults import spoil_network
 from tests.simulation.search_plan import Spell
+from tests.simulation.stepped_clock import SteppedClock
 
 ONE = MICRO
 PULSE_PRICE = 10_000
@@ -124,6 +125,7 @@ def run_scripted(
     modes: Sequence[tuple[str, int, int]] = (),
     store: Sequence[tuple[str, int, int]] = (),
     network: Sequence[tuple[str, int, int]] = (),
+    steps: Sequence[tuple[int, int]] = (),
     inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None,
     legs: Callable[[Run, BuiltInExchange], Awaitable[RunSummary]] | None = None,
 ) -> RunSummary:
@@ -131,7 +133,8 @@ def run_scripted(
 
     `restart`: the second at which the daemon is killed, and how many later it comes back. `modes`: the
     venue's modes as (word, second, seconds); `store` and `network`: what befalls the daemon's own, in the
-    same form. `inspect` looks at the engine's memory after every commit. `legs` runs the daemon in its own way.
+    same form; `steps`: those of its clock. `inspect` looks at the engine's memory after every commit.
+    `legs` runs the daemon in its own way.
     """
     start_ns = planned_start_ns(config)
 
@@ -154,7 +157,7 @@ def run_scripted(
                 signature_type=0,
                 funder=None,
             ),
-            clock=clock,
+            clock=SteppedClock(clock, steps, start_ns) if steps else clock,
             log=log,
             chance=Random(f"{config.seed}:daemon"),
             session=session,

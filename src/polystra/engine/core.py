@@ -166,6 +166,7 @@ class Engine:
         """Market data first: it is nearly all of the traffic."""
         match event:
             case ev.BookChanged():
+                self._venue_clock.heard(event.at_ns, turn)
                 for market in self._market_data.changed(event, turn):
                     self._market_moved(market, turn)
             case ev.PriceTicked():

@@ -1,8 +1,8 @@
 """The venue's clock: our offset from it, and what a large one forbids.
 
-What lives here: when the clocks are compared (an interval, a reconnect, a refused proof), the
-correction, the block on entries. What must not: the measuring itself (an adapter's), the use of the
-venue's time (`EngineState.venue_now_s`).
+What lives here: when the clocks are compared (an interval, a reconnect, a refused proof, a message that
+bears another time than ours), the correction, the block on entries. What must not: the measuring itself
+(an adapter's), the use of the venue's time (`EngineState.venue_now_s`).
 
 Windows, expirations and proofs are counted in the venue's time. A correction makes expirations and
 proofs right; the strategy's own timing follows our clock, so that beyond the limit no entry leaves.
@@ -23,12 +23,29 @@ _TOLD_NS: Final = NS_PER_S // 2
 """A correction that moved by less since it was last told is not told again."""
 
 
+_DOUBT_PAUSE_NS: Final = 10 * NS_PER_S
+"""Messages of another time have the clocks compared this often at most: they may only be late."""
+
+
 class VenueClock:
     """Owns the correction."""
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
         self._told_ns: Nanos = 0
+        self._doubted_ns: Nanos | None = None
+
+    def heard(self, at_ns: Nanos, turn: Turn) -> None:
+        """A message of the venue was made at `at_ns` by its clock: too far from ours, the clocks are compared.
+
+        Somebody may have set our clock, or the machine slept; else the message was late and nothing follows.
+        """
+        state = self._state
+        if abs(at_ns - turn.now_ns - state.venue_offset_ns) <= state.config.risk.max_clock_drift_ns:
+            return
+        if self._doubted_ns is None or abs(turn.now_ns - self._doubted_ns) >= _DOUBT_PAUSE_NS:
+            self._doubted_ns = turn.now_ns
+            self.ask(turn)
 
     def ask(self, turn: Turn) -> None:
         """Have the clocks compared now."""

@@ -31,6 +31,8 @@ class LogEvent(StrEnum):
     STORE_MIGRATED = "store.migrated", "the schema is up to date; from and to are its versions"
     STORE_LOCKED = "store.locked", "this process alone holds the database"
     STORE_BUSY = "store.blocked", "the database does not take commits; nothing leaves until it does"
+    STORE_FREED = "store.freed", "the database takes commits again; what was held back leaves"
+    STORE_STUCK = "store.stuck", "a commit has been under way for long: nothing leaves, stops included"
     STORE_HELD = "store.held", "another daemon may still hold the account; this one waits for the end of its term"
     STORE_COMMIT_SLOWED = "store.commit_slowed", "a commit took longer than it should"
     RECORDING_STARTED = "recording.started", "every input of the engine is recorded into the folder named"

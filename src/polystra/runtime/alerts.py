@@ -30,6 +30,8 @@ from polystra.runtime.log import Log
 
 REPEAT_AFTER_NS: Final[Nanos] = 600 * NS_PER_S
 LOOK_EVERY_S: Final = 5.0
+STUCK_AFTER_NS: Final[Nanos] = 10 * NS_PER_S
+"""A commit that takes longer is told: until it is done no order leaves, and no fact tells of it."""
 _REMEMBERED: Final = 2_000
 
 
@@ -71,6 +73,8 @@ class Alerts:
         self._settled: tuple[set[ConditionId], set[ConditionId]] = (set(), set())
         """Markets settled yesterday and today: late failures of their trades still count."""
         self._told_bug = False
+        self._commit_began: Callable[[], Nanos | None] = lambda: None
+        self._told_stuck = False
 
     # --- the life of a run ------------------------------------------------------------
 
@@ -136,10 +140,15 @@ class Alerts:
             Alert(kind=alert.kind, subject=alert.subject, severity=alert.severity, text=text, at_ns=alert.at_ns)
         )
 
+    def watch(self, commit_began: Callable[[], Nanos | None]) -> None:
+        """Look at the engine's loop: since when, by the monotonic clock, a commit is under way."""
+        self._commit_began = commit_began
+
     async def run(self) -> None:
-        """For ever: the daily summary, and a log line for what keeps alerts from leaving."""
+        """For ever: the daily summary, a commit that hangs, and a log line for what keeps alerts from leaving."""
         while True:
             await self._clock.sleep(LOOK_EVERY_S)
+            self._look_at_the_database()
             if self._clock.now_ns() >= self._day_ends_ns:
                 self._end_of_day(self._clock.now_ns())
             self.log_troubles()
@@ -150,6 +159,27 @@ class Alerts:
             self._log.warning(LogEvent.ALERT_FAILED, error=trouble)
 
     # --- inside -----------------------------------------------------------------------
+
+    def _look_at_the_database(self) -> None:
+        """What the database does not take is no fact, so that nothing else would tell of it."""
+        began_ns = self._commit_began()
+        if began_ns is None:
+            if self._told_stuck:
+                self._tell("database", "freed", Severity.INFO, "the database takes commits again; trading goes on")
+            self._told_stuck = False
+            return
+        waited_ns = self._clock.monotonic_ns() - began_ns
+        if waited_ns < STUCK_AFTER_NS or self._told_stuck:
+            return
+        self._told_stuck = True
+        self._log.error(LogEvent.STORE_STUCK, seconds=waited_ns // NS_PER_S)
+        self._tell(
+            "database",
+            "stuck",
+            Severity.CRITICAL,
+            f"the database has taken no commit for {waited_ns // NS_PER_S} s: no order, cancel or stop leaves until "
+            "it does; look at its disk and at who holds it",
+        )
 
     def _tell(self, kind: str, subject: str, severity: Severity, text: str) -> None:
         self.tell(Alert(kind=kind, subject=subject, severity=severity, text=text, at_ns=self._clock.now_ns()))

@@ -147,6 +147,8 @@ class Daemon:
             on_committed=self._heard,
             tap=parts.tap,
         )
+        if parts.alerts is not None:
+            parts.alerts.watch(lambda: loop.commit_began_ns)
         if desk is not None:
             desk.look()
         if parts.handle_signals:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from polystra.domain.errors import StoreBusy
 from polystra.domain.events import OrderSigned, SigningFailed, SwitchRequested, WorldEvent
 from polystra.domain.facts import Fact
+from polystra.domain.units import Nanos
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
 from polystra.engine.fact_digest import FactDigest
@@ -79,6 +80,8 @@ class EngineLoop:
         self.digest = FactDigest()
         self.finish: fx.Finish | None = None
         self.steps = 0
+        self.commit_began_ns: Nanos | None = None
+        """By the monotonic clock: since when a commit is under way, None while none is."""
 
     async def run(self) -> fx.Finish:
         """Work until the engine says that the run is finished; returns its last word."""
@@ -143,16 +146,7 @@ class EngineLoop:
         effects, self._effects = self._effects, []
         if facts:
             self.digest.add(facts)
-            busy = False
-            while True:
-                try:
-                    await self._store.commit(facts)
-                    break
-                except StoreBusy as error:
-                    if not busy:
-                        self._log.error(LogEvent.STORE_BUSY, error=str(error), held_effects=len(effects))
-                    busy = True
-                    await self._clock.sleep(_BUSY_PAUSE_S)
+            await self._durable(facts, held=len(effects))
             self._fact_log.write(facts)
             if self._on_committed is not None:
                 self._on_committed(facts)
@@ -165,6 +159,23 @@ class EngineLoop:
                 self.finish = effect
             elif isinstance(effect, fx.StartHeartbeat) and self._heart is not None:
                 self._heart.start()
+
+    async def _durable(self, facts: Sequence[Fact], *, held: int) -> None:
+        """Return when the facts are committed, however long the store is busy; `held` effects wait for it."""
+        self.commit_began_ns = self._clock.monotonic_ns()
+        busy = False
+        while True:
+            try:
+                await self._store.commit(facts)
+                break
+            except StoreBusy as error:
+                if not busy:
+                    self._log.error(LogEvent.STORE_BUSY, error=str(error), held_effects=held)
+                busy = True
+                await self._clock.sleep(_BUSY_PAUSE_S)
+        self.commit_began_ns = None
+        if busy:
+            self._log.info(LogEvent.STORE_FREED, released_effects=held)
 
     def _mark(self) -> None:
         if self._life is not None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from polystra.domain.events import (
+    BookChanged,
     ClockDriftMeasured,
+    LevelChange,
     OrderRequested,
     RefusalClass,
     StreamConnected,
@@ -51,6 +53,32 @@ def test_a_refused_proof_has_the_clocks_compared():
     refused = SubmitRefused(order_id=track.order_id, message="unauthorized", kind=RefusalClass.AUTH)
     desk.clear().step(refused)
     assert len(desk.asked(MeasureClock)) == 1
+
+
+def heard(desk: Desk, seconds: float) -> None:
+    """A message of the market stream that was made so much later than our clock tells."""
+    level = LevelChange(token_id=UP, side=Side.BUY, price=480_000, size=MICRO)
+    desk.step(BookChanged(changes=(level,), at_ns=desk.now_ns + round(seconds * NS_PER_S)))
+
+
+@pytest.mark.parametrize("seconds", [2.5, -2.5, 30, -30])
+def test_a_message_that_bears_another_time_has_the_clocks_compared_now_and_then(seconds):
+    desk = Desk().ready()
+    for _ in range(9):
+        heard(desk, seconds)
+        desk.advance(1)
+    assert len(desk.asked(MeasureClock)) == 1
+    desk.advance(2)
+    heard(desk, seconds)
+    assert len(desk.asked(MeasureClock)) == 2
+
+
+def test_a_message_that_is_only_a_little_late_or_off_as_is_known_compares_nothing():
+    desk = Desk().ready()
+    heard(desk, -1.9)
+    desk.step(drift(30_000)).clear()
+    heard(desk, 29)
+    assert desk.asked(MeasureClock) == []
 
 
 def test_an_expiration_is_counted_from_the_venues_clock():

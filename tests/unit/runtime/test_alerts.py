@@ -49,6 +49,29 @@ def test_the_same_is_told_once_in_a_while_and_counted_meanwhile():
     assert heard.alerts[-1].text == "s: m"
 
 
+async def test_a_commit_that_hangs_is_told_once_and_when_it_is_done():
+    alerts, heard, clock, log = desk()
+    began: list[int | None] = [None]
+    alerts.watch(lambda: began[0])
+    looking = asyncio.get_running_loop().create_task(alerts.run())
+    await clock.advance(20)
+    assert heard.alerts == []
+    began[0] = clock.monotonic_ns()
+    await clock.advance(9)
+    assert heard.alerts == []
+    for _ in range(6):
+        await clock.advance(5)
+    assert [(alert.kind, alert.subject, alert.severity) for alert in heard.alerts] == [
+        ("database", "stuck", Severity.CRITICAL)
+    ]
+    assert len(log.of(LogEvent.STORE_STUCK)) == 1
+    began[0] = None
+    await clock.advance(5)
+    await clock.advance(5)
+    assert [(alert.subject, alert.severity) for alert in heard.alerts[1:]] == [("freed", Severity.INFO)]
+    looking.cancel()
+
+
 def test_another_subject_is_no_repetition():
     alerts, heard, _, _ = desk()
     alerts.heard([halted(0), ft.Notice(kind=ft.NoticeKind.TRADING_HALTED, subject="t", message="m", at_ns=0)])

@@ -139,6 +139,21 @@ async def test_a_busy_store_holds_the_effects_and_is_tried_again():
         assert len(bench.venue.submitted) == 1
         assert len(bench.recorded()) == 1
         assert len(bench.log.of(LogEvent.STORE_BUSY)) == 1
+        assert len(bench.log.of(LogEvent.STORE_FREED)) == 1
+
+
+async def test_it_shows_since_when_a_commit_is_under_way():
+    async with Bench() as bench:
+        assert bench.loop.commit_began_ns is None
+        bench.store.gate.clear()
+        await bench.say(GO)
+        began_ns = bench.loop.commit_began_ns
+        assert began_ns == bench.clock.monotonic_ns()
+        await bench.clock.advance(30)
+        assert bench.loop.commit_began_ns == began_ns
+        bench.store.gate.set()
+        await settle(60)
+        assert bench.loop.commit_began_ns is None
 
 
 async def test_a_broken_store_ends_the_loop_and_nothing_leaves():

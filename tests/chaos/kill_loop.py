@@ -19,7 +19,7 @@ from polystra.app.wiring import Run, run_daemon
 from polystra.domain.facts import Fact, IntentRecorded
 from polystra.exchange.builtin import BuiltInExchange
 from polystra.runtime.daemon import RunSummary
-from tests.chaos.kill_points import AFTER, BEFORE, Point, Points
+from tests.chaos.kill_points import Point, Points
 from tests.chaos.kill_story import outcome, story, wrong
 from tests.simulation.scenario_runner import Script, arranged
 from tests.simulation.scripted_run import run_scripted
@@ -91,14 +91,12 @@ async def _until_death(run: Run, point: Point, number: int, watch: Watch) -> Poi
     def strike() -> None:
         tasks[0].cancel()
 
-    def durable(facts: Sequence[Fact]) -> None:
-        """Who dies right after a commit does not show it to the watch any more."""
-        if point.moment == AFTER and points.seen[-1] == replace(point, moment=BEFORE):
-            for fact in facts:
-                if isinstance(fact, IntentRecorded) and watch.state is not None:
-                    watch._intent(fact, watch.state, booked=True)
+    def last(facts: Sequence[Fact]) -> None:
+        for fact in facts:
+            if isinstance(fact, IntentRecorded) and watch.state is not None:
+                watch._intent(fact, watch.state, booked=True)
 
-    points = Points(_dead, point, strike=strike, durable=durable)
+    points = Points(_dead, point, strike=strike, last=last)
     watch.begin_leg()
     task = asyncio.get_running_loop().create_task(run_daemon(_seen(run, points, number)), name="daemon")
     tasks.append(task)

@@ -18,7 +18,8 @@ from types import SimpleNamespace
 
 import aiohttp
 
-from polystra.domain.facts import Fact, OrderChanged, PostingRecorded
+from polystra.domain.facts import Fact, IntentRecorded, OrderChanged, PostingRecorded
+from polystra.domain.orders import Order
 from polystra.ports.store import Store, StoredState
 
 BEFORE, AFTER = "before", "after"
@@ -48,18 +49,18 @@ class Points:
         doom: Point | None = None,
         *,
         strike: Callable[[], None] | None = None,
-        durable: Callable[[Sequence[Fact]], None] = lambda _: None,
+        last: Callable[[Sequence[Fact]], None] = lambda _: None,
     ) -> None:
         """`die` is called inside the daemon's own code and does not return; `strike` from outside it.
 
-        `durable` hears of each commit as soon as it is made.
+        `last` hears what the commit made durable after which the daemon dies: nobody else sees it.
         """
         self.seen: list[Point] = []
         self.struck = False
         self._die = die
         self._strike = strike or die
         self._doom = doom
-        self.durable = durable
+        self._last = last
         self._passages: Counter[str] = Counter()
 
     def store(self, inner: Store) -> Store:
@@ -76,19 +77,21 @@ class Points:
 
         return seen
 
-    def passes(self, place: str) -> int:
+    def passes(self, place: str) -> tuple[str, int]:
         """A place is reached: which passage is it?"""
         self._passages[place] += 1
-        return self._passages[place]
+        return place, self._passages[place]
 
-    def at(self, place: str, nth: int, moment: str) -> None:
-        """A point is reached from inside the daemon."""
-        if self._is_doom(Point(place, nth, moment)):
+    def at(self, moment: str, *passages: tuple[str, int], facts: Sequence[Fact] = ()) -> None:
+        """A point is reached from inside the daemon; it is known by the first of its names and dies by any."""
+        if self._is_doom(moment, passages):
+            self._last(facts)
             self._die()
 
-    def _is_doom(self, point: Point) -> bool:
-        self.seen.append(point)
-        if self.struck or point != self._doom:
+    def _is_doom(self, moment: str, passages: Sequence[tuple[str, int]]) -> bool:
+        here = [Point(place, nth, moment) for place, nth in passages]
+        self.seen.append(here[0])
+        if self.struck or self._doom not in here:
             return False
         self.struck = True
         return True
@@ -105,29 +108,28 @@ class Points:
         self, session: aiohttp.ClientSession, context: SimpleNamespace, told: aiohttp.TraceRequestStartParams
     ) -> None:
         del session
-        context.place = ""
+        context.place = None
         if told.method in ("POST", "DELETE") and told.url.path in _ORDERS:
-            context.place = f"{told.method} {told.url.path}"
-            context.nth = self.passes(context.place)
+            context.place = self.passes(f"{told.method} {told.url.path}")
             context.left = False
-            self.at(context.place, context.nth, BEFORE)
+            self.at(BEFORE, context.place)
 
     async def _leaves(
         self, session: aiohttp.ClientSession, context: SimpleNamespace, told: aiohttp.TraceRequestChunkSentParams
     ) -> None:
         """The bytes are written after this call: the end comes from outside, while they travel."""
         del session, told
-        if context.place and not context.left:
+        if context.place is not None and not context.left:
             context.left = True
-            if self._is_doom(Point(context.place, context.nth, SENT)):
+            if self._is_doom(SENT, [context.place]):
                 asyncio.get_running_loop().call_later(_UNDER_WAY_S, self._strike)
 
     async def _answered(
         self, session: aiohttp.ClientSession, context: SimpleNamespace, told: aiohttp.TraceRequestEndParams
     ) -> None:
         del session, told
-        if context.place:
-            self.at(context.place, context.nth, ANSWERED)
+        if context.place is not None:
+            self.at(ANSWERED, context.place)
 
 
 class _Store:
@@ -139,12 +141,10 @@ class _Store:
 
     async def commit(self, facts: Sequence[Fact]) -> None:
         """Make facts durable; die before or after, if that is the plan."""
-        place = f"commit {contents(facts)}"
-        nth = self._points.passes(place)
-        self._points.at(place, nth, BEFORE)
+        passages = [self._points.passes(f"commit {word}") for word in words(facts)]
+        self._points.at(BEFORE, *passages)
         await self._inner.commit(facts)
-        self._points.durable(facts)
-        self._points.at(place, nth, AFTER)
+        self._points.at(AFTER, *passages, facts=facts)
 
     async def load(self) -> StoredState:
         """Read the state of the last run."""
@@ -159,17 +159,46 @@ class _Store:
         await self._inner.close()
 
 
-def contents(facts: Sequence[Fact]) -> str:
-    """What a commit holds, in words that are the same in every run: kinds of facts, orders by rule and status."""
-    return "+".join(sorted({_word(fact) for fact in facts}))
+def words(facts: Sequence[Fact]) -> list[str]:
+    """What a commit holds, the weightiest first, in words that are the same in every run.
+
+    Facts that fall into one commit here may fall into two there: so each of them names it.
+    """
+    return sorted({_word(fact) for fact in facts}, key=lambda word: (_rank(word), word))
+
+
+def is_quiet(point: Point) -> bool:
+    """A commit that moves no order, share or dollar."""
+    return point.place in {f"commit {word}" for word in _QUIET}
+
+
+def is_weighty(point: Point) -> bool:
+    """Bytes under way, and what was made durable and not yet acted upon."""
+    if point.place.startswith("commit"):
+        return point.moment == AFTER and any(word in point.place for word in _WEIGHTY)
+    return point.moment == SENT
+
+
+_WEIGHTY = ("intent:", "PENDING_CANCEL", "RESOLVED", "REDEEMED")
+_QUIET = ("Market", "Decision", "Notice", "BalanceObserved", "ReconcileCompleted")
+
+
+def _rank(word: str) -> int:
+    ranks = (word.startswith("intent:"), ":" in word, word not in _QUIET)
+    return next((place for place, holds in enumerate(ranks) if holds), len(ranks))
 
 
 def _word(fact: Fact) -> str:
     match fact:
         case OrderChanged():
-            terms = fact.order.terms
-            return f"{terms.rule or terms.purpose.lower()}:{fact.order.status}"
+            return f"{_rule(fact.order)}:{fact.order.status}"
+        case IntentRecorded():
+            return f"intent:{_rule(fact.order)}"
         case PostingRecorded():
             return f"posting:{fact.posting.kind}"
         case _:
             return type(fact).__name__.removesuffix("Recorded")
+
+
+def _rule(order: Order) -> str:
+    return order.terms.rule or order.terms.purpose.lower()

@@ -7,17 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.kill_loop import tell
-from tests.chaos.kill_points import AFTER, SENT, Point
+from tests.chaos.kill_points import Point, is_weighty
 from tests.chaos.kill_story import STORIES
-
-_WEIGHTY = ("Intent", "PENDING_CANCEL", "RESOLVED", "REDEEMED")
-
-
-def is_weighty(point: Point) -> bool:
-    """The points of the quick slice: bytes under way, and what was made durable and not yet acted upon."""
-    if point.place.startswith("commit"):
-        return point.moment == AFTER and any(word in point.place for word in _WEIGHTY)
-    return point.moment == SENT
 
 
 def die_at(name: str, points: list[Point], folder: Path) -> None:

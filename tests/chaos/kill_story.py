@@ -44,8 +44,13 @@ def _words(order: Order) -> str:
     return f"{terms.rule or terms.purpose.lower()} {order.status.lower()} {format_micros(order.filled)}"
 
 
-def wrong(name: str, reading: Reading, left_open: tuple[str, ...], eye: VenueEye | None = None) -> list[str]:
-    """What must not be, in words: books that differ, an order lost or doubled, a story that came to another end."""
+def wrong(
+    name: str, reading: Reading, left_open: tuple[str, ...], eye: VenueEye | None = None, *, paced: bool = False
+) -> list[str]:
+    """What must not be, in words: books that differ, an order lost or doubled, a story that came to another end.
+
+    `paced`: in real time a wish that was not committed is not repeated, and a chance may have gone by.
+    """
     report: Report = build_report(reading)
     found = at_the_end(report, reading, left_open, eye)
     found += _doubled(reading)
@@ -53,7 +58,7 @@ def wrong(name: str, reading: Reading, left_open: tuple[str, ...], eye: VenueEye
     for order in reading.account.orders:
         by_rule[order.terms.rule or order.terms.purpose.lower()] += order.filled
     bought = by_rule["manual"] + by_rule["entry"]
-    if not bought and _never_left(reading):
+    if not bought and (_never_left(reading) or (paced and not reading.account.orders)):
         return found
     sold = sum(f.quantity for f in reading.account.fills if f.side is Side.SELL and f.status is not FillStatus.FAILED)
     match name:
@@ -64,7 +69,8 @@ def wrong(name: str, reading: Reading, left_open: tuple[str, ...], eye: VenueEye
             found += [] if 0 < bought == sold == by_rule[rule] else [f"bought {bought}, {rule} sold {by_rule[rule]}"]
         case "scale-in":
             asked = sum(order.terms.rule == "scale-in" for order in reading.account.orders)
-            found += [] if bought > 0 and asked == 1 and sold == 0 else [f"bought {bought}, sold {sold}, asked {asked}"]
+            added = asked == 1 or (paced and asked == 0)
+            found += [] if bought > 0 and added and sold == 0 else [f"bought {bought}, sold {sold}, asked {asked}"]
         case _:
             paid = sum(p.settled_cash for p in reading.account.postings if p.kind == "REDEEMED")
             found += [] if 0 < bought == paid else [f"bought {bought} shares, paid out {paid}"]

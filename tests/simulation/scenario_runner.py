@@ -57,7 +57,7 @@ class Script:
         self._scenario = scenario
         self._exchange = exchange
         self._clock = clock
-        self._markets: dict[str, WorldMarket] = {}
+        self.markets: dict[str, WorldMarket] = {}
         self._again = again
         self._account = SigningKey(simulated_key(exchange.config.seed)).address.lower()
         wished = [s for s in sorted(scenario.steps, key=lambda each: each.at_s) if not _is_the_venues(s)]
@@ -67,9 +67,9 @@ class Script:
     def _listed(self, market: WorldMarket, now_ns: int) -> None:
         """Take the first market of each that the file names; others stay empty."""
         name = f"{market.spec.symbol} {market.spec.window}"
-        if name in self._markets or name not in self._scenario.markets:
+        if name in self.markets or name not in self._scenario.markets:
             return
-        self._markets[name] = market
+        self.markets[name] = market
         self._exchange.simulation.world.overrule(market.spec.slug, self._scenario.payout)
         book = ScriptedBook(self._exchange.core, market)
         agenda = self._exchange.simulation.agenda
@@ -111,7 +111,7 @@ class Script:
         begun_ns = self._clock.now_ns()
         while wishes:
             number, step = wishes[0]
-            market = self._markets.get(self._name_of(step))
+            market = self.markets.get(self._name_of(step))
             if market is None:
                 raise AssertionError(f"the exchange listed no {self._name_of(step)} before the daemon started")
             due_ns = market.spec.opens_at_s * NS_PER_S + round(step.at_s * NS_PER_S)
@@ -170,14 +170,12 @@ class Played:
         return self.reading.account
 
 
-def arranged(scenario: Scenario, folder: Path, *, seed: int = 1) -> tuple[Settings, BuiltInConfig]:
-    """The daemon's settings and the exchange's configuration of a scenario."""
-    symbols = tuple(dict.fromkeys(name.split()[0] for name in scenario.markets))
-    windows = tuple(dict.fromkeys(name.split()[1] for name in scenario.markets))
-    values = {
+def values_of(scenario: Scenario, folder: Path) -> dict[str, str]:
+    """The daemon's settings of a scenario as a user would write them."""
+    return {
         **_STRATEGY_OFF,
-        "SYMBOLS": ",".join(symbols),
-        "WINDOWS": ",".join(windows),
+        "SYMBOLS": ",".join(dict.fromkeys(name.split()[0] for name in scenario.markets)),
+        "WINDOWS": ",".join(dict.fromkeys(name.split()[1] for name in scenario.markets)),
         "DATA_DIR": str(folder),
         "MAX_EXPOSURE_DOLLARS": "1000",
         "MAX_EXPOSURE_PER_MARKET": "500",
@@ -185,7 +183,13 @@ def arranged(scenario: Scenario, folder: Path, *, seed: int = 1) -> tuple[Settin
         "MAX_TRADE_SIZE": "500",
         **scenario.settings,
     }
-    settings = load_settings(values, None)
+
+
+def arranged(scenario: Scenario, folder: Path, *, seed: int = 1) -> tuple[Settings, BuiltInConfig]:
+    """The daemon's settings and the exchange's configuration of a scenario."""
+    symbols = tuple(dict.fromkeys(name.split()[0] for name in scenario.markets))
+    windows = tuple(dict.fromkeys(name.split()[1] for name in scenario.markets))
+    settings = load_settings(values_of(scenario, folder), None)
     config = BuiltInConfig(
         seed=seed,
         symbols=symbols,

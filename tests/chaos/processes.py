@@ -19,7 +19,7 @@ from typing import Any
 
 REPO = Path(__file__).resolve().parents[2]
 MAIN = "from polystra.app.cli import main; main()"
-DEADLINE_S = 60.0
+DEADLINE_S = 120.0
 SPEED = "30"
 
 

@@ -18,6 +18,7 @@ from polystra.app.book_reading import Reading, read_both
 from polystra.app.wiring import Run, run_daemon
 from polystra.domain.facts import Fact, IntentRecorded
 from polystra.exchange.builtin import BuiltInExchange
+from polystra.exchange.model import OrderEvent
 from polystra.runtime.daemon import RunSummary
 from tests.chaos.kill_points import Point, Points
 from tests.chaos.kill_story import outcome, story, wrong
@@ -54,7 +55,7 @@ def tell(name: str, folder: Path, doom: Point | None = None, *, again: Point | N
 
     async def legs(run: Run, exchange: BuiltInExchange) -> RunSummary:
         eye.owner = run.wallet.credentials.api_key
-        exchange.core.add_listener(eye.heard)
+        exchange.core.add_listener(eye.heard, OrderEvent)
         chance = Random(f"{doom}")
         for number, point in enumerate((doom, again)):
             if point is None:

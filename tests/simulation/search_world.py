@@ -32,7 +32,7 @@ from polystra.domain.errors import PolystraError, StoreBusy, StoreCorrupt
 from polystra.domain.units import NS_PER_S
 from polystra.exchange.account_rules import REALISTIC
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
-from polystra.exchange.core import CoreEvent
+from polystra.exchange.core import CoreEvent, OrderEvent, TradeEvent
 from polystra.exchange.faults.injector import Injected
 from polystra.exchange.faults.scenario import read_scenario
 from polystra.exchange.modes import Mode
@@ -171,7 +171,7 @@ def judge(plan: Plan, folder: Path) -> Verdict:
         world.watch.late = any(entry.get("with", {}).get("answer") == "live" for entry in plan.faults)
         held["world"] = world
         run = await _run(world, settings)
-        exchange.core.add_listener(world.heard)
+        exchange.core.add_listener(world.heard, OrderEvent, TradeEvent)
         exchange.faults.injector.on_injected(lambda entry: _count(world.counts, entry))
         loop = asyncio.get_running_loop()
         beside = [

@@ -104,7 +104,7 @@ class LoopClock:
 
     def now_ns(self) -> Nanos:
         """Return UTC nanoseconds since 1970."""
-        return self.epoch_ns + self.monotonic_ns()
+        return self.epoch_ns + round(asyncio.get_running_loop().time() * NS_PER_S)
 
     def monotonic_ns(self) -> Nanos:
         """Return the loop's time in nanoseconds."""

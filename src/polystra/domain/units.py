@@ -11,6 +11,7 @@ oracle price in 10^-8 dollars. `Nanos` is UTC nanoseconds since 1970.
 from __future__ import annotations
 
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 MicroDollars: TypeAlias = int
@@ -48,8 +49,12 @@ def parse_micros(text: str | int | Decimal, *, field: str) -> int:
     return parse_scaled(text, MICRO, field=field)
 
 
+@lru_cache(maxsize=16_384)
 def format_micros(value: int) -> str:
-    """Return millionths as plain decimal text without exponent or trailing zeros ("8.19672", "-0.5", "3")."""
+    """Return millionths as plain decimal text without exponent or trailing zeros ("8.19672", "-0.5", "3").
+
+    Remembered, because prices are few and come again and again (a fortieth of a simulation's time).
+    """
     sign = "-" if value < 0 else ""
     whole, fraction = divmod(abs(value), MICRO)
     if fraction == 0:

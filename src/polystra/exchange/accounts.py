@@ -203,10 +203,15 @@ class Ledger:
             account.cash += cash
 
     def redeem(self, spec: MarketSpec, address: str, up_payout: int) -> Iterator[tuple[str, int, int]]:
-        """Burn an account's settled paying shares for cash; yields (token, size, cash)."""
+        """Burn an account's settled paying shares for cash; yields (token, size, cash).
+
+        The house gives its worthless shares up too: over days they would fill its rows in the books.
+        """
         account = self.accounts[address]
         for token_id, payout in ((spec.up_token, up_payout), (spec.down_token, ONE - up_payout)):
             size = account.tokens.get(token_id, 0)
+            if payout == 0 and size and account.house:
+                self.touch(address).give_tokens(token_id, size)
             if payout == 0 or size == 0:
                 continue
             cash = size * payout // ONE

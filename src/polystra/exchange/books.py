@@ -170,6 +170,7 @@ class BookStore:
             ConfigError: the file cannot be opened or is not an exchange's books.
         """
         self.keeps: Final = path is not None
+        self.closed = False
         self._connection = _connect(":memory:" if path is None else str(path))
         weakref.finalize(self, self._connection.close)
 
@@ -203,6 +204,7 @@ class BookStore:
 
     def close(self) -> None:
         """Close the file."""
+        self.closed = True
         self._connection.close()
 
     def _run(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

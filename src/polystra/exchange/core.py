@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from polystra.domain.errors import ConfigError
 from polystra.exchange.account_desk import AccountDesk
@@ -31,6 +31,7 @@ from polystra.exchange.chain import (
     RetryTrade,
     Step,
 )
+from polystra.exchange.listeners import Listener, Listeners
 from polystra.exchange.matcher import Matcher
 from polystra.exchange.model import (
     NS_PER_S,
@@ -111,29 +112,41 @@ class ExchangeCore(TradingSide, ExchangeView):
         self.config = config or CoreConfig()
         self._state = State(store or BookStore(None), rng, trades_kept=self.config.closed_trades_kept)
         self._agenda = Agenda()
-        self._listeners: list[Callable[[CoreEvent], None]] = []
+        self._listeners = Listeners()
         self._open_trading_side(self.config.venue)
         balances = Balances(self._state, self.config.rules)
         self._settlement = Settlement(
             self._state, self._agenda, self.config, self._emit, withdraw=self._withdraw, balances=balances
         )
         self._matcher = Matcher(
-            self._state, self._agenda, self.config, self._emit, settlement=self._settlement, balances=balances
+            self._state,
+            self._agenda,
+            self.config,
+            self._emit,
+            listeners=self._listeners,
+            settlement=self._settlement,
+            balances=balances,
         )
         self.desk = AccountDesk(
             self._state, self._agenda, self._settlement, balances, begin=self._begin, withdraw=self._withdraw
         )
+        news = (OrderEvent, TradeEvent, MarketListed, MarketResolved, Redeemed)
+        self.add_listener(self.desk.notifications.on_event, *news)
+        self.add_listener(self.desk.positions.on_event, TradeEvent, Redeemed)
         self._now_ns = self._state.resumed_ns or 0
         if self._state.resumed_ns is not None:
             self._resume_agenda(self._state.resumed_ns)
 
     # -- listening -------------------------------------------------------------------------------
 
-    def add_listener(self, callback: Callable[[CoreEvent], None]) -> None:
-        """Call `callback` with every event, in order; it must not call back into the core."""
-        self._listeners.append(callback)
+    def add_listener(self, callback: Listener, *kinds: type[CoreEvent]) -> None:
+        """Call `callback` with every event, in order; it must not call back into the core.
 
-    def remove_listener(self, callback: Callable[[CoreEvent], None]) -> None:
+        With `kinds` only events of those are heard, and of the orders only those of clients (see `listeners`).
+        """
+        self._listeners.add(callback, kinds)
+
+    def remove_listener(self, callback: Listener) -> None:
         """Stop calling `callback`."""
         self._listeners.remove(callback)
 
@@ -291,11 +304,14 @@ class ExchangeCore(TradingSide, ExchangeView):
         account = self._state.ledger.accounts.get(account_id)
         if account is None:
             raise ConfigError(f"account {account_id} does not exist; open it first")
-        with self._matcher.together(now_ns):
+        self._matcher.hold_levels()
+        try:
             placements = [
                 self._gate(account, request, now_ns) or self._matcher.place(account, request, now_ns)
                 for request in requests
             ]
+        finally:
+            self._matcher.release_levels(now_ns)
         for token_id in dict.fromkeys(request.token_id for request in requests):
             self._refine_tick(token_id, now_ns)
         self._state.flush(now_ns)
@@ -330,7 +346,8 @@ class ExchangeCore(TradingSide, ExchangeView):
         owner = self._state.ledger.accounts[account_id].owner
         canceled: list[str] = []
         not_canceled: dict[str, str] = {}
-        with self._matcher.together(now_ns):
+        self._matcher.hold_levels()
+        try:
             for order_id in dict.fromkeys(order_ids):
                 order = self._state.orders.get(order_id)
                 if order is None or self._state.ledger.accounts[order.account].owner != owner:
@@ -338,6 +355,8 @@ class ExchangeCore(TradingSide, ExchangeView):
                     continue
                 self._withdraw(order, now_ns)
                 canceled.append(order_id)
+        finally:
+            self._matcher.release_levels(now_ns)
         self._state.flush(now_ns)
         return CancelReport(tuple(canceled), not_canceled)
 
@@ -457,9 +476,7 @@ class ExchangeCore(TradingSide, ExchangeView):
         if self._event_holds:
             self._held_events.append(event)
             return
-        self.desk.notifications.on_event(event)
-        self.desk.positions.on_event(event)
-        for listener in self._listeners:
+        for listener in self._listeners.of(type(event)):
             listener(event)
 
 

@@ -57,7 +57,7 @@ class MarketChannel:
         self._queued_frames = queued_frames
         self._silence_s = silence_s
         self._subscribers: dict[_Subscriber, None] = {}
-        core.add_listener(self._on_event)
+        core.add_listener(self._on_event, LevelsChanged, BookTraded, TickSizeChanged, MarketListed, MarketResolved)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""

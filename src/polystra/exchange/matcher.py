@@ -6,13 +6,13 @@ its withdrawal. What must not: markets' life, time, sockets.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from polystra.exchange.accounts import Account, Order, outcome_name
 from polystra.exchange.balances import Balances
 from polystra.exchange.chain import Agenda, ExpireOrder
+from polystra.exchange.listeners import Listeners
 from polystra.exchange.model import (
     NS_PER_S,
     BookTraded,
@@ -22,6 +22,7 @@ from polystra.exchange.model import (
     LevelsChanged,
     MakerLeg,
     OrderEvent,
+    OrderNews,
     Placement,
     PlaceRequest,
     Refusal,
@@ -41,7 +42,7 @@ from polystra.exchange.validation import (
     duplicated,
     snapped_price,
 )
-from polystra.matching.book import ONE, Leg, MatchPlan, RestingOrder, Taker
+from polystra.matching.book import NO_MATCH, ONE, Leg, MatchPlan, RestingOrder, Taker, accepts
 from polystra.matching.fees import fee_numerator, round_fee
 
 
@@ -55,6 +56,7 @@ class Matcher:
         config: CoreConfig,
         emit: Callable[[CoreEvent], None],
         *,
+        listeners: Listeners,
         settlement: Settlement,
         balances: Balances,
     ) -> None:
@@ -62,9 +64,10 @@ class Matcher:
         self._agenda = agenda
         self._config = config
         self._emit = emit
+        self._listeners = listeners
         self._settlement = settlement
         self._balances = balances
-        self._together: dict[str, Market] | None = None
+        self._held: dict[str, Market] | None = None
 
     def check(self, account: Account, request: PlaceRequest, order_id: str, now_ns: int) -> Refusal | None:
         """Check market, grid, size, expiry and plain funds, in the venue's order."""
@@ -93,7 +96,11 @@ class Matcher:
 
     def plan(self, market: Market, request: PlaceRequest) -> MatchPlan:
         """Return what an order would exchange now."""
-        return market.book.plan(_taker(market, request))
+        outcome = market.outcome_of(request.token_id)
+        best = market.book.facing(outcome, request.side)
+        if best is None or not accepts(request.side, request.maker_amount, request.taker_amount, best):
+            return NO_MATCH
+        return market.book.plan(_taker(outcome, request))
 
     def place(self, account: Account, request: PlaceRequest, now_ns: int) -> Placement:
         """Take, match or refuse one order."""
@@ -125,28 +132,26 @@ class Matcher:
         market.book.remove(order.order_id)
         self._close(order)
         order.status = "CANCELED"
-        self._emit(OrderEvent(type="CANCELLATION", order=order.view(), status=status, at_ns=now_ns))
+        self._tell("CANCELLATION", order, status, now_ns)
 
-    @contextmanager
-    def together(self, now_ns: int) -> Iterator[None]:
-        """Announce what orders change on a book inside the block at its end, as one event; trades at once.
+    def hold_levels(self) -> None:
+        """Announce what orders change on a book from now on at `release_levels`, as one event; trades at once.
 
-        One request with several orders or cancels thus sends one message with several levels, which halves the
-        messages that a market maker's requotes make.
+        One request with several orders or cancels thus sends one message with several levels, which takes a
+        third of the messages off a market maker's requotes.
         """
-        touched: dict[str, Market] = {}
-        self._together = touched
-        try:
-            yield
-        finally:
-            self._together = None
-            for market in touched.values():
-                self.publish_levels(market, now_ns, traded=False)
+        self._held = {}
+
+    def release_levels(self, now_ns: int) -> None:
+        """Announce what was held back."""
+        held, self._held = self._held, None
+        for market in (held or {}).values():
+            self.publish_levels(market, now_ns, traded=False)
 
     def publish_levels(self, market: Market, now_ns: int, *, traded: bool) -> None:
         """Announce what changed on the book since the last call."""
-        if self._together is not None and not traded:
-            self._together[market.spec.condition_id] = market
+        if self._held is not None and not traded:
+            self._held[market.spec.condition_id] = market
             return
         changes = market.book.drain_changes()
         if not changes:
@@ -169,13 +174,16 @@ class Matcher:
         """Announce that an order which had been answered already never reached the book."""
         order = _new_order(account, request, self._state.by_token[request.token_id], request.order_id or "", now_ns)
         order.status = "CANCELED"
-        self._emit(OrderEvent(type="CANCELLATION", order=order.view(), status=status, at_ns=now_ns, killed=True))
+        self._tell("CANCELLATION", order, status, now_ns, killed=True)
+
+    def _tell(self, kind: OrderNews, order: Order, status: str, now_ns: int, *, killed: bool = False) -> None:
+        """Announce an order as it stands, unless it is the house's and nobody listens to those."""
+        if self._listeners.hear_house_orders or not self._state.is_house(order.account):
+            self._emit(OrderEvent(type=kind, order=order.view(), status=status, at_ns=now_ns, killed=killed))
 
     def _kill(self, order: Order, text: str, now_ns: int) -> Placement:
         order.status = "CANCELED"
-        self._emit(
-            OrderEvent(type="CANCELLATION", order=order.view(), status=f"CANCELED_{text}", at_ns=now_ns, killed=True)
-        )
+        self._tell("CANCELLATION", order, f"CANCELED_{text}", now_ns, killed=True)
         return Placement(order_id=order.order_id, refusal=Refusal(text))
 
     def _check_plan(
@@ -198,7 +206,7 @@ class Matcher:
     def _carry_out(self, market: Market, order: Order, plan: MatchPlan, fee: int, now_ns: int) -> Placement:
         rests = order.order_type in {"GTC", "GTD"} and not plan.complete
         if rests:
-            self._emit(OrderEvent(type="PLACEMENT", order=order.view(), status="LIVE", at_ns=now_ns))
+            self._tell("PLACEMENT", order, "LIVE", now_ns)
         makers = [self._state.orders[leg.maker.order_id] for leg in plan.legs]
         trade = self._execute(market, order, makers, plan, fee=fee, now_ns=now_ns) if plan.legs else None
         if rests:
@@ -209,12 +217,12 @@ class Matcher:
             if self._config.venue.trade_before_order:
                 self._announce(market, trade, plan, now_ns)
             for filled in (*makers, order):
-                self._emit(OrderEvent(type="UPDATE", order=filled.view(), status=filled.status, at_ns=now_ns))
+                self._tell("UPDATE", filled, filled.status, now_ns)
             if not self._config.venue.trade_before_order:
                 self._announce(market, trade, plan, now_ns)
         if order.order_type == "FAK" and not plan.complete:
             order.status = "CANCELED"
-            self._emit(OrderEvent(type="CANCELLATION", order=order.view(), status="CANCELED", at_ns=now_ns))
+            self._tell("CANCELLATION", order, "CANCELED", now_ns)
         self.publish_levels(market, now_ns, traded=trade is not None)
         cash, size = plan.cash, plan.size
         return Placement(
@@ -290,9 +298,11 @@ class Matcher:
 
     def _enter(self, market: Market, trade: TradeView, now_ns: int) -> None:
         self._state.trades[trade.trade_id] = trade
-        if not self._state.house_only(trade):
+        if self._state.house_only(trade):
+            self._state.quiet_markets[market.spec.condition_id] = None
+        else:
             self._state.dirty_trades[trade.trade_id] = None
-        self._state.dirty_markets[market.spec.condition_id] = None
+            self._state.dirty_markets[market.spec.condition_id] = None
         self._settlement.enter(trade, now_ns)
 
     def _fill_maker(self, maker: Order, leg: Leg, trade_id: str) -> None:
@@ -320,6 +330,8 @@ class Matcher:
             )
 
     def _fee(self, market: Market, plan: MatchPlan) -> int:
+        if not plan.legs:
+            return 0
         charged, rounding = self._config.fee_charged_ppm, self._config.fee_rounding
         rate = market.spec.fee_rate_ppm if charged is None else charged
         parts = [fee_numerator(leg.size, leg.price, rate) for leg in plan.legs]
@@ -328,9 +340,9 @@ class Matcher:
         return round_fee(sum(parts), rounding)
 
 
-def _taker(market: Market, request: PlaceRequest) -> Taker:
+def _taker(outcome: int, request: PlaceRequest) -> Taker:
     return Taker(
-        outcome=market.outcome_of(request.token_id),
+        outcome=outcome,
         side=request.side,
         maker_amount=request.maker_amount,
         taker_amount=request.taker_amount,

@@ -301,11 +301,14 @@ class BookTraded:
     at_ns: int
 
 
+OrderNews: TypeAlias = Literal["PLACEMENT", "UPDATE", "CANCELLATION"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent:
     """A user-channel order event. `killed` marks an order that never reached the book."""
 
-    type: Literal["PLACEMENT", "UPDATE", "CANCELLATION"]
+    type: OrderNews
     order: OrderView
     status: str
     at_ns: int

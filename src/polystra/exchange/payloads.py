@@ -35,7 +35,7 @@ from polystra.exchange.model import (
     TradeView,
 )
 from polystra.exchange.state import Market
-from polystra.matching.book import ONE, UP, up_price
+from polystra.matching.book import DOWN, ONE, UP, up_price
 
 Payload: TypeAlias = dict[str, Any]
 
@@ -107,11 +107,12 @@ def book_event(
 
 def price_change(event: LevelsChanged, spec: MarketSpec) -> Payload:
     """Return one `price_change` with every level in both tokens' terms."""
-    changes = [
-        _level_change(change, index, token_id, event)
-        for change in event.changes
-        for index, (token_id, _) in enumerate(outcome_tokens(spec))
-    ]
+    sides = []
+    for outcome, token_id in ((UP, spec.up_token), (DOWN, spec.down_token)):
+        bid, ask = top_for(event, outcome)
+        best = format_micros(bid or 0), format_micros(ONE if ask is None else ask)
+        sides.append((outcome, token_id, *best, f"{event.condition_id}|{token_id}|{event.at_ns}|"))
+    changes = [_level_change(change, side) for change in event.changes for side in sides]
     return {
         "event_type": "price_change",
         "market": spec.condition_id,
@@ -120,18 +121,18 @@ def price_change(event: LevelsChanged, spec: MarketSpec) -> Payload:
     }
 
 
-def _level_change(change: LevelChange, outcome: int, token_id: str, event: LevelsChanged) -> Payload:
+def _level_change(change: LevelChange, shown: tuple[int, str, str, str, str]) -> Payload:
+    outcome, token_id, best_bid, best_ask, hashed = shown
     side, price, size = level_for(change, outcome)
-    bid, ask = top_for(event, outcome)
-    content = f"{event.condition_id}|{token_id}|{side}|{price}|{size}|{event.at_ns}"
+    content = f"{hashed}{side}|{price}|{size}"
     return {
         "asset_id": token_id,
         "price": format_micros(price),
         "size": format_micros(size),
         "side": side,
         "hash": hashlib.sha1(content.encode(), usedforsecurity=False).hexdigest(),
-        "best_bid": format_micros(bid or 0),
-        "best_ask": format_micros(ONE if ask is None else ask),
+        "best_bid": best_bid,
+        "best_ask": best_ask,
     }
 
 

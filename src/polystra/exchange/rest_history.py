@@ -76,7 +76,7 @@ class PriceMemory:
     def __init__(self, core: ExchangeCore) -> None:
         self._core = core
         self._markets: dict[str, _Memory] = {}
-        core.add_listener(self._note)
+        core.add_listener(self._note, LevelsChanged, BookTraded)
 
     def of(self, condition_id: str) -> _Memory:
         """Return a market's memory, an empty one for an unknown market."""

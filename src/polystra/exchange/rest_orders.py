@@ -18,7 +18,7 @@ from polystra.exchange import payloads
 from polystra.exchange.auth import ApiKey
 from polystra.exchange.core import CancelReport, ExchangeCore, Placement
 from polystra.exchange.intake import Submission, parse_batch, parse_submission
-from polystra.exchange.model import Refusal
+from polystra.exchange.model import Refusal, TradeEvent
 from polystra.exchange.payloads import Payload
 from polystra.exchange.rate_buckets import BucketName, Charge, RateBuckets, Volumes
 from polystra.exchange.replies import Api, Call, json_reply, refused
@@ -45,7 +45,7 @@ class OrderApi(Api):
         super().__init__(core, clock, wall)
         self._rules = core.config.venue
         volumes = Volumes()
-        core.add_listener(volumes.note)
+        core.add_listener(volumes.note, TradeEvent)
         self._buckets = RateBuckets(self._rules, volumes)
         self._desk = OrderDesk(core, clock)
 

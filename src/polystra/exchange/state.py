@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass, field
+from typing import Final
 from uuid import UUID
 
 from polystra.exchange.accounts import Account, Ledger, Order
@@ -25,6 +26,9 @@ from polystra.exchange.books import (
 )
 from polystra.exchange.model import FINAL, MarketSpec, Side, TradeView
 from polystra.matching.book import DOWN, ONE, UP, ComplementBook, RestingOrder
+
+_QUIET_FOR_NS: Final = 1_000_000_000
+"""How long the books may wait for what the house's traders did among themselves."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -92,6 +96,9 @@ class State:
         self.known: set[str] = set()
         self.trades: dict[str, TradeView] = {}
         self.dirty_markets: dict[str, None] = {}
+        self.quiet_markets: dict[str, None] = {}
+        self._written_ns = 0
+        self._flushed_ns = self.resumed_ns or 0
         self.dirty_orders: dict[str, None] = {}
         self.dirty_trades: dict[str, None] = {}
         self.new_keys: list[ApiKey] = []
@@ -154,21 +161,34 @@ class State:
         return list(self._records.get(kind, {}).items())
 
     def flush(self, now_ns: int) -> None:
-        """Write what changed, if anything did and the books are kept."""
-        if not (
-            self.ledger.dirty
-            or self.dirty_markets
+        """Write what changed, if anything did and the books are kept.
+
+        What concerns a client is written at once and takes all else with it. What the exchange's own traders did
+        among themselves waits for that, at most a second (a thirtieth of a simulation's time): a process that is
+        killed in between resumes from the moment of its last write.
+        """
+        self._flushed_ns = max(now_ns, self._flushed_ns)
+        concerns_client = (
+            self.dirty_markets
             or self.dirty_orders
             or self.dirty_trades
             or self.new_keys
             or self.new_known
             or self._new_records
-        ):
-            return
+        )
+        if not concerns_client:
+            if not (self.ledger.dirty or self.quiet_markets):
+                return
+            waits = self._store.keeps and now_ns < self._written_ns + _QUIET_FOR_NS
+            if waits and all(map(self.is_house, self.ledger.dirty)):
+                return
         if self._store.keeps:
+            self.dirty_markets.update(self.quiet_markets)
             self._write(now_ns)
+            self._written_ns = now_ns
         self._new_records.clear()
-        for marks in (self.ledger.dirty, self.dirty_markets, self.dirty_orders, self.dirty_trades):
+        marked = (self.ledger.dirty, self.dirty_markets, self.quiet_markets, self.dirty_orders, self.dirty_trades)
+        for marks in marked:
             marks.clear()
         self.new_keys.clear()
         self.new_known.clear()
@@ -191,7 +211,10 @@ class State:
         )
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what waits and close the file; may be called twice."""
+        self._written_ns = 0
+        if not self._store.closed:
+            self.flush(self._flushed_ns)
         self._store.close()
 
     def books(self, now_ns: int) -> ExchangeBooks:

@@ -57,7 +57,7 @@ class UserChannel:
         self._queued_frames = queued_frames
         self._silence_s = silence_s
         self._listeners: dict[_Listener, None] = {}
-        core.add_listener(self._on_event)
+        core.add_listener(self._on_event, OrderEvent, TradeEvent)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""

@@ -93,10 +93,8 @@ class Taker:
         return self.taker_amount if self.side == "BUY" else self.maker_amount
 
     def accepts(self, price: int) -> bool:
-        """Tell whether `price` in the taker's own token is within its limit (compared as fractions)."""
-        if self.side == "BUY":
-            return price * self.taker_amount <= self.maker_amount * ONE
-        return price * self.maker_amount >= self.taker_amount * ONE
+        """Tell whether `price` in the taker's own token is within its limit."""
+        return accepts(self.side, self.maker_amount, self.taker_amount, price)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +117,10 @@ class MatchPlan:
     size: int
     cash: int
     complete: bool
+
+
+NO_MATCH: Final = MatchPlan((), 0, 0, complete=False)
+"""The plan of an order that nothing on the book faces."""
 
 
 @dataclass(slots=True)
@@ -148,6 +150,13 @@ class _BookSide:
 def is_bid(outcome: int, side: Side) -> bool:
     """Tell whether `side` of `outcome` stands on the Up token's bid side."""
     return (side == "BUY") == (outcome == UP)
+
+
+def accepts(side: Side, maker_amount: int, taker_amount: int, price: int) -> bool:
+    """Tell whether `price` in an order's own token is within the limit of its amounts (compared as fractions)."""
+    if side == "BUY":
+        return price * taker_amount <= maker_amount * ONE
+    return price * maker_amount >= taker_amount * ONE
 
 
 def up_price(outcome: int, price: int) -> int:
@@ -181,6 +190,11 @@ class ComplementBook:
         """Lowest ask for Up."""
         prices = self._sides[False].prices
         return prices[0] if prices else None
+
+    def facing(self, outcome: int, side: Side) -> int | None:
+        """Best price that an order of `side` of `outcome` would meet, in its own token's terms."""
+        best = self.best_ask if is_bid(outcome, side) else self.best_bid
+        return None if best is None else up_price(outcome, best)
 
     def levels(self, *, bids: bool) -> Iterator[tuple[int, int]]:
         """Yield (price, aggregate size) of one side in the Up token's terms, ascending by price."""

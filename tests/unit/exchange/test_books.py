@@ -153,3 +153,43 @@ def test_a_revoked_key_stays_revoked(tmp_path: Path) -> None:
     assert second.key != first.key
     again.close()
     assert open_core(path).keys.of_address(ALICE) == [second]
+
+
+def test_trades_of_the_house_alone_wait_for_a_second_for_a_client_or_for_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "exchange.db"
+    desk = Desk(open_core(path))
+    makers = [desk.core.open_house_account(name) for name in ("one", "two")]
+    for _ in range(2):
+        desk.now += 2 * NS_PER_S
+        desk.core.advance(desk.now)
+    desk.now += 2 * NS_PER_S
+
+    def trade() -> tuple[int, int]:
+        """Let the house trade with itself; returns the maker's dollars before and after."""
+        before = desk.core.books().accounts[makers[0]].cash
+        desk.limit(makers[0], UP, "BUY", "0.50", "10")
+        desk.limit(makers[1], DOWN, "BUY", "0.50", "10")
+        return before, desk.core.books().accounts[makers[0]].cash
+
+    def written() -> int:
+        return read_books(path).accounts[makers[0]].cash
+
+    _, first = trade()
+    assert written() == first
+    desk.now += NS_PER_S // 2
+    before, second = trade()
+    assert written() == before == first
+    assert second < first
+    desk.limit(ALICE, UP, "BUY", "0.10", "10")
+    assert written() == second
+    desk.now += NS_PER_S // 2
+    _, third = trade()
+    assert written() == second
+    desk.now += NS_PER_S
+    desk.core.advance(desk.now)
+    assert written() == third
+    _, last = trade()
+    assert written() == third
+    desk.core.close()
+    assert written() == last
+    desk.core.close()

@@ -7,6 +7,7 @@ import pytest
 from polystra.domain.errors import ConfigError
 from polystra.exchange.core import (
     BookTraded,
+    CoreEvent,
     LevelsChanged,
     MarketListed,
     MarketResolved,
@@ -365,3 +366,36 @@ def test_the_same_calls_give_the_same_events(make_desk: Callable[..., Desk]) -> 
         return [repr(event) for event in desk.events]
 
     assert run() == run()
+
+
+def test_whoever_names_kinds_hears_those_and_no_orders_of_the_house(desk: Desk) -> None:
+    heard: list[CoreEvent] = []
+    desk.core.add_listener(heard.append, OrderEvent, BookTraded)
+    house = desk.core.open_house_account("maker")
+    desk.limit(house, DOWN, "BUY", "0.50", "10")
+    desk.limit(ALICE, UP, "BUY", "0.50", "10")
+    assert {event.order.account for event in desk.of(OrderEvent) if isinstance(event, OrderEvent)} == {house, ALICE}
+    desk.core.remove_listener(desk.events.append)
+    desk.limit(house, DOWN, "BUY", "0.40", "10")
+    desk.limit(ALICE, UP, "BUY", "0.30", "10")
+    assert {type(event) for event in heard} == {OrderEvent, BookTraded}
+    unheard = heard[-1]
+    assert isinstance(unheard, OrderEvent)
+    assert (unheard.order.account, unheard.order.price) == (ALICE, 300_000)
+    assert sum(isinstance(e, OrderEvent) and e.order.account == house and e.order.price == 400_000 for e in heard) == 0
+
+
+def test_the_house_gives_its_worthless_shares_up_and_a_client_keeps_them(desk: Desk) -> None:
+    house = desk.core.open_house_account("maker")
+    desk.limit(house, DOWN, "BUY", "0.50", "10")
+    desk.limit(ALICE, UP, "BUY", "0.50", "10")
+    desk.limit(house, UP, "BUY", "0.50", "10")
+    desk.limit(ALICE, DOWN, "BUY", "0.50", "10")
+    desk.settle()
+    money = desk.core.total_money()
+    desk.core.resolve(CONDITION, 1_000_000, desk.now)
+    desk.now += 600 * NS_PER_S
+    desk.core.advance(desk.now)
+    held = {who: account.tokens for who in (house, ALICE) if (account := desk.core.account(who)) is not None}
+    assert held == {house: {}, ALICE: {DOWN: 10_000_000}}
+    assert desk.core.total_money() == money

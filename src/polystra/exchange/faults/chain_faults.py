@@ -35,7 +35,7 @@ class ChainFaults:
         self._injector = injector
         self._announce = announce
         self._held: set[str] = set()
-        core.add_listener(self._on_event)
+        core.add_listener(self._on_event, TradeEvent)
         core.placement_lag = self._lag
 
     def hold_verdict(self, spec: MarketSpec, up_payout: int, now_ns: Nanos) -> Nanos | None:

@@ -50,7 +50,7 @@ class Crowd:
     def __post_init__(self) -> None:
         """Open the market makers' accounts and listen for fills."""
         self.makers = [self.core.open_house_account(f"market-maker-{n + 1}") for n in range(self.config.makers)]
-        self.core.add_listener(self._on_event)
+        self.core.add_listener(self._on_event, TradeEvent)
 
     def join(self, market: WorldMarket, path: PricePath) -> list[tuple[Nanos, Trader]]:
         """Send traders to a market; returns how long after now each wants to act first."""

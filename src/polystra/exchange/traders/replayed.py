@@ -33,7 +33,7 @@ class ReplayTrader:
         self._wanted: dict[Level, int] = {}
         self._orders: dict[Level, dict[str, int]] = {}
         self._level_of: dict[str, Level] = {}
-        core.add_listener(self._on_event)
+        core.add_listener(self._on_event, TradeEvent)
 
     @property
     def first_ns(self) -> Nanos:

@@ -54,6 +54,7 @@ from polystra.engine.venue_clock import VenueClock
 from polystra.engine.venue_mode import MODE_TIMER, VenueModes
 
 _CHECK: Final = "reconcile"
+_MARKET_DATA: Final = (ev.BookChanged, ev.PriceTicked, ev.BookSnapshot)
 _ACKNOWLEDGED: Final = (OrderStatus.OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FILLED)
 
 
@@ -155,6 +156,8 @@ class Engine:
     def step(self, event: ev.WorldEvent, now_ns: Nanos) -> Turn:
         """Take one input; what became true and what is asked is on the returned turn."""
         turn = Turn(now_ns=now_ns)
+        if not isinstance(event, _MARKET_DATA):
+            self._state.other_inputs += 1
         self._switches.expire(turn)
         self._dispatch(event, turn)
         self._close(turn)

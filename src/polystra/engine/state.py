@@ -137,6 +137,23 @@ class ExitPhase(StrEnum):
 
 
 @dataclass(slots=True)
+class Calm:
+    """What a look at the exits that led to nothing rested on (see `positions.calm`); prices are best bids."""
+
+    inputs: int
+    orders: int
+    stopping: StopMode | None
+    phase: ExitPhase
+    grid: Market
+    until_ns: Nanos
+    """When a rule that goes by the clock begins or ends."""
+    lowest: MicroPrice
+    highest: MicroPrice
+    needs_book: bool
+    """False when the look ended before it asked for the book: whatever that says changes nothing."""
+
+
+@dataclass(slots=True)
 class ExitState:
     """The exits of one position."""
 
@@ -194,6 +211,8 @@ class ExitState:
     """The last spread of the book that was believed."""
     torn_since_ns: Nanos = 0
     """Since when the book has been abnormally wide; 0 while it is not."""
+    calm: Calm | None = field(default=None, repr=False, compare=False)
+    """What the last look rested on if it led to nothing."""
 
 
 @dataclass(slots=True)
@@ -269,6 +288,8 @@ class EngineState:
     """Where the search for each order in doubt stands."""
     requests: dict[str, ClientOrderId] = field(default_factory=dict)
     """The order of each request of a person or a tool, by the request's id."""
+    other_inputs: int = 0
+    """How many inputs were no market data: what those alone change is as it was while this is."""
     stopping: StopMode | None = None
     stop_reason: str = ""
     stop_deadline_ns: Nanos = 0

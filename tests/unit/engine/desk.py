@@ -28,7 +28,7 @@ from polystra.engine.strategy.config import StrategyConfig
 from polystra.engine.strategy.evaluate import Action, Evaluation
 from polystra.engine.strategy.fusion import Fused
 from tests.fakes.signer import FakeSigner
-from tests.unit.engine.indexes import check_indexes
+from tests.unit.engine.indexes import check_indexes, look_at_calm_exits
 
 OPENS = 1_800_000_000
 CLOSES = OPENS + 900
@@ -102,6 +102,7 @@ class Desk:
         self, settings: EngineConfig | None = None, *, engine: Engine | None = None, now_ns: Nanos = START_NS
     ) -> None:
         self.engine = engine or Engine(settings or config())
+        look_at_calm_exits(self.engine)
         self.signer = FakeSigner()
         self.now_ns = now_ns
         self.facts: list[Fact] = []

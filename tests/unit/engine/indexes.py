@@ -1,13 +1,17 @@
-"""The engine's indexes and kept sums, worked out anew from the orders, fills and positions themselves."""
+"""What the engine spares itself, done all the same: its indexes and sums worked out anew, its calm exits looked at."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from polystra.domain.fills import FillStatus
 from polystra.domain.market import SIZE_STEP, Outcome
 from polystra.domain.orders import OrderStatus, Purpose, Side
 from polystra.domain.positions import Position
+from polystra.engine.core import Engine
+from polystra.engine.positions.calm import is_calm
 from polystra.engine.risk import Risk
-from polystra.engine.state import EngineState, OrderTrack
+from polystra.engine.state import EngineState, OrderTrack, Turn
 
 
 def check_indexes(state: EngineState, risk: Risk | None = None) -> None:
@@ -30,6 +34,25 @@ def check_indexes(state: EngineState, risk: Risk | None = None) -> None:
     assert held == sorted((p for p in positions if p.shares > 0), key=lambda each: each.position_id)
     if risk is not None:
         _check_exposure(state, risk)
+
+
+def look_at_calm_exits(engine: Engine) -> None:
+    """From now on every look at exits that is left out is made all the same, and must lead to nothing."""
+    exits, state, review = engine._exits, engine.state, engine._exits.review
+
+    def checked(position: Position, turn: Turn) -> None:
+        market, known = state.markets.get(position.condition_id), state.exits.get(position.position_id)
+        calm = False
+        if market is not None and market.resolution is None and known is not None:
+            calm = is_calm(state, position, market, replace(known), turn.now_ns)
+        review(position, turn)
+        if calm and market is not None and known is not None:
+            before, made = replace(known), Turn(now_ns=turn.now_ns)
+            exits._look(position, market, made)
+            assert (made.facts, made.effects, made.touched) == ([], [], {}), before.calm
+            assert known == before
+
+    exits.review = checked  # type: ignore[method-assign]
 
 
 def _is_settled(track: OrderTrack) -> bool:

@@ -28,6 +28,7 @@ from polystra.engine.config import DustPolicy
 from polystra.engine.exit_memory import mode_of
 from polystra.engine.gateway import Gateway
 from polystra.engine.positions import exit_health, second_look, stops
+from polystra.engine.positions.calm import calm_after, is_calm
 from polystra.engine.positions.exit_balance import ExitBalance
 from polystra.engine.positions.exit_health import ExitHealth
 from polystra.engine.positions.exit_orders import ExitOrders, Held
@@ -158,7 +159,24 @@ class Exits:
     def review(self, position: Position, turn: Turn) -> None:
         """Ask for whatever the exits of this position need now."""
         market = self._state.markets.get(position.condition_id)
-        if market is None or market.resolution is not None or self._oversold(position, market, turn) or market.frozen:
+        if market is None or market.resolution is not None:
+            return
+        known = self._state.exits.get(position.position_id)
+        if known is not None and known.calm is not None and is_calm(self._state, position, market, known, turn.now_ns):
+            return
+        facts, effects = len(turn.facts), len(turn.effects)
+        self._look(position, market, turn)
+        exits = self._state.exits.get(position.position_id)
+        if exits is None:
+            return
+        was_quiet = (facts, effects) == (len(turn.facts), len(turn.effects))
+        if was_quiet and position.position_id not in turn.touched and self._is_guarded(position):
+            exits.calm = calm_after(self._state, position, market, exits, turn.now_ns)
+        else:
+            exits.calm = None
+
+    def _look(self, position: Position, market: MarketState, turn: Turn) -> None:
+        if self._oversold(position, market, turn) or market.frozen:
             return
         known = self._state.exits.get(position.position_id)
         sells = known is not None and known.phase is ExitPhase.SELLING

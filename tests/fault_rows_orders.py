@@ -43,6 +43,11 @@ ORDERS: Final = (
                 "scenarios/entry-answered-context-canceled-is-one-order.yaml",
             ),
             case(
+                "nobody answers for it until the window is over",
+                "scenarios/doubt-that-nothing-answers-keeps-its-dollars.yaml",
+                "unit/engine/test_doubt.py::test_the_verdict_of_the_market_ends_a_doubt_without_a_healthy_venue",
+            ),
+            case(
                 "a batch of five with four answers",
                 f"{_REST}a_batch_with_too_few_answers_is_in_doubt_and_not_sent_again",
                 f"{_REST}answers_in_another_order_are_told_apart_by_their_ids",
@@ -57,8 +62,9 @@ ORDERS: Final = (
         "and order, by whichever channel it comes; entries stop while the stream is away",
         (
             case(
-                "three fills in twenty silent seconds, one of them against the other outcome",
+                "three fills in twenty silent seconds: one taking, two against buyers of the other outcome",
                 "scenarios/fills-in-a-silent-account-stream.yaml",
+                "scenarios/account-stream-broken-for-twenty-seconds.yaml",
             ),
             case("everything is told twice", "scenarios/exit-told-twice-counts-once.yaml"),
             case(
@@ -254,6 +260,11 @@ ORDERS: Final = (
             case("two of three fail", "scenarios/two-of-three-purchases-fail.yaml"),
             case("a sale fails", "scenarios/failed-sale-comes-back.yaml"),
             case(
+                "a sale fails after the verdict",
+                "scenarios/failed-sale-after-the-verdict.yaml",
+                "scenarios/failed-sale-after-the-verdict-of-a-loser.yaml",
+            ),
+            case(
                 "after a restart, and while the daemon is down",
                 "scenarios/purchase-fails-after-a-restart.yaml",
                 "scenarios/purchase-fails-while-the-daemon-is-down.yaml",
@@ -303,6 +314,7 @@ ORDERS: Final = (
                 "unit/runtime/test_loop.py::test_a_broken_store_ends_the_loop_and_nothing_leaves",
             ),
             case("a commit of five seconds while a beat is due", "scenarios/slow-database-while-a-beat-is-due.yaml"),
+            case("locked as the stop fires, and killed in it", "scenarios/restart-in-a-locked-database.yaml"),
             case(
                 "a person is told while nothing leaves",
                 "unit/runtime/test_alerts.py::test_a_commit_that_hangs_is_told_once_and_when_it_is_done",

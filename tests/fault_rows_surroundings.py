@@ -15,7 +15,8 @@ SURROUNDINGS: Final = (
         "A clock that is wrong",
         "Our clock and the venue's differ: proofs are refused, decisions fall into the wrong second",
         "The offset is measured at the start, every five minutes, after a reconnect and a refused proof, and when a "
-        "message bears another time than ours; proofs are corrected; beyond MAX_CLOCK_DRIFT_SECONDS entries stop",
+        "message bears another time than ours; proofs are corrected; beyond MAX_CLOCK_DRIFT_SECONDS entries stop, and "
+        "exits follow whichever clock is behind",
         (
             case(
                 "three seconds either way",
@@ -33,6 +34,13 @@ SURROUNDINGS: Final = (
                 "scenarios/our-clock-is-set-back-under-an-open-order.yaml",
                 f"{_ENGINE}venue_clock.py::test_a_message_that_bears_another_time_has_the_clocks_compared_now_and_then",
             ),
+            case(
+                "our own clock is set past the end of the window, or before its beginning",
+                "scenarios/our-clock-is-set-ten-minutes-ahead.yaml",
+                "scenarios/our-clock-is-set-ten-minutes-back.yaml",
+                "unit/engine/test_venue_clock.py::test_a_stop_fires_until_both_clocks_say_that_the_window_is_over",
+            ),
+            case("a restart with another clock", "scenarios/clock-set-back-and-restart.yaml"),
             case(
                 "the machine sleeps and wakes",
                 "scenarios/machine-that-slept.yaml",
@@ -79,6 +87,7 @@ SURROUNDINGS: Final = (
                 "scenarios/weekly-restart-with-a-stop-inside.yaml",
                 "scenarios/weekly-restart-with-a-stop-that-rests.yaml",
             ),
+            case("a restart, a lost reply and a silent stream at once", "scenarios/two-troubles-at-once.yaml"),
             case(
                 "cancel-only for six hours",
                 "scenarios/cancel-only-for-six-hours.yaml",
@@ -185,6 +194,8 @@ SURROUNDINGS: Final = (
             ),
             case(
                 "a neg-risk market",
+                "scenarios/stop-in-a-neg-risk-market.yaml",
+                "scenarios/neg-risk-allowance-that-is-missing.yaml",
                 "e2e/test_doctor_against_exchange.py::"
                 "test_a_missing_approval_that_no_current_market_needs_is_a_warning",
                 "unit/adapters/polymarket/signing/test_contracts.py::test_market_version_and_risk_choose_the_contract",

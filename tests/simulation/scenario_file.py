@@ -13,6 +13,7 @@ What lives here: the form of a file and its strict reading. What must not: runni
     restart: {at: 60, down: 30}         # the daemon is killed and comes back
     store: [[busy, 60, 30]]             # its database: busy, or slow (a commit begun then is done at the end)
     network: [[partition, 60, 20]]      # its network: partition, cut or slow
+    terms: {neg_risk: true}             # of the markets, as the exchange's MarketTerms names them
     clock: [[60, 30]]                   # its clock: from which second on it is how many seconds ahead
     when:
       10: enter 20 up at 52             # or: enter $10 up at 52
@@ -43,7 +44,7 @@ CENT: Final = 10_000
 _KEYS: Final = frozenset(
     {
         *("title", "settings", "markets", "verdict", "quotes", "prices", "when", "then", "faults", "cash", "rules"),
-        *("modes", "restart", "slow", "known", "store", "network", "clock"),
+        *("modes", "restart", "slow", "known", "store", "network", "clock", "terms"),
     }
 )
 _THEN: Final = frozenset(
@@ -141,6 +142,7 @@ class Scenario:
     store: tuple[tuple[str, int, int], ...] = ()
     network: tuple[tuple[str, int, int], ...] = ()
     clock: tuple[tuple[int, int], ...] = ()
+    terms: Mapping[str, object] = field(default_factory=dict)
     slow: bool = False
     known: str = ""
     """Why the daemon does not do this yet; empty: it does."""
@@ -172,6 +174,7 @@ def load(path: Path) -> Scenario:
             restart=_restart(told.get("restart")),
             store=_spells(told.get("store"), ("busy", "slow")),
             network=_spells(told.get("network"), ("partition", "cut", "slow")),
+            terms=told.get("terms") or {},
             clock=tuple((int(at), int(seconds)) for at, seconds in told.get("clock") or ()),
             slow=bool(told.get("slow", False)),
             known=str(told.get("known", "")),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import msgspec
+
 from polystra.adapters.polymarket.signing import SigningKey
 from polystra.adapters.store.account_reading import AccountReading
 from polystra.app.book_reading import Reading, read_both
@@ -29,6 +31,7 @@ from polystra.exchange.account_rules import REALISTIC
 from polystra.exchange.balances import UNLIMITED, spender_of, token_type
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
 from polystra.exchange.faults.scenario import read_scenario
+from polystra.exchange.market_terms import ANY, MarketTerms
 from polystra.exchange.series import PriceSeries, SeriesSummary, TickSeries
 from polystra.exchange.simulation import DEFAULT_EPOCH_S
 from polystra.exchange.traders.config import CrowdConfig
@@ -200,6 +203,7 @@ def arranged(scenario: Scenario, folder: Path, *, seed: int = 1) -> tuple[Settin
         books_path=exchange_books_path(settings),
         initial_cash=scenario.cash,
         crowd=CrowdConfig.nobody(),
+        terms={ANY: msgspec.convert(scenario.terms, MarketTerms)} if scenario.terms else {},
         account_rules=REALISTIC.changed(scenario.rules),
         faults=read_scenario({"faults": list(scenario.faults)}, "faults") if scenario.faults else (),
     )

@@ -214,7 +214,7 @@ class DoubtSearch:
             return False
         age_ns = turn.now_ns - track.order.created_at_ns
         is_recent = age_ns < self._state.config.absence_horizon_s * NS_PER_S
-        is_open = turn.now_ns < market.market.closes_at_s * NS_PER_S
+        is_open = self._state.earlier_now_ns(turn.now_ns) < market.market.closes_at_s * NS_PER_S
         taken = self._state.venue_takes(purpose=terms.purpose, post_only=terms.post_only)
         return terms.purpose.is_exit and is_recent and is_open and taken
 

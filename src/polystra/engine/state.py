@@ -301,6 +301,10 @@ class EngineState:
         """The venue's time in whole seconds, when ours is `now_ns`: what expirations are counted from."""
         return (now_ns + self.venue_offset_ns) // NS_PER_S
 
+    def earlier_now_ns(self, now_ns: Nanos) -> Nanos:
+        """The time by whichever clock is behind, ours or the venue's: nothing is over before both say so."""
+        return min(now_ns, now_ns + self.venue_offset_ns)
+
     def market_for(self, token_id: TokenId) -> MarketState | None:
         """The market of a token, None for a stranger's."""
         condition_id = self.market_of_token.get(token_id)

@@ -105,6 +105,27 @@ def test_a_drift_beyond_the_limit_blocks_entries_and_one_within_it_frees_them():
     assert told(desk) == [NoticeKind.CLOCK_AGREED]
 
 
+@pytest.mark.parametrize("drift_ms", [0, -30_000, 30_000])
+def test_a_stop_fires_until_both_clocks_say_that_the_window_is_over(drift_ms):
+    """Close to the end by our clock, with the guard of its last seconds off."""
+    desk = Desk(config(exits=ExitConfig(close_guard_s=0))).ready()
+    desk.hold()
+    desk.step(drift(drift_ms))
+    ends_ns = CLOSES * NS_PER_S + max(0, -drift_ms) * NS_PER_MS
+    desk.now_ns = ends_ns - NS_PER_S
+    desk.clear().book(10, 12).advance(0.9)
+    assert desk.notices(NoticeKind.STOP_FIRED)
+
+
+def test_no_stop_fires_when_both_clocks_are_past_the_end():
+    desk = Desk(config(exits=ExitConfig(close_guard_s=0))).ready()
+    desk.hold()
+    desk.step(drift(-30_000))
+    desk.now_ns = (CLOSES + 31) * NS_PER_S
+    desk.clear().book(10, 12).advance(5)
+    assert not desk.notices(NoticeKind.STOP_FIRED)
+
+
 def test_what_is_not_proven_blocks_nothing():
     desk = Desk().ready().step(drift(2_400, 500))
     assert CLOCK_BLOCK not in desk.state.blocks

@@ -197,7 +197,7 @@ class Exits:
             self._plan(position, market, exits, turn)
         if wins and exits.phase is ExitPhase.GUARDING:
             self._winners.review(Held(position, market, exits, turn))
-        if turn.now_ns >= market.market.closes_at_s * NS_PER_S:
+        if self._state.earlier_now_ns(turn.now_ns) >= market.market.closes_at_s * NS_PER_S:
             return
         if guarded and exits.phase is ExitPhase.GUARDING and self._state.stopping is not StopMode.CANCEL_ALL:
             self._guard(position, market, exits, turn)
@@ -313,8 +313,9 @@ class Exits:
         if self._watch_stops(position, market, exits, turn):
             return
         closes_ns = market.market.closes_at_s * NS_PER_S
-        rule = stops.clock_rule(self._config, opened_ns=position.opened_at_ns, closes_ns=closes_ns, now_ns=turn.now_ns)
-        guard = stops.in_guard(self._config, closes_ns=closes_ns, now_ns=turn.now_ns)
+        now_ns = self._state.earlier_now_ns(turn.now_ns)
+        rule = stops.clock_rule(self._config, opened_ns=position.opened_at_ns, closes_ns=closes_ns, now_ns=now_ns)
+        guard = stops.in_guard(self._config, closes_ns=closes_ns, now_ns=now_ns)
         if not rule and not guard and self._is_too_old(exits, position, turn):
             rule = stops.MAX_AGE
         if rule:
@@ -340,7 +341,7 @@ class Exits:
         closes_ns = market.market.closes_at_s * NS_PER_S
         if exits.stop_price is None or best_bid > exits.stop_price:
             return False
-        if stops.in_guard(self._config, closes_ns=closes_ns, now_ns=turn.now_ns):
+        if stops.in_guard(self._config, closes_ns=closes_ns, now_ns=self._state.earlier_now_ns(turn.now_ns)):
             return False
         if self._orders.looks_again(position, market, exits, turn):
             return False

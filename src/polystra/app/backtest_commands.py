@@ -1,4 +1,4 @@
-"""`polystra backtest`: recordings through the engine that trades, and what it came to.
+"""`polystra backtest` and `import`: recordings through the engine that trades, and what it came to.
 
 What lives here: the command, its options, its tables and JSON. What must not: the run (`backtest.driver`), what is
 counted (`backtest.tally`).
@@ -16,12 +16,19 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from polystra.adapters.clock import SystemClock
 from polystra.app.engine_settings import engine_config
 from polystra.app.failures import env_file_here, fail, guarded, settings_from_here
 from polystra.app.screen import grid, pairs, screen
 from polystra.app.settings import Settings, load_settings
 from polystra.backtest.driver import Driver, DriverResult
+from polystra.backtest.imports.assemble import assemble
+from polystra.backtest.imports.lines import ImportReport
+from polystra.backtest.imports.settlement_feed import read_feed
+from polystra.backtest.imports.windows import DEFAULT_FEE_PPM, read_windows
+from polystra.backtest.recordings.blocks import Head
 from polystra.backtest.recordings.reader import ReadingReport, RecordingReader, recording_files
+from polystra.backtest.recordings.writer import RecordingWriter
 from polystra.backtest.scoring import FEWEST, Interval
 from polystra.backtest.tally import Tally
 from polystra.domain.errors import ConfigError, RecordingError
@@ -94,7 +101,7 @@ def as_data(run: Backtest) -> dict[str, Any]:
                 "name": each.name,
                 "brier": _interval(each.brier),
                 "log_loss": _interval(each.log_loss),
-                "brier_less_market": _interval(each.against_market),
+                "brier_less_market": None if each.against_market is None else _interval(each.against_market),
                 "verdict": each.words,
             }
             for each in tally.scores()
@@ -138,12 +145,19 @@ def show(run: Backtest, console: Console) -> None:
     ]
     console.print(pairs("Backtest", rows))
     scores = [
-        (each.name, _range(each.brier), _range(each.log_loss), _range(each.against_market), each.words)
+        (
+            each.name,
+            _range(each.brier),
+            _range(each.log_loss),
+            "" if each.against_market is None else _range(each.against_market),
+            each.words,
+        )
         for each in tally.scores()
     ]
     if scores:
         names = ("Brier", "log loss", "Brier less market's", "")
         console.print(grid("Forecasts", words=("forecaster",), figures=names, rows=scores))
+    if data["fusions"]:
         console.print(f"The two fusions: {data['fusions']}.")
     if 0 < tally.blocks < FEWEST:
         console.print(f"Only {tally.blocks} independent windows: the intervals above say little.")
@@ -171,9 +185,66 @@ def backtest(
         show(run, screen())
 
 
+def import_recordings(
+    out: Annotated[Path, typer.Argument(help="the folder that the recording is written into")],
+    *,
+    windows: Annotated[Path, typer.Option(help="table of windows with slug, start, end and winner, .csv")],
+    books: Annotated[
+        list[Path] | None, typer.Option(help="SLUG.book.jsonl[.gz] files of full-depth books, or folders of them")
+    ] = None,
+    feed: Annotated[Path | None, typer.Option(help="settlement feed with feed_ts_ms and value, .csv[.gz]")] = None,
+    symbol: Annotated[str, typer.Option(help="the feed's coin where it has no column for it")] = "BTC",
+    fee_ppm: Annotated[int, typer.Option(min=0, help="taker's rate of those days in millionths")] = DEFAULT_FEE_PPM,
+) -> None:
+    """Turn recordings of others into one that `polystra backtest` reads."""
+    settings = settings_from_here(local=True)
+
+    def work() -> tuple[RecordingWriter, ImportReport]:
+        report = ImportReport()
+        try:
+            table = read_windows(windows, report, fee_ppm=fee_ppm)
+            prices = [] if feed is None else read_feed(feed, report, symbol=symbol)
+            inputs = assemble(table, _book_files(books or []), prices, report)
+            head = Head(
+                origin="import",
+                mode="import",
+                created_ns=SystemClock().now_ns(),
+                symbols=tuple(dict.fromkeys(each.market.symbol for each in table)),
+            )
+            with RecordingWriter(out, head) as writer:
+                for now_ns, event in inputs:
+                    writer.add(event, now_ns)
+        except RecordingError as error:
+            raise ConfigError(str(error)) from error
+        return writer, report
+
+    writer, report = guarded(work, settings)
+    for note in report.notes:
+        typer.echo(note)
+    typer.echo(
+        f"{report.messages} lines of {report.files} files used, {report.left_out} left out: "
+        f"{writer.inputs} inputs in {writer.files} files, {writer.bytes} bytes in {out}"
+    )
+
+
 def register(app: typer.Typer) -> None:
-    """Add the command to the program's."""
+    """Add the commands to the program's."""
     app.command()(backtest)
+    app.command("import")(import_recordings)
+
+
+def _book_files(places: list[Path]) -> list[Path]:
+    """Files as they are named, folders by the books in them, sorted.
+
+    Raises:
+        RecordingError: a place does not exist.
+    """
+    found: list[Path] = []
+    for place in places:
+        if not place.exists():
+            raise RecordingError(f"--books {place}: does not exist; name a file or a folder of them")
+        found += sorted(place.glob("*.book.jsonl*")) if place.is_dir() else [place]
+    return found
 
 
 def _changed(changes: list[str]) -> Settings:

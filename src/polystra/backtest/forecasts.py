@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
+
 from polystra.backtest.scoring import Forecast
 from polystra.domain.facts import DecisionRecorded
 from polystra.domain.ids import ConditionId
@@ -29,18 +31,30 @@ CHECKPOINTS_S: Final = (240, 180, 120, 60, 30, 10)
 MOST_AGE_S: Final = 20
 
 
+class _Inputs(msgspec.Struct, frozen=True):
+    """Of a decision's inputs those that say whether something was known."""
+
+    market_prior_p_up: float | None = None
+    fair_value_up: float | None = None
+
+
 def probabilities(decision: DecisionRecorded, weights: FusionWeights) -> dict[str, float]:
-    """What each forecaster said in a decision, from its stored fields."""
+    """What each forecaster said in a decision, from its stored fields; those that knew nothing are left out.
+
+    Without a book there is no market's price, and both fusions are opinions on top of it.
+    """
+    inputs = msgspec.json.decode(decision.inputs, type=_Inputs)
+    found = {} if inputs.fair_value_up is None else {FAIR_VALUE: decision.fair_value_up}
+    if inputs.market_prior_p_up is None:
+        return found
     prior = decision.market_prior_p_up
     bias = min(1.0 - 1e-12, max(-1.0 + 1e-12, decision.bayesian_bias))
     shift = 2.0 * math.atanh(bias)
     moved = prior + decision.additive_bias * decision.additive_confidence * weights.largest_score
-    return {
-        MARKET: prior,
-        ADDITIVE: clamp_probability(moved),
-        BAYESIAN: clamp_probability(logistic(logit(prior) + shift)),
-        FAIR_VALUE: decision.fair_value_up,
-    }
+    found[MARKET] = prior
+    found[ADDITIVE] = clamp_probability(moved)
+    found[BAYESIAN] = clamp_probability(logistic(logit(prior) + shift))
+    return found
 
 
 def forecasts_of(

@@ -79,17 +79,23 @@ def log_loss(p: float, up: bool) -> float:
 
 
 def mean_score(forecasts: Sequence[Forecast], name: str, score: Score, *, seed: int = 1) -> Interval:
-    """A forecaster's score; raises ValueError without a forecast of its."""
-    return _interval(_by_block(forecasts, lambda each: score(each.probabilities[name], each.up)), seed)
+    """A forecaster's score where it said something; raises ValueError when it never did."""
+    own = [each for each in forecasts if name in each.probabilities]
+    return _interval(_by_block(own, lambda each: score(each.probabilities[name], each.up)), seed)
 
 
 def difference(forecasts: Sequence[Forecast], name: str, other: str, score: Score, *, seed: int = 1) -> Interval:
-    """Score of `name` less score of `other` on the same forecasts: below zero, `name` is the better one."""
+    """Score of `name` less score of `other` where both said something: below zero, `name` is the better one.
+
+    Raises:
+        ValueError: they never did.
+    """
+    both = [each for each in forecasts if name in each.probabilities and other in each.probabilities]
 
     def less(each: Forecast) -> float:
         return score(each.probabilities[name], each.up) - score(each.probabilities[other], each.up)
 
-    return _interval(_by_block(forecasts, less), seed)
+    return _interval(_by_block(both, less), seed)
 
 
 def verdict(interval: Interval, name: str, other: str) -> str:
@@ -106,7 +112,9 @@ def reliability(forecasts: Iterable[Forecast], name: str, bins: int = 10) -> lis
     """The reliability diagram: forecasts in bins of equal width, the empty ones left out."""
     kept: dict[int, list[tuple[float, bool]]] = defaultdict(list)
     for each in forecasts:
-        p = each.probabilities[name]
+        p = each.probabilities.get(name)
+        if p is None:
+            continue
         kept[min(bins - 1, int(p * bins))].append((p, each.up))
     return [
         Bin(

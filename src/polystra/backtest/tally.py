@@ -46,12 +46,15 @@ class MarketTally:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecasterScore:
-    """One forecaster over all forecasts; the difference is to the market's own price (below zero: better)."""
+    """One forecaster over all forecasts.
+
+    The difference is to the market's own price (below zero: better), None where there was none.
+    """
 
     name: str
     brier: Interval
     log_loss: Interval
-    against_market: Interval
+    against_market: Interval | None
     words: str
 
 
@@ -157,25 +160,27 @@ class Tally:
         return deepest
 
     def scores(self) -> list[ForecasterScore]:
-        """Every forecaster beside the market's own price; empty without a forecast."""
-        if not self.forecasts:
-            return []
+        """Every forecaster that said something, beside the market's own price where there was one."""
         found: list[ForecasterScore] = []
         for name in FORECASTERS:
-            against = difference(self.forecasts, name, MARKET, brier)
+            own = [each for each in self.forecasts if name in each.probabilities]
+            if not own:
+                continue
+            beside = name != MARKET and any(MARKET in each.probabilities for each in own)
+            against = difference(own, name, MARKET, brier) if beside else None
             found.append(
                 ForecasterScore(
                     name=name,
-                    brier=mean_score(self.forecasts, name, brier),
-                    log_loss=mean_score(self.forecasts, name, log_loss),
+                    brier=mean_score(own, name, brier),
+                    log_loss=mean_score(own, name, log_loss),
                     against_market=against,
-                    words="" if name == MARKET else verdict(against, name, MARKET),
+                    words="" if against is None else verdict(against, name, MARKET),
                 )
             )
         return found
 
     def fusions_apart(self) -> str:
-        """Whether the two fusions can be told apart, in words; empty without a forecast."""
-        if not self.forecasts:
+        """Whether the two fusions can be told apart, in words; empty where they said nothing."""
+        if not any(BAYESIAN in each.probabilities for each in self.forecasts):
             return ""
         return verdict(difference(self.forecasts, BAYESIAN, ADDITIVE, brier), BAYESIAN, ADDITIVE)

@@ -81,3 +81,30 @@ def test_bad_input_is_one_sentence(here: Path, arguments: tuple[str, ...], sente
     assert result.exit_code == 2
     assert sentence in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_recordings_of_others_become_one_that_can_be_run(here: Path):
+    start = 1_784_850_900
+    (here / "windows.csv").write_text(
+        "slug,start,end,winner\n" + f"btc-updown-5m-{start},{start},{start + 300},Up\nbad,1,2,Up\n"
+    )
+    ticks = "".join(f"{(start + s) * 1_000},{100 + s % 7},{(start + s) * 1_000 + 500}\n" for s in range(-90, 400))
+    (here / "feed.csv").write_text("feed_ts_ms,value,recv_ms\n" + ticks)
+    arguments = ["import", "out", "--windows", "windows.csv", "--feed", "feed.csv"]
+    made = CliRunner().invoke(app, arguments)
+    assert made.exit_code == 0, made.output
+    assert "windows.csv: line 3 is left out" in made.output
+    assert "491 lines of 2 files used, 1 left out: 494 inputs in 1 files" in made.output
+    data = json.loads(told("out", "--json").output)
+    assert (data["windows"], data["orders"], data["left_open"]) == (1, 0, [])
+    assert [each["name"] for each in data["forecasters"]] == ["fair value"]
+    assert data["forecasters"][0]["brier_less_market"] is None
+
+
+def test_an_import_of_nothing_is_refused(here: Path):
+    (here / "windows.csv").write_text("slug,start,end,winner\n")
+    result = CliRunner().invoke(app, ["import", "out", "--windows", "windows.csv"])
+    assert result.exit_code == 2
+    assert "nothing to import" in " ".join(result.output.split())
+    result = CliRunner().invoke(app, ["import", "out", "--windows", "windows.csv", "--books", "nowhere"])
+    assert "--books nowhere: does not exist" in " ".join(result.output.split())

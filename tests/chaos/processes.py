@@ -35,6 +35,7 @@ class Process:
             "WINDOWS": "5m",
             "LOG_FORMAT": "json",
             "POLYSTRA_ENV_FILE": str(folder / "no.env"),
+            "MAX_CRASHES": "0",
         } | environment
         with self.stderr.open("wb") as errors:
             self.popen = subprocess.Popen(

@@ -212,6 +212,31 @@ async def test_whoever_lost_its_session_learns_that_it_was_taken_over(postgres_u
     assert _execute(postgres_url, "SELECT settled_cash FROM ledger") == [(2,)]
 
 
+async def test_a_lost_session_is_made_anew_when_the_term_is_renewed(postgres_url: str) -> None:
+    upgrade(postgres_url)
+    store = await _open(postgres_url, ManualClock(T0))
+    _execute(
+        postgres_url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE pid <> pg_backend_pid() AND datname = current_database()",
+    )
+    with pytest.raises(StoreBusy):
+        await store.renew()
+    await store.renew()
+    await store.close()
+
+
+async def test_crashes_that_had_their_consequence_are_not_told_again(database_url: str) -> None:
+    told = []
+    for number in range(5):
+        store = await _open(database_url, ManualClock(T0))
+        told.append(await store.begin_run(T0 + number, T0))
+        if told[-1] == 2:
+            await store.count_crashes()
+        await store.close()
+    assert told == [0, 1, 2, 1, 2]
+
+
 async def test_runs_without_an_orderly_end_are_counted(database_url: str) -> None:
     begun = []
     for number in range(4):

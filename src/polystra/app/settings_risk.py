@@ -58,6 +58,12 @@ class RiskSettings(PositionSettings):
     max_rejections_per_minute: CountOrZero = setting(
         "10", RISK, "entries refused within a minute that stop entries for five; 0: off", COUNT_OR_ZERO
     )
+    max_crashes: CountOrZero = setting(
+        "3", RISK, "crashes within CRASH_WINDOW_SECONDS, after which a start makes exits only; 0: off", COUNT_OR_ZERO
+    )
+    crash_window_seconds: Seconds = setting(
+        "900", RISK, "seconds of real time in which crashes are counted for MAX_CRASHES", SECONDS
+    )
     low_balance_alert_dollars: Dollars = setting(
         "10", RISK, "available dollars below which you are told; 0: off", DOLLARS
     )

@@ -33,6 +33,7 @@ from polystra.adapters.store.day_reading import starts_since
 from polystra.adapters.store.writer import SqlStore
 from polystra.app.account_lease import open_store
 from polystra.app.alerting import alerting
+from polystra.app.crash_guard import CrashGuard
 from polystra.app.engine_settings import engine_config, position_rules
 from polystra.app.settings import Settings, check_armed
 from polystra.domain.errors import ConfigError, VenueError
@@ -145,7 +146,7 @@ async def run_daemon(run: Run) -> RunSummary:
             pulse=_pulse(run, board, life),
             tenure=store,
         )
-        return await _trade(run, parts)
+        return await _trade(run, parts, CrashGuard(store, run.settings, run.clock))
     finally:
         await venue.close()
         await discovery.close()
@@ -156,7 +157,7 @@ async def run_daemon(run: Run) -> RunSummary:
             board.clear()
 
 
-async def _trade(run: Run, parts: Parts) -> RunSummary:
+async def _trade(run: Run, parts: Parts, guard: CrashGuard) -> RunSummary:
     """Run the daemon; people are told of its start, its story and its end."""
     async with alerting(run.settings, clock=run.clock, log=run.log, life=parts.life) as telling:
         earlier = 0
@@ -164,7 +165,13 @@ async def _trade(run: Run, parts: Parts) -> RunSummary:
             midnight = run.clock.now_ns() // (_DAY_S * NS_PER_S) * _DAY_S * NS_PER_S
             earlier = starts_since(run.settings.resolved_database_url.get_secret_value(), midnight)
         telling.started(run.settings, run.wallet.account, earlier_today=earlier)
+        looping = await guard.begin()
+        if looping is not None:
+            run.log.error(LogEvent.SWITCH_SET, switch=looping.name, reason=looping.reason, source=looping.source)
+            if telling.alerts is not None:
+                telling.alerts.heard([looping])
         summary = await Daemon(replace(parts, alerts=telling.alerts)).run()
+        await guard.end(summary.reason)
         telling.stopped(summary)
     return summary
 

@@ -34,9 +34,15 @@ CLEARED_BY_START: Final = (
     SwitchName.DRAWDOWN,
     SwitchName.REJECTIONS,
     SwitchName.FEES,
+    SwitchName.VENUE_REFUSED,
+    SwitchName.SECOND_DAEMON,
+    SwitchName.CRASH_LOOP,
 )
 """The loss limit of the day and the blacklist end by their time only."""
 
+
+_EVERY_SUBJECT: Final = (SwitchName.FEES, SwitchName.VENUE_REFUSED, SwitchName.SECOND_DAEMON)
+"""A wish to clear one of these without naming a subject means all of them."""
 
 LONGEST_PAUSE_S: Final = 366 * 86_400
 """A pause is told in nanoseconds of 64 bits; whoever wants more wants `stopentry`."""
@@ -90,9 +96,9 @@ def _changed(wish: SwitchRequested, subject: str, now_ns: Nanos) -> SwitchChange
 
 
 def is_meant(wish: SwitchRequested, key: tuple[SwitchName, str]) -> bool:
-    """True for a switch that a wish to clear is about; fees are cleared in every market at once."""
+    """True for a switch that a wish to clear is about; some are cleared for every subject at once."""
     name, subject = key
-    return name is wish.name and (subject == wish.subject or (name is SwitchName.FEES and not wish.subject))
+    return name is wish.name and (subject == wish.subject or (name in _EVERY_SUBJECT and not wish.subject))
 
 
 def _wish(command: ControlCommand, name: SwitchName, *, on: bool, until_ns: Nanos = 0) -> SwitchRequested:

@@ -500,6 +500,12 @@ class SwitchName(StrEnum):
     REJECTIONS = "rejections"
     BLACKLIST = "blacklist"
     """`subject` is a symbol."""
+    VENUE_REFUSED = "venue_refused"
+    """A refusal that concerns the account; `subject` says what: credentials, region or account."""
+    SECOND_DAEMON = "second_daemon"
+    """The venue shows that somebody else trades with this account; `subject` is the evidence: orders or heartbeat."""
+    CRASH_LOOP = "crash_loop"
+    """Runs ended without order again and again."""
     FEES = "fees"
     """`subject` is a market's slug: no entry that takes is made there, its fees are not what was predicted."""
 

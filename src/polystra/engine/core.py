@@ -47,6 +47,7 @@ from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.request_shape import answerable, misshapen
 from polystra.engine.risk import Risk
 from polystra.engine.shutdown import Shutdown
+from polystra.engine.standing import STANDING_TIMER, Standing
 from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
 from polystra.engine.switches import Switches
 from polystra.engine.trader import Trader
@@ -79,11 +80,12 @@ class Engine:
         self._unfilled = Unfilled(state, self._gateway, self._risk, self._entries)
         reversal = Reversal(state, self._risk, self._entries, self._exits.close)
         rules = (self._unfilled, reversal, ScaleIn(state, self._risk, self._entries))
+        self._standing = Standing(state, self._switches, self._reconciler)
         self._trader = Trader(state, self._risk, self._entries, self._unfilled, rules)
         self._shutdown = Shutdown(state, self._gateway)
         self._order_requests = OrderRequests(state, self._gateway, self._risk)
         self._venue_clock = VenueClock(state)
-        self._heartbeat = HeartbeatWatch(state, self._gateway, self._reconciler)
+        self._heartbeat = HeartbeatWatch(state, self._gateway, self._reconciler, self._standing)
         self._notices = VenueNotices(state, self._gateway, self._settlement)
 
     @property
@@ -147,6 +149,7 @@ class Engine:
         for track in list(self._state.orders.values()):
             self._resume(track, turn)
         self._switches.start(turn)
+        self._standing.start(turn)
         for token_id, balance in self._state.ledger.tokens.items():
             if balance.claim > 0:
                 self._state.redeeming[token_id] = now_ns
@@ -198,6 +201,7 @@ class Engine:
                 gateway.signed(event, turn)
             case ev.SubmitAccepted():
                 gateway.submit_accepted(event, turn)
+                self._standing.accepted(event)
                 self._exits.accepted(self._state.track_of(event.order_id))
             case ev.SubmitRefused():
                 self._submit_refused(event, turn)
@@ -258,6 +262,7 @@ class Engine:
                 self._reconciler.apply(event, turn)
                 self._settlement.cash_seen(event, turn)
                 self._heartbeat.snapshot(event, turn)
+                self._standing.snapshot(event, turn)
                 self._exits.check_all(turn)
                 self._notices.begin(turn)
             case ev.TokenBalanceRead():
@@ -301,6 +306,7 @@ class Engine:
         self._gateway.submit_refused(event, turn)
         self._exits.refused(event, turn)
         self._switches.refused(event, turn)
+        self._standing.refused(event, turn)
         self._reconciler.refused(event, turn)
         if event.kind is ev.RefusalClass.AUTH:
             self._venue_clock.ask(turn)
@@ -355,6 +361,7 @@ class Engine:
             "redeem": lambda: self._settlement.ask_redeemed(subject, turn),
             "clock": lambda: self._venue_clock.due(turn),
             "notices": lambda: self._notices.due(turn),
+            STANDING_TIMER: lambda: self._standing.due(subject, turn),
             MODE_TIMER: lambda: self._modes.due(turn),
             "shutdown": lambda: None,
             "switch": lambda: None,

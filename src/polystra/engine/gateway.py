@@ -164,12 +164,6 @@ class Gateway:
                 self._life.look_up(track, turn)
         if event.kind is RefusalClass.REPLAN:
             self._replan(track, turn)
-        if event.stop_trading:
-            told = "venue" in self._state.blocks
-            self._state.blocks["venue"] = f"the venue refused an order for good: {event.message}"
-            if told:
-                return
-            turn.notice(NoticeKind.TRADING_HALTED, event.order_id, self._state.blocks["venue"])
 
     def submit_unknown(self, event: SubmitUnknown, turn: Turn) -> None:
         """It may or may not have arrived: in doubt until the venue answers for its id."""

@@ -20,10 +20,10 @@ from polystra.domain.venue import HEARTBEAT_GAP_NS
 from polystra.engine.effects import MeasureClock, StartHeartbeat
 from polystra.engine.gateway import Gateway
 from polystra.engine.positions.reconcile import Reconciler
+from polystra.engine.standing import Standing
 from polystra.engine.state import EngineState, Turn
 
 HEARTBEAT_BLOCK: Final = "heartbeat"
-CONTEST_BLOCK: Final = "heartbeat-contested"
 CONSEQUENCE: Final = (
     "if this daemon dies, stops or hangs, the venue cancels every open order of this API key within 10-15 s, "
     "resting exits included, whatever ON_SHUTDOWN says; there is no disarm"
@@ -34,10 +34,11 @@ _SUBJECT: Final = "heartbeat"
 class HeartbeatWatch:
     """Owns what the engine makes of the heartbeats."""
 
-    def __init__(self, state: EngineState, gateway: Gateway, reconciler: Reconciler) -> None:
+    def __init__(self, state: EngineState, gateway: Gateway, reconciler: Reconciler, standing: Standing) -> None:
         self._state = state
         self._gateway = gateway
         self._reconciler = reconciler
+        self._standing = standing
         self._is_armed = False
         self._resumed_ns: Nanos | None = None
         """When beats were accepted again after a gap, None while they are not or nothing is in doubt."""
@@ -63,7 +64,7 @@ class HeartbeatWatch:
                 turn.notice(NoticeKind.HEARTBEAT_FAILED, _SUBJECT, words)
                 turn.effects.append(MeasureClock())
             case HeartbeatState.CONTESTED:
-                self._state.blocks[CONTEST_BLOCK] = event.reason
+                self._standing.heartbeats(event.reason, turn)
                 turn.notice(NoticeKind.HEARTBEAT_FAILED, _SUBJECT, event.reason)
             case HeartbeatState.SILENT:
                 words = f"no heartbeat has been accepted for {_seconds(event)}: resting orders may be gone"
@@ -78,8 +79,8 @@ class HeartbeatWatch:
     def _beating(self, event: HeartbeatTold, turn: Turn) -> None:
         """The first beat of a run ends a gap too: that since the last run's."""
         is_first = event.gap_ns == 0
-        self._state.blocks.pop(CONTEST_BLOCK, None)
         if not is_first:
+            self._standing.heartbeats("", turn)
             words = f"heartbeats are accepted again after {_seconds(event)}"
             turn.notice(NoticeKind.HEARTBEAT_RECOVERED, _SUBJECT, words)
         elif not any(track.order.status is OrderStatus.OPEN for track in self._state.live_orders()):

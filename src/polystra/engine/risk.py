@@ -28,6 +28,9 @@ _SWITCH_WORDS = {
     SwitchName.DRAWDOWN: "the drawdown limit is reached",
     SwitchName.CONSECUTIVE_LOSSES: "too many losses in a row",
     SwitchName.REJECTIONS: "too many entries were refused",
+    SwitchName.VENUE_REFUSED: "the venue refuses this account",
+    SwitchName.SECOND_DAEMON: "somebody else trades with this account",
+    SwitchName.CRASH_LOOP: "the daemon crashed again and again",
 }
 
 

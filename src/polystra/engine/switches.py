@@ -39,7 +39,7 @@ _MINUTE_NS: Final = 60 * NS_PER_S
 _REVIEW_EVERY_NS: Final = NS_PER_S
 BREAKER_PAUSE_S: Final = 300
 """How long refused orders stop entries."""
-_CANCELLING: Final = (SwitchName.KILL, SwitchName.DAILY_LOSS, SwitchName.DRAWDOWN)
+_CANCELLING: Final = (SwitchName.KILL, SwitchName.DAILY_LOSS, SwitchName.DRAWDOWN, SwitchName.CRASH_LOOP)
 """Switches that also cancel the entries that rest."""
 _COUNTED: Final = (RefusalClass.REFUSED, RefusalClass.REPLAN, RefusalClass.AUTH, RefusalClass.STOP)
 _NEVER_LEFT: Final = ("stale", "withdrawn", "held")

@@ -76,6 +76,9 @@ _GRAVE_SWITCHES: Final = (
     SwitchName.DAILY_LOSS,
     SwitchName.DRAWDOWN,
     SwitchName.CONSECUTIVE_LOSSES,
+    SwitchName.VENUE_REFUSED,
+    SwitchName.SECOND_DAEMON,
+    SwitchName.CRASH_LOOP,
 )
 _TOLD_MAX: Final = 1_000
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from polystra.domain.events import HeartbeatState, HeartbeatTold, StopMode, StopRequested
+from polystra.domain.events import HeartbeatState, HeartbeatTold, StopMode, StopRequested, SwitchName
 from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.domain.units import NS_PER_S
 from polystra.engine import effects as fx
-from polystra.engine.heartbeat import CONTEST_BLOCK, HEARTBEAT_BLOCK
+from polystra.engine.heartbeat import HEARTBEAT_BLOCK
 from polystra.engine.state import OrderTrack
 from tests.unit.engine.desk import Desk, config
 
@@ -59,10 +59,10 @@ def test_two_failures_are_one_line_compare_the_clocks_and_block_nothing():
 
 def test_another_sender_for_our_key_blocks_entries_until_a_beat_follows_ours_again():
     on = desk().ready().step(told("CONTESTED", 5))
-    assert on.state.blocks == {CONTEST_BLOCK: "the reason"}
+    assert on.state.switches[SwitchName.SECOND_DAEMON, "heartbeat"].reason.startswith("the reason; ")
     assert len(on.notices(NoticeKind.HEARTBEAT_FAILED)) == 1
     on.step(told("BEATING", 5))
-    assert on.state.blocks == {}
+    assert on.state.switches == {}
 
 
 def test_silence_blocks_entries_and_changes_no_order():

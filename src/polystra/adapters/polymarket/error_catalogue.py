@@ -209,7 +209,7 @@ STOP_ROWS: Final = (
         pattern="allowance is not enough",
         said="not enough balance / allowance: ... allowance is not enough ...",
         meaning="the wallet has not approved the exchange contracts for this amount",
-        remedy="approve trading once for this wallet on the venue's site, then start again",
+        remedy="approve trading once for this wallet on the venue's site, then polystra start",
     ),
     Row(
         code="unauthorized",

@@ -33,8 +33,11 @@ CLASS_MEANINGS: Final = {
     ErrorClass.RETRY: "not now; the same signed bytes are sent again, with pauses, until the order's deadline",
     ErrorClass.REPLAN: "right idea, wrong figures; a new order may be made from fresh facts",
     ErrorClass.MODE: "the venue's or the account's state does not allow it; polystra follows that state by itself",
-    ErrorClass.AUTH: "credentials or clock are not accepted; trading stops until a person looks",
-    ErrorClass.STOP: "a person must act (wallet, ban, region, allowance, version); trading stops until then",
+    ErrorClass.AUTH: "credentials or clock are not accepted; entries stop until a check finds them accepted again",
+    ErrorClass.STOP: (
+        "a person must act (wallet, ban, region, allowance, version); entries stop until `polystra start`, "
+        "after a restart too"
+    ),
     ErrorClass.IN_DOUBT: "the order may be there; it is looked up by its id and never signed anew meanwhile",
 }
 

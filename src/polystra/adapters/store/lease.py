@@ -26,7 +26,7 @@ from typing import Any, Final
 import psycopg
 from sqlalchemy import Connection, Row, insert, select, update
 
-from polystra.adapters.store.tables import lease, runs
+from polystra.adapters.store.tables import lease
 from polystra.domain.errors import LeaseHeld, StoreCorrupt, StoreFenced
 from polystra.domain.units import NS_PER_S, Nanos
 from polystra.ports.clock import Clock
@@ -164,23 +164,6 @@ def words_of(row: Row[Any]) -> str:
     """Name the holder for people."""
     since = f", since {datetime.fromtimestamp(row.since_ns // NS_PER_S, UTC):%Y-%m-%d %H:%M:%S} UTC"
     return f"process {row.pid} on {row.host or 'an unnamed host'}{since if row.since_ns else ''}"
-
-
-def begin_run(connection: Connection, epoch: int, now_ns: Nanos) -> None:
-    """Write down that a run begins to trade."""
-    values = {"epoch": epoch, "host": platform.node(), "pid": os.getpid(), "started_ns": now_ns, "reason": ""}
-    connection.execute(insert(runs).values(ended_ns=None, **values))
-
-
-def end_run(connection: Connection, epoch: int, now_ns: Nanos, reason: str) -> None:
-    """Write down that a run ended in order; a run without an end crashed."""
-    connection.execute(update(runs).where(runs.c.epoch == epoch).values(ended_ns=now_ns, reason=reason))
-
-
-def crashes_since(connection: Connection, epoch: int, since_ns: Nanos) -> int:
-    """How many earlier runs that began at or after a moment did not end in order."""
-    crashed = select(runs.c.epoch).where(runs.c.epoch < epoch, runs.c.ended_ns.is_(None), runs.c.started_ns >= since_ns)
-    return len(connection.execute(crashed).all())
 
 
 def _epoch(connection: Connection) -> int | None:

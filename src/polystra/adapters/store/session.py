@@ -19,10 +19,11 @@ from polystra.adapters.store import tables
 from polystra.adapters.store.audit_writing import delete_calls, insert_calls
 from polystra.adapters.store.database import describe, make_engine, parse_url, sqlite_path, translated
 from polystra.adapters.store.encode import Values, encode
-from polystra.adapters.store.lease import Lease, Unchanged, begin_run, crashes_since, end_run
+from polystra.adapters.store.lease import Lease, Unchanged
 from polystra.adapters.store.load import load_state
 from polystra.adapters.store.lock import FileLock, release_session_lock, stand_in, take_session_lock
 from polystra.adapters.store.migrations import require_head
+from polystra.adapters.store.runs import begin_run, count_crashes, crashes_since, end_run
 from polystra.adapters.store.statements import Write, compile_writes
 from polystra.domain.errors import (
     InvariantViolation,
@@ -164,18 +165,23 @@ class WriteSession:
             StoreFenced: somebody else took it over.
             StoreBusy: nothing was written; try again.
         """
-        with self._guard, translated(self._url), self._transaction(renew=True):
+        with self._writing(renew=True):
             pass
 
     def begin_run(self, now_ns: Nanos, since_ns: Nanos) -> int:
-        """Write down that a run begins to trade; returns how many that began since a moment did not end in order."""
-        with self._guard, translated(self._url), self._transaction() as connection:
+        """Write down that a run begins to trade; returns how many crashed that began since a moment."""
+        with self._writing() as connection:
             begin_run(connection, self._lease.epoch, now_ns)
             return crashes_since(connection, self._lease.epoch, since_ns)
 
+    def count_crashes(self) -> None:
+        """The crashes so far have had their consequence."""
+        with self._writing() as connection:
+            count_crashes(connection, self._lease.epoch)
+
     def end_run(self, now_ns: Nanos, reason: str) -> None:
         """Write down that the run ended in order."""
-        with self._guard, translated(self._url), self._transaction() as connection:
+        with self._writing() as connection:
             end_run(connection, self._lease.epoch, now_ns, reason)
 
     # --- the rest ---------------------------------------------------------------------
@@ -206,17 +212,12 @@ class WriteSession:
 
     def write_calls(self, calls: Sequence[ApiCall]) -> None:
         """Add to the audit of requests in one transaction; raises StoreError or InvariantViolation."""
-        try:
-            with self._guard, translated(self._url), self._transaction() as connection:
-                insert_calls(connection, calls)
-        except StoreBusy:
-            with self._guard:
-                self._disconnect()
-            raise
+        with self._writing() as connection:
+            insert_calls(connection, calls)
 
     def prune_calls(self, before_ns: Nanos, routine_before_ns: Nanos) -> int:
         """Delete a chunk of old calls; returns how many went, 0 when none is left."""
-        with self._guard, translated(self._url), self._transaction() as connection:
+        with self._writing() as connection:
             return delete_calls(connection, before_ns, routine_before_ns, _CALLS_PRUNED_AT_ONCE)
 
     def checkpoint(self) -> None:
@@ -241,6 +242,17 @@ class WriteSession:
                 self._file_lock.release()
 
     # --- inside -----------------------------------------------------------------------
+
+    @contextmanager
+    def _writing(self, *, renew: bool = False) -> Iterator[Connection]:
+        """A transaction of its own; a connection that failed in it is not used again."""
+        try:
+            with self._guard, translated(self._url), self._transaction(renew=renew) as connection:
+                yield connection
+        except StoreBusy:
+            with self._guard:
+                self._disconnect()
+            raise
 
     @contextmanager
     def _transaction(self, *, renew: bool = False) -> Iterator[Connection]:

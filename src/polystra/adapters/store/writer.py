@@ -136,12 +136,16 @@ class SqlStore:
         await self._run(self._session.renew)
 
     async def begin_run(self, now_ns: Nanos, since_ns: Nanos) -> int:
-        """Write down that a run begins to trade; returns how many that began since a moment did not end in order.
+        """Write down that a run begins to trade; returns how many crashed that began since a moment.
 
         Raises:
             StoreError: nothing was written.
         """
         return await self._run(partial(self._session.begin_run, now_ns, since_ns))
+
+    async def count_crashes(self) -> None:
+        """The crashes so far have had their consequence, and are not told again by `begin_run`; raises StoreError."""
+        await self._run(self._session.count_crashes)
 
     async def end_run(self, now_ns: Nanos, reason: str) -> None:
         """Write down that the run ended in order; raises StoreError."""

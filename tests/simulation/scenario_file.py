@@ -91,6 +91,8 @@ class Step:
     budget: int = 0
     price: int = 0
     market: str = ""
+    mode: str = "keep_exits"
+    """The policy of a stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,10 +264,13 @@ def _action(at: object, text: str) -> Step:
         return Step(at_s, "tick", price=_cents(ticks[1]))
     if text in ("kill", "start", "stopentry", "stop the daemon"):
         return Step(at_s, text)
+    if text.startswith("stop by "):
+        return Step(at_s, "stop the daemon", mode=text.removeprefix("stop by "))
     raise ScenarioError(
         f"at {at}: {text!r} is not known; write `enter 20 up at 52`, `enter $10 up at 52`, `add 10 up at 60`, "
         "`exit`, `exit down`, `tick 0.1`, `revoke shares`, `takes 0.01 up`, `other buys 10 up at 60`, "
-        "`other sells 10 up at 40`, `elsewhere buys 10 up at 52`, `kill`, `start`, `stopentry`, `stop the daemon`"
+        "`other sells 10 up at 40`, `elsewhere buys 10 up at 52`, `kill`, `start`, `stopentry`, `stop the daemon`, "
+        "`stop by cancel_all`"
     )
 
 

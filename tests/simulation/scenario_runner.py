@@ -144,7 +144,7 @@ class Script:
             position = PositionId(f"{market.spec.slug}:{outcome.lower()}:1")
             sink(ExitRequested(request_id=request_id, position_id=position))
         elif step.verb == "stop the daemon":
-            sink(StopRequested(mode=StopMode.KEEP_EXITS, reason="the scenario says so"))
+            sink(StopRequested(mode=StopMode(step.mode), reason="the scenario says so"))
         else:
             names = CLEARED_BY_START if step.verb == "start" else [_SWITCHES[step.verb]]
             for name in names:

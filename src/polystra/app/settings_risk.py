@@ -69,7 +69,11 @@ class RiskSettings(PositionSettings):
     )
     balance_floor_dollars: Dollars = setting("0", RISK, "dollars that entries always leave available", DOLLARS)
     on_shutdown: Annotated[StopMode, BeforeValidator(parse_word)] = setting(
-        "keep_exits", RISK, "entries are cancelled; keep_exits leaves the exits that rest", "keep_exits or cancel_all"
+        "keep_exits",
+        RISK,
+        "at a stop entries are cancelled; keep_exits leaves the exits that rest, cancel_all leaves no order, flatten "
+        "sells what is held as far as 45 seconds allow",
+        "keep_exits, cancel_all or flatten",
     )
     enable_venue_heartbeat: Flag = setting(
         "NO",

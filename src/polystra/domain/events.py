@@ -403,7 +403,11 @@ class StopMode(StrEnum):
     """What happens to resting orders at shutdown (entries are always cancelled)."""
 
     KEEP_EXITS = "keep_exits"
+    """Exits that rest stay."""
     CANCEL_ALL = "cancel_all"
+    """Nothing rests any more; positions stay."""
+    FLATTEN = "flatten"
+    """Nothing rests any more; positions are sold at the market as far as the time allows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,7 +82,7 @@ class Engine:
         rules = (self._unfilled, reversal, ScaleIn(state, self._risk, self._entries))
         self._standing = Standing(state, self._switches, self._reconciler)
         self._trader = Trader(state, self._risk, self._entries, self._unfilled, rules)
-        self._shutdown = Shutdown(state, self._gateway)
+        self._shutdown = Shutdown(state, self._gateway, self._exits.close)
         self._order_requests = OrderRequests(state, self._gateway, self._risk)
         self._venue_clock = VenueClock(state)
         self._heartbeat = HeartbeatWatch(state, self._gateway, self._reconciler, self._standing)

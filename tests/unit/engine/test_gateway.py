@@ -5,7 +5,7 @@ from itertools import pairwise
 import pytest
 
 from polystra.domain import events as ev
-from polystra.domain.facts import IntentDenied, IntentRecorded, Notice, NoticeKind, OrderChanged
+from polystra.domain.facts import IntentDenied, IntentRecorded, Notice, NoticeKind, OrderChanged, SwitchChanged
 from polystra.domain.ids import OrderId
 from polystra.domain.orders import OrderEvent, OrderStatus
 from polystra.domain.units import NS_PER_S
@@ -108,7 +108,7 @@ def test_a_refusal_for_good_is_told_once_however_often_an_exit_meets_it(desk):
         words = f"the allowance is not enough for {track.order_id}"
         desk.step(ev.SubmitRefused(order_id=track.order_id, message=words, stop_trading=True))
     assert len({order.terms.client_order_id for order in desk.sent()}) > 2
-    assert len(desk.notices(NoticeKind.TRADING_HALTED)) == 1
+    assert len(desk.found(SwitchChanged)) == 1
 
 
 @pytest.mark.parametrize("reply_first", [True, False])

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from polystra.domain.events import MarketResolved, StopMode, StopRequested
+from polystra.domain.events import MarketResolved, StopMode, StopRequested, TokenBalanceRead
 from polystra.domain.facts import NoticeKind
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.engine import effects as fx
-from tests.unit.engine.desk import CONDITION, Desk, config
+from tests.unit.engine.desk import CONDITION, UP, Desk, config
 
 
 @pytest.fixture
@@ -159,3 +159,65 @@ def test_a_run_without_a_limit_goes_on(desk):
     desk.advance(60)
     assert desk.state.settled_markets == 1
     assert not finished(desk)
+
+
+# --- flatten -------------------------------------------------------------------------------
+
+
+def test_flatten_withdraws_exits_and_sells_what_is_held(desk):
+    desk.hold()
+    [resting] = desk.orders(Purpose.TAKE_PROFIT)
+    desk.accept(resting).clear()
+    stop(desk, StopMode.FLATTEN)
+    assert desk.cancels() == [resting.order_id]
+    assert not desk.orders(Purpose.CLOSE)
+    desk.cancelled(resting).answer(resting)
+    desk.step(TokenBalanceRead(token_id=UP, shares=10_000_000, at_ns=desk.now_ns))
+    desk.advance(2)
+    [sale] = desk.orders(Purpose.CLOSE)
+    assert (sale.order.terms.rule, sale.order.terms.quantity) == ("shutdown", 10_000_000)
+    assert not finished(desk)
+    desk.accept(sale).fill(sale, 10, 49)
+    desk.report(sale, "MATCHED", 10)
+    desk.answer(sale)
+    assert [each.left_open for each in finished(desk)] == [()]
+
+
+def test_flatten_sells_what_a_late_fill_brings(desk):
+    track = desk.enter()
+    desk.accept(track)
+    stop(desk, StopMode.FLATTEN)
+    report = desk.leg(track, 4)
+    desk.step(report).settle(report, "CONFIRMED")
+    desk.cancelled(track).answer(track, report)
+    desk.step(TokenBalanceRead(token_id=UP, shares=4_000_000, at_ns=desk.now_ns))
+    desk.advance(2)
+    assert [sale.order.terms.quantity for sale in desk.orders(Purpose.CLOSE)] == [4_000_000]
+
+
+def test_flatten_ends_at_its_deadline_and_says_what_could_not_be_sold(desk):
+    desk.hold(status="MATCHED")
+    stop(desk, StopMode.FLATTEN)
+    desk.advance(44)
+    assert not finished(desk)
+    desk.advance(2)
+    [finish] = finished(desk)
+    [line] = finish.left_open
+    assert "0 offered by resting exits, 10 without any exit at the venue" in line
+
+
+def test_a_stop_that_is_selling_is_finished_before_the_end(desk):
+    desk.hold()
+    [resting] = desk.orders(Purpose.TAKE_PROFIT)
+    desk.accept(resting)
+    desk.book(10, 12).advance(2).book(10, 12)
+    desk.cancelled(resting).answer(resting)
+    desk.advance(0.1)
+    [sale] = desk.orders(Purpose.STOP_LOSS)
+    desk.accept(sale).fill(sale, 4, 10)
+    desk.refuse(sale, killed=True).answer(sale)
+    stop(desk)
+    assert not finished(desk)
+    desk.advance(5)
+    sales = desk.orders(Purpose.STOP_LOSS)
+    assert [each.order.terms.quantity for each in sales] == [10_000_000, 6_000_000]

@@ -199,7 +199,7 @@ class Exits:
             self._winners.review(Held(position, market, exits, turn))
         if self._state.earlier_now_ns(turn.now_ns) >= market.market.closes_at_s * NS_PER_S:
             return
-        if guarded and exits.phase is ExitPhase.GUARDING and self._state.stopping is not StopMode.CANCEL_ALL:
+        if guarded and exits.phase is ExitPhase.GUARDING and self._state.stopping in (None, StopMode.KEEP_EXITS):
             self._guard(position, market, exits, turn)
         if exits.phase is ExitPhase.SELLING:
             self._selling.review(position, market, exits, turn)

@@ -150,6 +150,9 @@ class Engine:
             self._resume(track, turn)
         self._switches.start(turn)
         self._standing.start(turn)
+        for position in self._state.positions.values():
+            if position.shares > 0:  # a stop may have been crossed meanwhile: look, whatever the streams do
+                turn.timer(f"exit-book:{position.position_id}", now_ns + NS_PER_S)
         for token_id, balance in self._state.ledger.tokens.items():
             if balance.claim > 0:
                 self._state.redeeming[token_id] = now_ns

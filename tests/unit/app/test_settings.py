@@ -93,7 +93,7 @@ def test_booleans_take_the_words_that_users_write(text: str, expected: bool) -> 
         ("ENTRY_STYLE", "maker"),
         ("FUSION", "mean"),
         ("EXIT_MODE", "both"),
-        ("ON_SHUTDOWN", "flatten"),
+        ("ON_SHUTDOWN", "sell_all"),
         ("LOG_LEVEL", "LOUD"),
         ("LOG_FORMAT", "xml"),
         ("MAX_OPEN_POSITIONS", "2.5"),

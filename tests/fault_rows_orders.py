@@ -301,15 +301,21 @@ ORDERS: Final = (
         "Nothing leaves before it is durable. A busy or full database is tried again and holds everything back, and "
         "an entry that waited too long never leaves; after 10 s a person is told; one that cannot be used ends it all",
         (
-            case("locked for thirty seconds around an entry", "scenarios/locked-database-around-an-order.yaml"),
+            case(
+                "locked for thirty seconds around an entry",
+                "scenarios/locked-database-around-an-order.yaml",
+                "chaos/test_disk.py::test_nothing_leaves_while_the_database_is_locked_and_then_it_goes_on",
+            ),
             case(
                 "full after the venue took the order",
+                "chaos/test_disk.py::test_nothing_leaves_while_the_disk_is_full_and_with_room_again_it_goes_on",
                 "unit/adapters/store/test_database.py::test_a_full_disk_is_a_pause",
                 f"{_ENGINE}restart.py::test_an_order_that_traded_while_we_were_dead_is_booked_once_and_guarded",
                 "unit/runtime/test_loop.py::test_a_broken_store_ends_the_loop_and_nothing_leaves",
             ),
             case(
                 "read-only",
+                "chaos/test_disk.py::test_a_read_only_disk_is_one_line_at_the_start",
                 "unit/adapters/store/test_database.py::test_a_file_that_cannot_be_written_is_told_and_is_no_pause",
                 "unit/runtime/test_loop.py::test_a_broken_store_ends_the_loop_and_nothing_leaves",
             ),
@@ -338,6 +344,8 @@ ORDERS: Final = (
             unbuilt("killed at every point of a redemption", "the daemon sends no redemption transactions"),
             case(
                 "killed as a process",
+                "chaos/test_kill_matrix.py::test_a_daemon_killed_anywhere_accounts_for_everything",
+                "chaos/test_kill_matrix.py::test_a_daemon_killed_while_its_stop_sells_accounts_for_it",
                 "chaos/test_kill_daemon.py::test_a_killed_daemon_accounts_for_everything_after_its_restart",
                 "simulation/test_search.py::test_a_drawn_bad_day_breaks_nothing_and_comes_again_the_same",
                 f"{_ENGINE}restart.py::test_every_order_that_may_live_is_looked_up_and_none_is_sent_or_signed_again",

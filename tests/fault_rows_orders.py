@@ -43,6 +43,13 @@ ORDERS: Final = (
                 "scenarios/entry-answered-context-canceled-is-one-order.yaml",
             ),
             case(
+                "taken, and matched seconds later",
+                "scenarios/stop-that-is-matched-three-seconds-later.yaml",
+                f"{_ENGINE}doubt.py::test_a_stop_that_the_venue_matches_a_moment_later_is_not_sold_a_second_time",
+                f"{_ENGINE}doubt.py::"
+                "test_a_purchase_that_the_venue_matches_later_is_not_over_because_it_is_not_on_the_book_yet",
+            ),
+            case(
                 "nobody answers for it until the window is over",
                 "scenarios/doubt-that-nothing-answers-keeps-its-dollars.yaml",
                 "unit/engine/test_doubt.py::test_the_verdict_of_the_market_ends_a_doubt_without_a_healthy_venue",

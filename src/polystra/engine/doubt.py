@@ -38,6 +38,9 @@ ALERTS_S: Final = (30, 60, 300)
 """A doubt that lasts is told after so many seconds, each once."""
 _LEAST_ABSENCES: Final = 3
 _CANCEL_AFTER_S: Final = 5
+DELAYED_SALE_S: Final = 5
+"""So long is a sell waited for that the venue said it matches later (its delays are about three seconds, Polymarket
+CLOB docs, matching engine): a second one in that time would sell other shares of the token as well."""
 _LATE_TRADES_S: Final = 2
 
 
@@ -161,13 +164,13 @@ class DoubtSearch:
         turn.touch(track.order.terms.position_id)
 
     def _may_come_late(self, track: OrderTrack, turn: Turn) -> bool:
-        """True for a purchase that the venue will match later: it may reach the book after it was looked for there.
+        """True for an order that the venue will match later: it may reach the book after it was looked for there.
 
-        A sell is not waited for: the venue refuses to sell the same shares twice, and a stop has no time.
+        A sell is waited for a moment only: the venue's own delays are seconds, and a stop has no time.
         """
-        horizon_ns = self._state.config.absence_horizon_s * NS_PER_S
-        is_recent = turn.now_ns - track.left_ns < horizon_ns
-        return track.delayed and track.order.terms.side is Side.BUY and is_recent
+        is_buy = track.order.terms.side is Side.BUY
+        wait_s = self._state.config.absence_horizon_s if is_buy else DELAYED_SALE_S
+        return track.delayed and turn.now_ns - track.left_ns < wait_s * NS_PER_S
 
     def _absent(self, track: OrderTrack, asked_at_ns: Nanos, turn: Turn) -> None:
         """Found nowhere: send it again, cancel it, or believe it; see the module docstring."""

@@ -322,3 +322,32 @@ def test_a_purchase_that_was_to_be_matched_later_and_never_shows_is_given_up(des
     found_nowhere(desk, track, 120, lambda: desk.cancel_refused(track))
     assert status(track) is S.CANCELED
     assert desk.state.reserved_cash() == 0
+
+
+def sells_of_a_fired_stop(desk):
+    desk.hold()
+    desk.book(20, 22)
+    [target] = desk.orders(Purpose.TAKE_PROFIT)
+    desk.cancelled(target).answer(target)
+    [stop] = desk.orders(Purpose.STOP_LOSS)
+    desk.accept(stop, status=ev.VenueOrderStatus.DELAYED)
+    return stop
+
+
+def test_a_stop_that_the_venue_matches_a_moment_later_is_not_sold_a_second_time(desk):
+    stop = sells_of_a_fired_stop(desk)
+    for _ in range(4):
+        desk.advance(1).book(20, 22).answer(stop)
+    assert desk.orders(Purpose.STOP_LOSS) == [stop]
+    assert stop.is_live
+    desk.fill(stop, 10, 20, maker=False)
+    assert status(stop) is S.FILLED
+    assert desk.position().shares == 0
+
+
+def test_a_stop_that_was_to_be_matched_later_and_never_shows_is_sold_anew(desk):
+    stop = sells_of_a_fired_stop(desk)
+    for _ in range(12):
+        desk.advance(1).book(20, 22).answer(stop)
+    assert status(stop) is S.CANCELED
+    assert len(desk.orders(Purpose.STOP_LOSS)) == 2

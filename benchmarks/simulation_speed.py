@@ -68,7 +68,7 @@ class Measured:
     simulated_s: int = 0
     cpu_s: float = 0.0
     messages: int = 0
-    frames: int = 0
+    sent: int = 0
     facts: int = 0
     samples: Counter[str] = field(default_factory=Counter)
 
@@ -140,7 +140,7 @@ def _counted(exchange: BuiltInExchange, clock: LoopClock, measured: Measured) ->
     send = MarketChannel._send  # noqa: SLF001 - the one place that every message passes
 
     def counting(channel: MarketChannel, subscribers: list[Any], payload: Payload) -> None:
-        measured.frames += len(subscribers)
+        measured.sent += len(subscribers)
         spec = exchange.core.market(payload["market"]).spec
         if spec.opens_at_s * NS_PER_S <= clock.now_ns() < spec.closes_at_s * NS_PER_S:
             measured.messages += len(subscribers)
@@ -200,11 +200,11 @@ def tell(measured: Measured, profiled: Measured) -> None:
     per_market = measured.messages / seconds / len(SYMBOLS)
     _say(
         f"{len(SYMBOLS)} markets at a time, {seconds} simulated seconds: {per_market:.1f} market messages a second and "
-        f"market, {measured.frames:,} frames in all with the markets to come, {measured.facts:,} commits"
+        f"market, {measured.sent:,} in all with the markets to come, {measured.facts:,} commits"
     )
     _say(
         f"speed: {seconds / measured.cpu_s:.0f} simulated seconds per second of CPU "
-        f"({measured.cpu_s:.2f} s, {measured.cpu_s / max(1, measured.frames) * 1e6:.0f} microseconds a frame)"
+        f"({measured.cpu_s:.2f} s, {measured.cpu_s / max(1, measured.sent) * 1e6:.0f} microseconds a message)"
     )
     total = max(1, sum(profiled.samples.values()))
     shares = ", ".join(f"{name} {count / total:.0%}" for name, count in profiled.samples.most_common())

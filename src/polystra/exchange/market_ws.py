@@ -3,9 +3,9 @@
 What lives here: subscriptions per connection and the translation of core events into frames. What
 must not: order data of accounts, HTTP.
 
-Frames and gating: Polymarket CLOB docs, market channel. There are no acknowledgements; the first
-`book` frames are the only sign of success. News about tops, new and resolved markets need the custom
-flag.
+Frames and gating: Polymarket CLOB docs, market channel; a frame is one message or an array of them.
+There are no acknowledgements; the first `book` frames are the only sign of success. News about tops,
+new and resolved markets need the custom flag.
 """
 
 from __future__ import annotations
@@ -62,7 +62,12 @@ class MarketChannel:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Serve one connection."""
         connection = Connection(
-            request, self._clock, stream="market", queued_frames=self._queued_frames, silence_s=self._silence_s
+            request,
+            self._clock,
+            stream="market",
+            queued_frames=self._queued_frames,
+            silence_s=self._silence_s,
+            arrays=self._core.config.venue.market_arrays,
         )
         await connection.accept()
         subscriber = _Subscriber(connection)

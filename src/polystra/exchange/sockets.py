@@ -20,13 +20,24 @@ from polystra.ports.clock import Clock
 
 MAX_FRAME_BYTES: Final = 1 << 20
 CLOSE_TIMEOUT_S: Final = 5.0
+_MOST_IN_AN_ARRAY: Final = 50
 
 
 class Connection:
-    """A client's socket; `send` never waits, `serve` lasts as long as the connection."""
+    """A client's socket; `send` never waits, `serve` lasts as long as the connection.
+
+    With `arrays` the objects that wait together travel as one frame, a JSON array.
+    """
 
     def __init__(
-        self, request: web.Request, clock: Clock, *, stream: str, queued_frames: int, silence_s: float
+        self,
+        request: web.Request,
+        clock: Clock,
+        *,
+        stream: str,
+        queued_frames: int,
+        silence_s: float,
+        arrays: bool = False,
     ) -> None:
         self._request = request
         self._clock = clock
@@ -34,6 +45,7 @@ class Connection:
         self._silence_s = silence_s
         self._socket = stream_socket(request, stream, max_msg_size=MAX_FRAME_BYTES)
         self._frames: deque[str] = deque()
+        self._longest_array = _MOST_IN_AN_ARRAY if arrays else 1
         self._wake = asyncio.Event()
         self._aborted = False
 
@@ -93,11 +105,19 @@ class Connection:
         try:
             while True:
                 while self._frames:
-                    await self._socket.send_str(self._frames.popleft())
+                    await self._socket.send_str(self._next_frame())
                 self._wake.clear()
                 await self._wake.wait()
         except ConnectionError:
             self._abort()
+
+    def _next_frame(self) -> str:
+        frames = self._frames
+        together = [frames.popleft()]
+        if together[0].startswith("{"):
+            while frames and len(together) < self._longest_array and frames[0].startswith("{"):
+                together.append(frames.popleft())
+        return together[0] if len(together) == 1 else f"[{','.join(together)}]"
 
     def _abort(self) -> None:
         self._aborted = True

@@ -41,6 +41,8 @@ class VenueRules:
         refused_leg: the shape of refused legs of a batch.
         legs_per_token: legs of one batch that may name the same token; 0 for any number.
         parallel_legs: carry out the legs of a batch in a seeded order.
+        market_arrays: send market messages that wait together as one frame, an array; without it each
+            is a frame of its own (the venue's clients are told to expect either).
         trade_before_order: announce a trade before the updates of its orders.
         events: when user events leave, compared with the HTTP reply of their order.
         reply_lag_ms: how long a reply lags behind its events with `events="before_reply"`.
@@ -65,6 +67,7 @@ class VenueRules:
     refused_leg: RefusedLegShape = "success_true"
     legs_per_token: int = 0
     parallel_legs: bool = False
+    market_arrays: bool = True
     trade_before_order: bool = False
     events: EventOrder = "racing"
     reply_lag_ms: int = 20

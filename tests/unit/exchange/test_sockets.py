@@ -3,11 +3,13 @@
 import json
 from typing import Any
 
+import pytest
 from aiohttp import WSMsgType
 
 from polystra.domain.units import MICRO
-from polystra.exchange.core import PlaceRequest
+from polystra.exchange.core import CoreConfig, PlaceRequest
 from polystra.exchange.rest import SocketLimits
+from polystra.exchange.venue_rules import VenueRules
 from tests.unit.exchange.conftest import CONDITION, DOWN, UP, spec
 from tests.unit.exchange.http_desk import HttpDesk, Signer, drain, http_desk
 
@@ -244,3 +246,22 @@ async def test_every_frame_is_compact_json() -> None:
         socket = await desk.market_socket(UP)
         text = await socket.receive_str()
         assert text == json.dumps(json.loads(text), separators=(",", ":"))
+
+
+@pytest.mark.parametrize("arrays", [True, False])
+async def test_market_messages_of_one_moment_share_a_frame_by_the_rule(*, arrays: bool) -> None:
+    async with http_desk(config=CoreConfig(venue=VenueRules(market_arrays=arrays))) as desk:
+        socket = await desk.market_socket(UP, custom_feature_enabled=True)
+        await drain(socket)
+        desk.quote(UP, 40, 10)
+        desk.quote(UP, 39, 10)
+        await socket.send_str("PING")
+        frames: list[Any] = []
+        while (text := await socket.receive_str()) != "PONG":
+            frames.append(json.loads(text))
+        told = ["price_change", "best_bid_ask", "price_change"]
+        if arrays:
+            (together,) = frames
+            assert kinds(together) == told
+        else:
+            assert kinds(frames) == told

@@ -7,6 +7,7 @@ The program hands its connection over in `config.attributes`; the command line g
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from logging.config import fileConfig
 
 from alembic import context
@@ -27,7 +28,7 @@ def _url() -> str:
 
 
 def _migrate(connection: Connection) -> None:
-    """All steps or none: both engines take back schema changes with the transaction."""
+    """All steps or none: both engines take back schema changes with the transaction, ours or the caller's."""
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -35,7 +36,8 @@ def _migrate(connection: Connection) -> None:
         render_as_batch=True,
         compare_type=True,
     )
-    with connection.begin(), context.begin_transaction():
+    ours = nullcontext() if connection.in_transaction() else connection.begin()
+    with ours, context.begin_transaction():
         context.run_migrations()
 
 

@@ -5,9 +5,11 @@ What lives here: the order of those steps and the wait. What must not: statement
 
 from __future__ import annotations
 
+from polystra.adapters.store.backup import Backup
 from polystra.adapters.store.lease import Unchanged
 from polystra.adapters.store.migrations import upgrade
 from polystra.adapters.store.writer import SqlStore
+from polystra.app.backups import before_migration
 from polystra.app.settings import Settings
 from polystra.domain.errors import LeaseHeld
 from polystra.ports.clock import Clock
@@ -24,7 +26,7 @@ async def open_store(settings: Settings, account: str, *, clock: Clock, log: Log
         StoreError: it cannot be used.
     """
     url = settings.resolved_database_url.get_secret_value()
-    report = upgrade(url)
+    report = upgrade(url, before_it=before_migration(settings, lambda made: _tell_backup(log, made)))
     log.info(
         LogEvent.STORE_MIGRATED,
         schema=report.after,
@@ -35,6 +37,10 @@ async def open_store(settings: Settings, account: str, *, clock: Clock, log: Log
     store = await _hold(settings, url, account, clock=clock, log=log)
     log.info(LogEvent.STORE_OPENED, mode=settings.mode.value, account=account)
     return store
+
+
+def _tell_backup(log: Log, made: Backup) -> None:
+    log.info(LogEvent.STORE_BACKED_UP, file=str(made.path), schema=made.schema, rows=made.contents.total)
 
 
 async def _hold(settings: Settings, url: str, account: str, *, clock: Clock, log: Log) -> SqlStore:

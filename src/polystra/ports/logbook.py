@@ -29,6 +29,7 @@ class LogEvent(StrEnum):
     SETTINGS_LOADED = "settings.loaded", "the settings were read and are valid"
     STORE_OPENED = "store.opened", "the database is open and belongs to this mode and account"
     STORE_MIGRATED = "store.migrated", "the schema is up to date; from and to are its versions"
+    STORE_BACKED_UP = "store.backed_up", "the database was copied before it is migrated; the copy was compared"
     STORE_LOCKED = "store.locked", "this process alone holds the database"
     STORE_BUSY = "store.blocked", "the database does not take commits; nothing leaves until it does"
     STORE_FREED = "store.freed", "the database takes commits again; what was held back leaves"

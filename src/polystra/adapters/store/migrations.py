@@ -7,6 +7,7 @@ block; a daemon calls them in an executor. What must not: the schema itself.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,8 +59,11 @@ def script_location() -> Path:
     raise StoreCorrupt(f"the migrations are missing from {_INSTALLED}; install polystra again")
 
 
-def upgrade(url: str) -> MigrationReport:
+def upgrade(url: str, *, before_it: Callable[[str], None] | None = None) -> MigrationReport:
     """Bring the database to the newest revision; makes the SQLite file and its folder when missing.
+
+    `before_it` is called with the revision found, once nobody else can use the database, when one that holds
+    something is about to be migrated; what it raises keeps the database as it is.
 
     Raises:
         StoreBusy: a daemon uses the database (only when there is something to migrate).
@@ -74,17 +78,19 @@ def upgrade(url: str) -> MigrationReport:
     engine = make_engine(parsed, foreign_keys=False)
     try:
         with translated(parsed), engine.connect() as connection:
-            before, head = _revision(connection), _head()
+            before, head = revision_of(connection), _head()
             connection.rollback()
-            _require_known(before, parsed)
+            require_known(before, parsed)
             if before == head:
                 return MigrationReport(before=before, after=head, head=head, migrated=False)
             if path is None:
                 take_session_lock(connection, parsed)
             else:
                 lock = FileLock(path)
-            _run(connection, parsed)
-            after = _revision(connection)
+            if before is not None and before_it is not None:
+                before_it(before)
+            run_to(connection, parsed)
+            after = revision_of(connection)
             connection.rollback()
             if path is None:
                 release_session_lock(connection)
@@ -108,7 +114,7 @@ def current(url: str) -> str | None:
     engine = make_engine(parsed, read_only=True)
     try:
         with translated(parsed), engine.connect() as connection:
-            return _revision(connection)
+            return revision_of(connection)
     finally:
         engine.dispose()
 
@@ -132,8 +138,8 @@ def require_head(connection: Connection, url: URL) -> None:
     Raises:
         StoreCorrupt: no schema, an older one, or one that this version does not know.
     """
-    found, head = _revision(connection), _head()
-    _require_known(found, url)
+    found, head = revision_of(connection), _head()
+    require_known(found, url)
     if found != head:
         state = "has no polystra schema" if found is None else f"has schema {found}, this version needs {head}"
         raise StoreCorrupt(f"the database {describe(url)} {state}; bring it up to date with: polystra db upgrade")
@@ -168,11 +174,13 @@ def _head() -> str:
     return head
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision of an open database, None without a schema."""
     return MigrationContext.configure(connection).get_current_revision()
 
 
-def _require_known(revision: str | None, url: URL) -> None:
+def require_known(revision: str | None, url: URL) -> None:
+    """Refuse a revision that is not in our history; raises StoreCorrupt."""
     if revision is None or revision in {known.revision for known in history()}:
         return
     raise StoreCorrupt(
@@ -181,11 +189,16 @@ def _require_known(revision: str | None, url: URL) -> None:
     )
 
 
-def _run(connection: Connection, url: URL) -> None:
+def run_to(connection: Connection, url: URL, revision: str = "head") -> None:
+    """Run the migrations up to a revision, in the caller's transaction if one is open, else in one of their own.
+
+    Raises:
+        StoreCorrupt: the database cannot be migrated.
+    """
     config = _config()
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, revision)
     except CommandError as error:
         raise StoreCorrupt(f"the database {describe(url)} cannot be migrated: {error}") from error
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import MetaData, insert, select
 
-from polystra.adapters.store.backup import opened, read_backup
+from polystra.adapters.store.backup import Backup, opened, read_backup
 from polystra.adapters.store.contents import count_on, ours
 from polystra.adapters.store.database import parse_url
 from polystra.adapters.store.migrations import current, history, run_to, upgrade
@@ -99,7 +99,7 @@ async def test_a_backup_is_made_before_the_migration_and_the_newest_few_are_kept
     asked_for = folder / "polystra-sim-20200101T000000Z.db"
     for path in (*old, asked_for):
         path.write_bytes(b"")
-    told = []
+    told: list[Backup] = []
     report = upgrade(empty_url, before_it=before_migration(settings, told.append))
     assert report.migrated
     [made] = told

@@ -6,7 +6,8 @@ SQLite: the new file is made and checked beside the old one, the old one is move
 no log ever lies beside a database that it does not belong to), and the new one takes its name. PostgreSQL: our
 tables go, come back empty by the migrations, are filled and compared, all in one transaction. Both under the lock
 that a daemon would hold. One row is not the backup's: the lease is free, and its epoch is above every one that was
-given out here, so that a daemon which was fenced off before the restore stays fenced off. The schema is the backup's: the next start migrates it, after a backup of its own.
+given out here, so that a daemon which was fenced off before the restore stays fenced off. The schema is the
+backup's: the next start migrates it, after a backup of its own.
 """
 
 from __future__ import annotations

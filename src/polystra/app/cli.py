@@ -90,17 +90,22 @@ def exchange(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one")] = 8700,
     seed: Seed = None,
     speed: Speed = f"{DEFAULT_SPEED:g}",
+    real_time: Annotated[
+        bool, typer.Option("--real-time", help="today's windows on this machine's clock, for clients in live mode")
+    ] = False,
     prices: Prices = None,
     replay: Replay = None,
     scenario: Scenario = None,
 ) -> None:
     """Run the built-in exchange alone; the first line on stdout is one JSON object with its URLs."""
     settings = settings_from_here()
-    pace = parse_speed(speed)
+    pace = 1.0 if real_time else parse_speed(speed)
     if pace is None:
         fail("--speed is max, but an exchange that others connect to runs at a pace: give a number")
     refuse_both(prices, replay)
-    options = ExchangeOptions(port=port, seed=seed, speed=pace, prices=prices, replay=replay, scenario=scenario)
+    options = ExchangeOptions(
+        port=port, seed=seed, speed=pace, prices=prices, replay=replay, scenario=scenario, real_time=real_time
+    )
     guarded(lambda: run_exchange(settings, options), settings)
 
 

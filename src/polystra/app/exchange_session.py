@@ -8,6 +8,7 @@ import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -15,9 +16,13 @@ from polystra.adapters.clock import ScaledClock, SystemClock
 from polystra.app.sessions import DEFAULT_SEED, load_faults, load_prices, on_real_loop, start_log, tell_faults
 from polystra.app.settings import Settings
 from polystra.app.worlds import books_held, clear_books, exchange_books_path
+from polystra.domain.errors import ConfigError
+from polystra.domain.units import NS_PER_S
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, Pace, planned_start_ns
 from polystra.exchange.recording import load_recording
 from polystra.exchange.replay import replaying
+
+_LONGEST_WINDOW_NS: Final = 900 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +35,8 @@ class ExchangeOptions:
     prices: Path | None = None
     replay: Path | None = None
     scenario: Path | None = None
+    real_time: bool = False
+    """Today's windows on the machine's clock, with empty books: what a client in live mode expects."""
 
 
 def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
@@ -40,7 +47,10 @@ def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
     """
     seed = DEFAULT_SEED if options.seed is None else options.seed
     books_path = exchange_books_path(settings)
+    if options.real_time and not (options.prices is None and options.replay is None):
+        raise ConfigError("--real-time is today, a recording is of its own day: give one of them")
     config = BuiltInConfig(
+        start_ns=_todays_start_ns() if options.real_time else None,
         seed=seed,
         symbols=settings.symbols,
         windows=settings.windows,
@@ -53,15 +63,20 @@ def run_exchange(settings: Settings, options: ExchangeOptions) -> None:
     if options.replay is not None:
         config = replaying(config, load_recording(options.replay))
     with books_held(books_path):
-        if not (options.seed is None and options.prices is None and options.replay is None):
+        if options.real_time or not (options.seed is None and options.prices is None and options.replay is None):
             clear_books(books_path)
-        on_real_loop(_serve(settings, config, options.speed))
+        on_real_loop(_serve(settings, config, options))
 
 
-async def _serve(settings: Settings, config: BuiltInConfig, speed: float) -> None:
+def _todays_start_ns() -> int:
+    """The beginning of the longest window that is open now."""
+    return SystemClock().now_ns() // _LONGEST_WINDOW_NS * _LONGEST_WINDOW_NS
+
+
+async def _serve(settings: Settings, config: BuiltInConfig, options: ExchangeOptions) -> None:
     epoch_ns = planned_start_ns(config)
-    clock = ScaledClock(epoch_ns, speed)
-    pace = Pace("paced", epoch_ns, clock.anchor_ns, speed)
+    clock = ScaledClock(epoch_ns, options.speed, anchor_ns=epoch_ns if options.real_time else None)
+    pace = Pace("paced", epoch_ns, clock.anchor_ns, options.speed)
     exchange = BuiltInExchange(config, clock, pace=pace, wall=SystemClock())
     urls = await exchange.start()
     sys.stdout.write(msgspec.json.encode(asdict(urls)).decode() + "\n")

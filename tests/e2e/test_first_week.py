@@ -31,7 +31,7 @@ def test_live_mode_passes_doctor_and_livetest_at_an_exchange_of_today(
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "practice").mkdir(mode=0o700)
-    exchange = Process(tmp_path, "exchange", "--real-time", "--port", "0", SYMBOLS="BTC")
+    exchange = Process(tmp_path, "exchange", "--real-time", "--port", "0", SYMBOLS="BTC", WINDOWS="")
     try:
         line = exchange.next_line(time.monotonic() + DEADLINE_S)
         assert line is not None, exchange.errors()

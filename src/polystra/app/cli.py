@@ -144,7 +144,7 @@ def health(
     as_json: AsJson = False,
 ) -> None:
     """Say whether a daemon runs here, its loop works and it sees the market; exit code 1 if not."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     if not show_health(settings, loop_limit_s=loop_limit, stream_limit_s=stream_limit, as_json=as_json):
         raise typer.Exit(EXIT_FAILED)
 

@@ -20,7 +20,7 @@ database_app = typer.Typer(help="The database: its schema, backups.", no_args_is
 @database_app.command("current")
 def show_current() -> None:
     """Show the revision of the database's schema."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     revision = guarded(lambda: current(settings.resolved_database_url.get_secret_value()), settings)
     newest = history()[-1].revision
     if revision is None:
@@ -36,7 +36,7 @@ def bring_up_to_date(
     *, without_backup: Annotated[bool, typer.Option("--no-backup", help="migrate without a backup first")] = False
 ) -> None:
     """Bring the database to this version's schema, after a backup; makes it when it is missing."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     first = before_migration(settings, lambda made: typer.echo(f"backup before the migration: {words_of(made)}"))
     url = settings.resolved_database_url.get_secret_value()
     report = guarded(lambda: upgrade(url, before_it=None if without_backup else first), settings)
@@ -49,7 +49,7 @@ def bring_up_to_date(
 @database_app.command("history")
 def show_history() -> None:
     """List the revisions that this version knows, oldest first."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     for revision in guarded(history, settings):
         typer.echo(f"{revision.revision}  {revision.summary}")
 
@@ -62,7 +62,7 @@ def backup_now(
     ] = None,
 ) -> None:
     """Copy the database into one SQLite file, also while a daemon runs; the copy is read back and compared."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     typer.echo(words_of(guarded(lambda: back_up(settings, to), settings)))
 
 
@@ -73,7 +73,7 @@ def restore_from(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask")] = False,
 ) -> None:
     """Replace what the database holds by what a backup holds; refused while a daemon uses it."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     if not yes:
         typer.confirm(
             "What was traded since the backup is not in it: the next start finds orders and shares that the daemon "

@@ -118,7 +118,7 @@ def words_of(verdict: HealthVerdict) -> str:
 def main() -> None:
     """`polystra-health`: the verdict by the limits above, as one line and an exit code of 0 or 1."""
     try:
-        settings = settings_from_here()
+        settings = settings_from_here(local=True)
         ok = show_health(settings, loop_limit_s=LOOP_LIMIT_S, stream_limit_s=STREAM_LIMIT_S, as_json=False)
     except typer.Exit:
         ok = False

@@ -7,7 +7,6 @@ not: judging (`kill_story`), real processes (`kill_processes`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -16,7 +15,6 @@ import structlog
 
 from polystra.app.book_reading import Reading, read_both
 from polystra.app.wiring import Run, run_daemon
-from polystra.domain.facts import Fact, IntentRecorded
 from polystra.exchange.builtin import BuiltInExchange
 from polystra.exchange.model import OrderEvent
 from polystra.runtime.daemon import RunSummary
@@ -65,7 +63,7 @@ def tell(name: str, folder: Path, doom: Point | None = None, *, again: Point | N
             if not points.struck:
                 raise AssertionError(f"{name}: {point} was not reached")
             await run.clock.sleep(chance.choice(_DOWN_S))
-        points = Points(_never)
+        points = Points(_never, durable=watch.durable)
         seen.append(points)
         watch.begin_leg()
         return await run_daemon(_seen(run, points, len(seen)))
@@ -92,12 +90,7 @@ async def _until_death(run: Run, point: Point, number: int, watch: Watch) -> Poi
     def strike() -> None:
         tasks[0].cancel()
 
-    def last(facts: Sequence[Fact]) -> None:
-        for fact in facts:
-            if isinstance(fact, IntentRecorded) and watch.state is not None:
-                watch._intent(fact, watch.state, booked=True)
-
-    points = Points(_dead, point, strike=strike, last=last)
+    points = Points(_dead, point, strike=strike, durable=watch.durable)
     watch.begin_leg()
     task = asyncio.get_running_loop().create_task(run_daemon(_seen(run, points, number)), name="daemon")
     tasks.append(task)

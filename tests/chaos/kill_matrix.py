@@ -38,6 +38,7 @@ class Cell:
     story: str
     point: Point
     down_s: float
+    speed: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ def play(cell: Cell) -> Result:
     for _ in range(_TRIES):
         with tempfile.TemporaryDirectory() as folder:
             try:
-                told = kill_processes.tell(cell.story, Path(folder), cell.point, down_s=cell.down_s)
+                told = kill_processes.tell(cell.story, Path(folder), cell.point, down_s=cell.down_s, speed=cell.speed)
             except AssertionError as error:
                 return Result(cell, "", f"ended: {error}", time.monotonic() - began)
         outcome = told.outcome
@@ -88,13 +89,14 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="take every so manieth point only")
     parser.add_argument("--virtual", action="store_true", help="find the points in virtual time")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--speed", type=float, default=kill_processes.SPEED, help="slower for a busy machine")
     told = parser.parse_args()
     began = time.monotonic()
     stories = told.story or list(STORIES)
     with multiprocessing.get_context("spawn").Pool(told.jobs) as pool:
         found = pool.starmap(_find, [(story, told.virtual) for story in stories], chunksize=1)
         cells = [
-            Cell(story, point, _DOWN_S[number % 2])
+            Cell(story, point, _DOWN_S[number % 2], told.speed)
             for story, points in zip(stories, found, strict=True)
             for number, point in enumerate(_chosen(points, told.points)[:: told.every])
         ]

@@ -49,18 +49,18 @@ class Points:
         doom: Point | None = None,
         *,
         strike: Callable[[], None] | None = None,
-        last: Callable[[Sequence[Fact]], None] = lambda _: None,
+        durable: Callable[[Sequence[Fact]], None] = lambda _: None,
     ) -> None:
         """`die` is called inside the daemon's own code and does not return; `strike` from outside it.
 
-        `last` hears what the commit made durable after which the daemon dies: nobody else sees it.
+        `durable` hears of each commit as soon as it is made, also when nobody lives to hear of it.
         """
         self.seen: list[Point] = []
         self.struck = False
         self._die = die
         self._strike = strike or die
         self._doom = doom
-        self._last = last
+        self.durable = durable
         self._passages: Counter[str] = Counter()
 
     def store(self, inner: Store) -> Store:
@@ -82,10 +82,9 @@ class Points:
         self._passages[place] += 1
         return place, self._passages[place]
 
-    def at(self, moment: str, *passages: tuple[str, int], facts: Sequence[Fact] = ()) -> None:
+    def at(self, moment: str, *passages: tuple[str, int]) -> None:
         """A point is reached from inside the daemon; it is known by the first of its names and dies by any."""
         if self._is_doom(moment, passages):
-            self._last(facts)
             self._die()
 
     def _is_doom(self, moment: str, passages: Sequence[tuple[str, int]]) -> bool:
@@ -144,7 +143,8 @@ class _Store:
         passages = [self._points.passes(f"commit {word}") for word in words(facts)]
         self._points.at(BEFORE, *passages)
         await self._inner.commit(facts)
-        self._points.at(AFTER, *passages, facts=facts)
+        self._points.durable(facts)
+        self._points.at(AFTER, *passages)
 
     async def load(self) -> StoredState:
         """Read the state of the last run."""

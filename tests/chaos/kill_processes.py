@@ -80,7 +80,7 @@ class Told:
     took_s: float
 
 
-def tell(name: str, folder: Path, doom: Point | None = None, *, down_s: float = 0.2) -> Told:
+def tell(name: str, folder: Path, doom: Point | None = None, *, down_s: float = 0.2, speed: float = SPEED) -> Told:
     """Tell a story with real processes in an empty folder; the daemon dies at `doom` and is back after `down_s`.
 
     Raises:
@@ -91,7 +91,7 @@ def tell(name: str, folder: Path, doom: Point | None = None, *, down_s: float = 
     closes = name in CLOSING
     if closes:
         scenario = replace(scenario, markets=(LONG,))
-    exchange = _Child("exchange", folder, lambda: _serve(scenario, folder))
+    exchange = _Child("exchange", folder, lambda: _serve(scenario, folder, speed))
     daemon: _Child | None = None
     try:
         ready = json.loads(_wait_for_file(folder / "ready.json", exchange))
@@ -237,17 +237,17 @@ def _count(folder: Path, query: str, *values: str) -> int:
 # --- what they do ------------------------------------------------------------------------
 
 
-def _serve(scenario: Scenario, folder: Path) -> None:
+def _serve(scenario: Scenario, folder: Path, speed: float) -> None:
     """The exchange: paced, on a socket, its book moved by the story."""
     if scenario.prices:
         scenario = replace(scenario, prices=((-LEAD_S, scenario.prices[0][1]), *scenario.prices))
     _, config = arranged(scenario, folder, seed=SEED)
-    config = replace(config, speed=SPEED, start_ns=(DEFAULT_EPOCH_S - LEAD_S) * NS_PER_S)
+    config = replace(config, speed=speed, start_ns=(DEFAULT_EPOCH_S - LEAD_S) * NS_PER_S)
 
     async def serve() -> None:
         epoch_ns = planned_start_ns(config)
-        clock = ScaledClock(epoch_ns, SPEED)
-        pace = Pace("paced", epoch_ns, clock.anchor_ns, SPEED)
+        clock = ScaledClock(epoch_ns, speed)
+        pace = Pace("paced", epoch_ns, clock.anchor_ns, speed)
         exchange = BuiltInExchange(config, clock, pace=pace, wall=SystemClock())
         script = Script(scenario, exchange, clock)
         urls = await exchange.start()

@@ -68,6 +68,10 @@ class Process:
                 return told
         raise AssertionError(f"ended without {event}: {self.errors()}")
 
+    def wait_for_line(self) -> None:
+        """One more line of the log; raises AssertionError when the process ends instead."""
+        assert self.next_line(time.monotonic() + DEADLINE_S) is not None, f"ended: {self.errors()}"
+
     def finish(self) -> int:
         """Wait for the end; every line is in `lines` then."""
         deadline = time.monotonic() + DEADLINE_S

@@ -40,7 +40,7 @@ from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
 from polystra.runtime import deterministic
 from polystra.runtime.daemon import Daemon, RunSummary
-from tests.simulation.soak_figures import Sample, judge, objects, open_handles, resident_kb, sizes
+from tests.simulation.soak_figures import Sample, judge, objects, open_handles, resident_kb, sizes, weight_kb
 
 SYMBOLS = ("BTC", "ETH", "SOL", "XRP")
 WINDOWS = ("5m", "15m")
@@ -104,6 +104,7 @@ class _Sampler:
     folder: Path
     url: str
     clock: Clock
+    exchange: BuiltInExchange
     log: CountingLog
     tell: Callable[[Sample], None]
     every_s: int
@@ -130,6 +131,8 @@ class _Sampler:
         sample = Sample(
             hour=hour,
             memory_kb=resident_kb(),
+            venue_kb=weight_kb(self.exchange.core, self.exchange.simulation),
+            engine_kb=weight_kb(daemon._engine.state),
             tasks=len(asyncio.all_tasks()),
             handles=open_handles(),
             wal_kb=wal // 1_024,
@@ -184,7 +187,7 @@ def soak(
         clock = LoopClock(planned_start_ns(config))
         exchange = BuiltInExchange(config, clock)
         url = settings.resolved_database_url.get_secret_value()
-        sampler = _Sampler(folder, url, clock, log, tell, every_s)
+        sampler = _Sampler(folder, url, clock, exchange, log, tell, every_s)
         samplers.append(sampler)
         run = await _run(settings, exchange, clock, log)
         driver = asyncio.get_running_loop().create_task(exchange.run(), name="exchange")
@@ -235,7 +238,8 @@ def row(sample: Sample) -> str:
     states = " ".join(f"{name}={sample.state[name]}" for name in _SHOWN)
     rows = sum(sample.rows.values()) / max(1, sample.markets)
     return (
-        f"hour {sample.hour:3} memory {sample.memory_kb // 1_024} MB, tasks {sample.tasks}, handles {sample.handles}, "
+        f"hour {sample.hour:3} memory {sample.memory_kb // 1_024} MB (exchange {sample.venue_kb} kB, "
+        f"engine {sample.engine_kb} kB), tasks {sample.tasks}, handles {sample.handles}, "
         f"log {sample.wal_kb} kB, lines {sample.log_lines}, markets {sample.markets}, rows/market {rows:.0f}, "
         f"objects {sample.own_objects} + {sample.venue_objects} of the exchange, {states}"
     )

@@ -11,16 +11,20 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from types import BuiltinFunctionType, CodeType, CoroutineType, FrameType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from polystra.runtime.daemon import Daemon
 from polystra.runtime.timers import Timers
 
 _PAGE = os.sysconf("SC_PAGE_SIZE")
+_CODE = (type, ModuleType, FunctionType, BuiltinFunctionType, MethodType, CodeType, FrameType, CoroutineType)
+_ELSEWHERE = ("asyncio", "_asyncio", "aiohttp", "polystra.runtime", "sqlite3", "sqlalchemy", "_contextvars")
 _TRADING = ("polystra.exchange", "polystra.matching")
 
 
@@ -30,6 +34,10 @@ class Sample:
 
     hour: int
     memory_kb: int
+    venue_kb: int
+    """What the exchange's own memory weighs, which shares the process."""
+    engine_kb: int
+    """What the engine's memory weighs."""
     tasks: int
     handles: int
     wal_kb: int
@@ -40,6 +48,12 @@ class Sample:
     """Objects of the daemon's classes that the garbage collector knows."""
     venue_objects: int
     """The same of the exchange, which shares the process."""
+
+    @property
+    def rest_kb(self) -> int:
+        """Resident memory without the exchange's."""
+        return self.memory_kb - self.venue_kb
+
     state: Mapping[str, int] = field(default_factory=dict)
     """Entries of every collection in the engine's memory, of its inbox and timers."""
     rows: Mapping[str, int] = field(default_factory=dict)
@@ -56,7 +70,8 @@ class Limit:
 
 
 LIMITS: Mapping[str, Limit] = {
-    "memory_kb": Limit(0.06, 8_000, "the allocator keeps pages of busy hours, SQLite and OpenSSL fill caches once"),
+    "rest_kb": Limit(0.06, 8_000, "the allocator keeps pages of busy hours, SQLite and OpenSSL fill caches once"),
+    "engine_kb": Limit(0.20, 400, "markets that are open at the moment hold their books and prices"),
     "tasks": Limit(0.0, 3, "requests under way at the moment of the sample"),
     "handles": Limit(0.0, 2, "a database connection opened for a reading"),
     "wal_kb": Limit(0.25, 4_096, "the log is folded back in every few thousand facts and keeps its length"),
@@ -65,7 +80,7 @@ LIMITS: Mapping[str, Limit] = {
     "state": Limit(0.25, 40, "markets and orders that are open at the moment; retired ids have their own bound"),
     "rows": Limit(0.35, 12, "rows for each settled market: hours trade more or less"),
 }
-"""The exchange's own objects are shown and not judged: it keeps its books of every account in memory."""
+"""The exchange's own objects and their weight are shown and not judged: it keeps every market in memory."""
 BOUNDED = {"state retired": 10_000, "state results._ended": 200}
 """What fills up to a bound of its own, however long the run."""
 
@@ -114,7 +129,7 @@ def judge(samples: Sequence[Sample]) -> list[Judged]:
 
 
 def _series(samples: Sequence[Sample]) -> Iterator[tuple[str, list[float]]]:
-    for name in ("memory_kb", "tasks", "handles", "wal_kb", "log_lines", "own_objects"):
+    for name in ("rest_kb", "engine_kb", "tasks", "handles", "wal_kb", "log_lines", "own_objects"):
         yield name, [float(getattr(sample, name)) for sample in samples]
     for name in sorted({name for sample in samples for name in sample.state}):
         yield f"state {name}", [float(sample.state.get(name, 0)) for sample in samples]
@@ -128,6 +143,20 @@ def _series(samples: Sequence[Sample]) -> Iterator[tuple[str, list[float]]]:
 def resident_kb() -> int:
     """Resident memory of this process."""
     return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE // 1_024
+
+
+def weight_kb(*roots: object) -> int:
+    """What these objects and all that they hold weigh, but for code, tasks, loops and connections."""
+    seen: set[int] = set()
+    waiting, total = list(roots), 0
+    while waiting:
+        each = waiting.pop()
+        if id(each) in seen or isinstance(each, _CODE) or str(type(each).__module__).startswith(_ELSEWHERE):
+            continue
+        seen.add(id(each))
+        total += sys.getsizeof(each)
+        waiting += gc.get_referents(each)
+    return total // 1_024
 
 
 def open_handles() -> int:
@@ -159,7 +188,7 @@ def sizes(daemon: Daemon) -> dict[str, int]:
 def _collections(prefix: str, holder: Any) -> Iterator[tuple[str, int]]:
     for each in fields(holder):
         value = getattr(holder, each.name)
-        if isinstance(value, dict | list | set):
+        if isinstance(value, Sized) and not isinstance(value, str | bytes | tuple):
             yield f"{prefix}{each.name}", len(value)
         elif each.name in ("ledger", "results"):
             yield from _collections(f"{each.name}.", value)

@@ -13,6 +13,8 @@ from tests.simulation.soak_figures import LIMITS, Sample, judge, slope
 FLAT = Sample(
     hour=1,
     memory_kb=120_000,
+    venue_kb=20_000,
+    engine_kb=2_000,
     tasks=44,
     handles=14,
     wal_kb=32_000,
@@ -47,6 +49,7 @@ def test_the_slope_of_a_line_is_its_climb_an_hour() -> None:
     ("name", "by"),
     [
         ("memory_kb", 1_000),
+        ("engine_kb", 40),
         ("tasks", 1),
         ("handles", 1),
         ("wal_kb", 1_000),
@@ -57,7 +60,7 @@ def test_the_slope_of_a_line_is_its_climb_an_hour() -> None:
     ],
 )
 def test_what_grows_with_every_hour_is_found(name: str, by: int) -> None:
-    expected = {"state": "state orders", "rows": "rows orders"}.get(name, name)
+    expected = {"memory_kb": "rest_kb", "state": "state orders", "rows": "rows orders"}.get(name, name)
     assert grown(name, by) == [expected]
     assert grown(name, 0) == []
 

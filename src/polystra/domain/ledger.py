@@ -10,6 +10,7 @@ final. A settled winner is a *claim* until it is redeemed, and not cash before.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -199,6 +200,14 @@ class Ledger:
                 token_id = posting.token_id
                 if token_id is not None and self.balance(token_id) == Balance():
                     self.tokens.pop(token_id, None)
+
+    def forget_before(self, at_ns: Nanos, kept: Container[ConditionId]) -> None:
+        """Drop the lines of other markets than `kept` that are older than `at_ns` from memory; the sums stay."""
+        for source_id, posting in list(self._seen.items()):
+            if posting.at_ns < at_ns and posting.condition_id is not None and posting.condition_id not in kept:
+                del self._seen[source_id]
+                if posting.token_id is not None and self.balance(posting.token_id) == Balance():
+                    self.tokens.pop(posting.token_id, None)
 
 
 def _content(posting: Posting) -> tuple[object, ...]:

@@ -99,18 +99,26 @@ class Calendar:
 
     def _forget(self, now_s: int, turn: Turn) -> None:
         for market in list(self._state.markets.values()):
-            if market.settled and now_s > market.market.closes_at_s + _FORGET_AFTER_S and self._is_done(market):
+            is_old = market.settled and now_s > market.market.closes_at_s + _FORGET_AFTER_S
+            if not is_old or not self._trades_are_final(market):
+                continue
+            tokens = (market.market.up_token, market.market.down_token)
+            if any(token in self._state.redeeming for token in tokens):
+                self._slim(market)
+            else:
                 self._drop(market, turn)
 
-    def _is_done(self, market: MarketState) -> bool:
-        tokens = (market.market.up_token, market.market.down_token)
-        if any(token in self._state.redeeming for token in tokens):
-            return False
+    def _trades_are_final(self, market: MarketState) -> bool:
         return all(
             fill.status in (FillStatus.CONFIRMED, FillStatus.FAILED)
             for fill in self._state.fills.values()
             if fill.condition_id == market.condition_id
         )
+
+    def _slim(self, market: MarketState) -> None:
+        """A claim may wait for days to be redeemed: keep neither books nor orders of its market meanwhile."""
+        market.books = {token: OrderBook() for token in market.books}
+        self._retire_orders(market)
 
     def _drop(self, market: MarketState, turn: Turn) -> None:
         state = self._state

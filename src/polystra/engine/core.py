@@ -56,6 +56,8 @@ from polystra.engine.venue_mode import MODE_TIMER, VenueModes
 
 _CHECK: Final = "reconcile"
 _MARKET_DATA: Final = (ev.BookChanged, ev.PriceTicked, ev.BookSnapshot)
+_LINES_KEPT_NS: Final = 2 * 86_400 * NS_PER_S
+"""How far behind what the venue may tell again the lines of finished markets stay in memory after a restart."""
 _ACKNOWLEDGED: Final = (OrderStatus.OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FILLED)
 
 
@@ -124,14 +126,27 @@ class Engine:
             state.accepted_markets += 1
         for record in positions:
             self._restore_position(record)
+        newest_ns = 0
         for posting in postings:
             state.book_posting(posting)
             state.funded = True
+            newest_ns = max(newest_ns, posting.at_ns)
         for fill in fills:
             state.fills[fill.key] = fill
+            if not fill.status.is_final:
+                newest_ns = min(newest_ns, fill.matched_at_ns)
+        self._forget_lines(newest_ns - _LINES_KEPT_NS)
         for order, signed in orders:
             self._restore_order(order, signed)
         self._gateway.restored(doubts)
+
+    def _forget_lines(self, before_ns: Nanos) -> None:
+        """Drop old lines of markets whose business is done, as a run that goes on does: only their sums are needed.
+
+        What the venue may tell again (trades from a little before the newest or provisional ones on) stays known.
+        """
+        self._state.ledger.forget_before(before_ns, self._state.markets)
+        self._state.results.forget_before(before_ns, self._state.markets)
 
     def start(self, now_ns: Nanos) -> Turn:
         """The first turn: watch, ask for the account, set the clocks going."""

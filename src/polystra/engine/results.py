@@ -7,7 +7,7 @@ them arrives at the same figures. The day is the UTC day of the posting.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -99,6 +99,12 @@ class Results:
         """Drop the positions of a market whose business is done; the sums stay."""
         for position_id, position in list(self._positions.items()):
             if position.condition_id == condition_id:
+                del self._positions[position_id]
+
+    def forget_before(self, at_ns: Nanos, kept: Container[ConditionId]) -> None:
+        """Drop the positions of other markets than `kept` that were opened before `at_ns`; the sums stay."""
+        for position_id, position in list(self._positions.items()):
+            if position.opened_at_ns < at_ns and position.condition_id not in kept:
                 del self._positions[position_id]
 
     # --- inside -----------------------------------------------------------------------

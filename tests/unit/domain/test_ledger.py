@@ -151,3 +151,18 @@ def test_forgetting_a_market_keeps_the_sums_and_drops_what_is_empty():
     assert "matched:t2:o" in ledger
     ledger.forget(ConditionId("n"))
     assert ledger.balance(TokenId("2")).shares == 10_000_000
+
+
+def test_forgetting_old_lines_keeps_sums_new_lines_and_markets_that_are_kept():
+    ledger = Ledger()
+    old = fill()
+    new = fill(trade_id=TradeId("t2"), condition_id=ConditionId("n"), token_id=TokenId("2"))
+    kept = fill(trade_id=TradeId("t3"), condition_id=ConditionId("k"), token_id=TokenId("3"))
+    ledger.append(Posting(source_id="in", kind=PostingKind.TRANSFER, at_ns=0, reason="", settled_cash=100))
+    for one, at_ns in ((old, 1), (new, 50), (kept, 1)):
+        ledger.append(matched_posting(one, at_ns))
+    cash, tokens = ledger.cash, dict(ledger.tokens)
+    ledger.forget_before(50, {ConditionId("k")})
+    assert (ledger.cash, ledger.tokens) == (cash, tokens)
+    assert "matched:t:o" not in ledger
+    assert all(source_id in ledger for source_id in ("in", "matched:t2:o", "matched:t3:o"))

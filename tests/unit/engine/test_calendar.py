@@ -150,7 +150,7 @@ def test_memory_stays_bounded_over_many_windows():
     assert desk.state.ledger.cash == 1_000_000_000 + 12 * 4_000_000
 
 
-def test_a_market_with_a_claim_or_a_provisional_trade_is_not_forgotten():
+def test_a_market_with_a_claim_is_kept_without_books_and_orders_until_it_is_redeemed():
     from polystra.domain.events import MarketResolved
 
     desk = Desk(config(), now_ns=(OPENS + 1) * NS_PER_S).start().snapshot(cash=1_000_000_000)
@@ -159,7 +159,10 @@ def test_a_market_with_a_claim_or_a_provisional_trade_is_not_forgotten():
     desk.advance(900)
     desk.step(MarketResolved(condition_id=market(0).condition_id, up_payout=1_000_000, at_ns=desk.now_ns))
     desk.advance(3_000)
-    assert market(0).condition_id in desk.state.markets
+    waiting = desk.state.markets[market(0).condition_id]
+    assert not list(desk.state.orders.of_market(market(0).condition_id))
+    assert all(book.best_bid is None and book.best_ask is None for book in waiting.books.values())
+    assert len(desk.state.retired) == 1
     desk.redeemed(market(0).up_token)
     desk.advance(20)
     assert market(0).condition_id not in desk.state.markets

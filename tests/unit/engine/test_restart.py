@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from polystra.domain.events import MarketResolved, StreamConnected, StreamName
@@ -13,8 +15,9 @@ from polystra.domain.facts import (
     PositionRecorded,
     PostingRecorded,
 )
-from polystra.domain.fills import Fill
-from polystra.domain.ledger import Posting
+from polystra.domain.fills import Fill, FillStatus
+from polystra.domain.ids import ConditionId, PositionId, TokenId
+from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.orders import Order, OrderStatus, Purpose, SignedOrder
 from polystra.domain.positions import PositionStatus
 from polystra.engine import effects as fx
@@ -344,3 +347,78 @@ def test_a_cancelled_order_whose_trades_were_not_asked_for_is_looked_up_before_a
     again.answer(order_of(again, Purpose.TAKE_PROFIT), again.leg(take_profit, 4))
     again.advance(3).books(20, 22)
     assert [order.terms.quantity for order in again.sent()] == [6_000_000]
+
+
+DAY_NS = 86_400 * 1_000_000_000
+
+
+def old_postings(life: Life, days: range) -> list[Posting]:
+    """Purchases that lost everything, one a day, in markets whose business is long done."""
+    newest_ns = life.desk.now_ns
+    return [
+        Posting(
+            source_id=f"matched:t{day}:o{day}",
+            kind=PostingKind.MATCHED,
+            at_ns=newest_ns - day * DAY_NS,
+            reason="",
+            condition_id=ConditionId(f"old-{day}"),
+            token_id=TokenId(f"{day}"),
+            position_id=PositionId(f"p{day}"),
+            pending_cash=-1_000_000,
+            bought_cost=1_000_000,
+            bought=2_000_000,
+            resolved=2_000_000,
+        )
+        for day in reversed(days)
+    ]
+
+
+def restarted(life: Life, postings: list[Posting]) -> Engine:
+    journal = Journal()
+    journal.take(life.desk)
+    engine = Engine(config())
+    engine.restore(
+        markets=[(MARKET, None)],
+        orders=[(order, journal.signed.get(key)) for key, order in journal.orders.items()],
+        fills=journal.fills.values(),
+        postings=[*postings, *journal.postings],
+        positions=journal.positions.values(),
+        next_order_number=life.desk.state.next_order_number,
+        next_decision_id=life.desk.state.next_decision_id,
+        last_fill_ns=life.desk.state.last_fill_ns,
+    )
+    return engine
+
+
+def test_a_year_of_finished_markets_is_sums_in_memory_after_a_restart(life):
+    life.desk.hold()
+    postings = old_postings(life, range(1, 365))
+    state = restarted(life, postings).state
+    assert len(state.ledger._seen) < 10
+    assert len(state.results._positions) < 5
+    assert state.ledger.cash == life.desk.state.ledger.cash - 364 * 1_000_000
+    assert state.results.realised == life.desk.state.results.realised - 364 * 1_000_000
+    assert state.results.losses_in_row() == 200
+
+
+def test_what_the_venue_may_tell_again_stays_known_after_a_restart(life):
+    life.desk.hold()
+    postings = old_postings(life, range(1, 30))
+    state = restarted(life, postings).state
+    assert "matched:t1:o1" in state.ledger
+    assert "matched:t20:o20" not in state.ledger
+    provisional = next(iter(life.desk.state.fills.values()))
+    life.desk.state.fills.clear()
+    journal_fill = replace(provisional, status=FillStatus.MATCHED, matched_at_ns=life.desk.now_ns - 25 * DAY_NS)
+    engine = Engine(config())
+    engine.restore(
+        markets=[(MARKET, None)],
+        orders=[],
+        fills=[journal_fill],
+        postings=postings,
+        positions=[],
+        next_order_number=9,
+        next_decision_id=9,
+        last_fill_ns=life.desk.now_ns,
+    )
+    assert "matched:t20:o20" in engine.state.ledger, "trades from the oldest provisional one on are asked for again"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from polystra.domain.book import Level
 from polystra.domain.fills import FillReport
@@ -34,9 +34,11 @@ class BookSnapshot:
     tick_size: MicroPrice | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LevelChange:
-    """One level of one token: its new aggregate size; the venue's top of book where told."""
+class LevelChange(NamedTuple):
+    """One level of one token: its new aggregate size; the venue's top of book where told.
+
+    A tuple, because it is by far the most frequent object: 0.26 us to make, 0.96 us as a frozen dataclass.
+    """
 
     token_id: TokenId
     side: Side

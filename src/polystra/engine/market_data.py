@@ -13,6 +13,7 @@ from typing import Final
 from polystra.domain.book import OrderBook
 from polystra.domain.events import BookChanged, BookSnapshot, PriceSource, PriceTicked, TickSizeChanged
 from polystra.domain.facts import MarketRecorded, NoticeKind
+from polystra.domain.ids import TokenId
 from polystra.domain.market import Market
 from polystra.domain.units import NS_PER_S, PriceE8
 from polystra.engine.effects import ReadBook
@@ -49,23 +50,23 @@ class MarketData:
     def changed(self, event: BookChanged, turn: Turn) -> list[MarketState]:
         """Apply level changes; returns the markets that moved, each once."""
         moved: dict[str, MarketState] = {}
-        touched: dict[str, tuple[MarketState, OrderBook, int | None, int | None]] = {}
-        for change in event.changes:
-            market = self._state.market_for(change.token_id)
+        touched: dict[TokenId, tuple[MarketState, OrderBook, int | None, int | None]] = {}
+        for token_id, side, price, size, best_bid, best_ask in event.changes:
+            market = self._state.market_for(token_id)
             if market is None:
                 continue
-            book = market.books[change.token_id]
+            book = market.books[token_id]
             if not book.in_sync:
                 if book.updated_at_ns:
-                    self._resync(market, change.token_id, "changes without a snapshot", turn)
+                    self._resync(market, token_id, "changes without a snapshot", turn)
                 continue
-            book.set_level(change.side, change.price, change.size, turn.now_ns)
-            touched[change.token_id] = (market, book, change.best_bid, change.best_ask)
-            moved[market.condition_id] = market
-        for token_id, (market, book, best_bid, best_ask) in touched.items():
-            if not book.agrees_with(best_bid, best_ask):
+            book.set_level(side, price, size, turn.now_ns)
+            touched[token_id] = (market, book, best_bid, best_ask)
+            moved[market.market.condition_id] = market
+        for changed_id, (market, book, told_bid, told_ask) in touched.items():
+            if not book.agrees_with(told_bid, told_ask):
                 book.in_sync = False
-                self._resync(market, token_id, "top of book differs from the venue's", turn)
+                self._resync(market, changed_id, "top of book differs from the venue's", turn)
         return list(moved.values())
 
     def tick_size_changed(self, event: TickSizeChanged, turn: Turn) -> None:

@@ -88,6 +88,8 @@ class Switches:
 
     def expire(self, turn: Turn) -> None:
         """At the beginning of a turn: clear what was set until now."""
+        if not self._state.switches:
+            return
         for switch in list(self._state.switches.values()):
             if 0 < switch.until_ns <= turn.now_ns:
                 self._clear(switch.name, switch.subject, "its time is over", _LIMITS, turn)

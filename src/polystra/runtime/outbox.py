@@ -110,7 +110,12 @@ class Outbox:
         return len(self._sends) + sum(len(jobs) for jobs in self._questions.values())
 
     def release(self, effects: Sequence[fx.Effect]) -> None:
-        """Take the effects of one commit; called only after it is durable."""
+        """Take the effects of one commit; called only after it is durable.
+
+        Most batches hold market data and ask for nothing: while nothing waits to be sent, those wake nobody.
+        """
+        if not effects and not len(self._sends):
+            return
         submits: list[fx.SubmitOrder] = []
         cancels: list[fx.CancelOrder] = []
         for effect in effects:

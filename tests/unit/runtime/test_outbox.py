@@ -289,3 +289,12 @@ async def test_without_a_second_source_the_answer_says_nothing(bench):
     [read] = await bench.work()
     assert not read.complete
     assert bench.log.of(LogEvent.QUESTION_FAILED) == []
+
+
+async def test_a_batch_that_asks_for_nothing_wakes_nobody_unless_an_order_waits_to_leave(bench):
+    bench.outbox.release([])
+    assert not bench.outbox._news.is_set()
+    bench.outbox.release([submit(1)])
+    bench.outbox._news.clear()
+    bench.outbox.release([])
+    assert bench.outbox._news.is_set()

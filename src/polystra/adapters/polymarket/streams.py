@@ -20,6 +20,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 
 from polystra.adapters.polymarket.decode_account import Identity, user_events
+from polystra.adapters.polymarket.decode_levels import Unfit, level_changes
 from polystra.adapters.polymarket.decode_market import market_events
 from polystra.adapters.polymarket.reconnect import Frame, ReconnectingStream, StreamBroken
 from polystra.adapters.polymarket.signing import L2Credentials
@@ -126,6 +127,16 @@ class MarketStream(_ClobStream):
             for part in _slices(added):
                 await _send(socket, _change("subscribe", part))
             await self._changed.wait()
+
+    def _deliver(self, frame: Frame, sink: Sink) -> None:
+        """Nearly every frame holds one change of a book: that is read at once, all else as on both channels."""
+        try:
+            changed = level_changes(frame)
+        except Unfit:
+            super()._deliver(frame, sink)
+            return
+        if changed is not None:
+            sink(changed)
 
     def _events(self, message: JsonObject) -> list[WorldEvent]:
         return market_events(message, self._clock.now_ns())

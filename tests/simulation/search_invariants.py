@@ -16,7 +16,7 @@ I6  `_ends`, `_lives`: an order that is over here and alive there, or with trade
 I7  `_sell`: a sell in a market that is over, or of a position with nothing in it.
 I8  `_intent`: an entry before the account was compared; `search_end`: an adjustment although nobody else traded.
 I9  `durable`: money that is no integer on its way to a row.
-I10 `_intent`, `left`: an entry made, or sent, under the kill switch, over restarts.
+I10 `_intent`, `left`, `_killed`: an entry made, sent or left resting under the kill switch, over restarts.
 I11 `_intent`: an entry while one is forbidden; `search_protection`: an exit that waits although it could go.
 I12 `search_deaths.DeathLog`: a secret in a log line; `search_end`: a secret in the database's bytes.
 I13 `_bounds`: markets, orders, trades and tasks that pile up.
@@ -52,6 +52,7 @@ from tests.simulation.search_venue import VenueEye
 
 _ON_THE_WIRE_NS = NS_PER_S
 """Bytes that were being written when the kill switch was set."""
+_CANCELLED_NS = 5 * NS_PER_S
 _NEVER = ("oversold", "stranger", "order-id")
 """Blocks that nothing in a plan may cause."""
 _BOUNDS_EVERY = 64
@@ -153,6 +154,7 @@ class Watch:
         self._sells(state)
         self._sums(state)
         self._bounds(state)
+        self._killed(state)
         if self._eye is not None:
             self._ends(state, self._eye)
             for name in _NEVER:
@@ -173,6 +175,15 @@ class Watch:
             if late_ns > _ON_THE_WIRE_NS:
                 name = intent.signed.client_order_id
                 self.say(f"I10 entry {name} left {late_ns / NS_PER_S:.1f} s after the kill switch")
+
+    def _killed(self, state: EngineState) -> None:
+        """Some seconds after the kill switch every entry is gone, or its cancel was asked for."""
+        if not self._killed_ns or self._clock is None or self._clock.now_ns() - self._killed_ns < _CANCELLED_NS:
+            return
+        for track in state.live_orders():
+            left_alone = not track.cancel_asked_ns and not track.cancel_held
+            if left_alone and track.order.terms.purpose is Purpose.ENTRY and track.order.status is OrderStatus.OPEN:
+                self.say(f"I10 entry {track.order.terms.client_order_id} rests under the kill switch")
 
     # --- an order's beginning and end ---------------------------------------------------
 
@@ -225,7 +236,7 @@ class Watch:
         if fact.is_new and fill.key in self._fills:
             self.say(f"I4 trade {fill.key} was booked as new twice")
         self._fills.add(fill.key)
-        self._posted(fill)
+        self._posted(state.fills.get(fill.key, fill))
         track = state.orders.get(fill.client_order_id)
         if self._eye is not None and track is not None and fill.order_id in self._intent_of:
             there = self._eye.matched(fill.order_id)
@@ -234,7 +245,7 @@ class Watch:
                 self.say(f"I4 order {name} has {track.accounted} traded here, the venue has matched {there}")
 
     def _posted(self, fill: Fill) -> None:
-        """A trade's lines in the ledger are those of its state."""
+        """A trade's lines in the ledger are those of the state that it has come to."""
         if f"matched:{fill.key}" not in self._postings:
             self.say(f"I3 trade {fill.key} is {fill.status} and not booked")
         for status, kind in ((FillStatus.CONFIRMED, "settled"), (FillStatus.FAILED, "reversed")):

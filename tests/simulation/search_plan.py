@@ -58,6 +58,7 @@ _PACES: Final = (20, 20, 30, 30, 50, 100)
 """Mostly quiet markets: they cost less, and what can go wrong does not need many messages."""
 
 _ERRORS: Final = (425, 429, 500, 502, 503)
+_DEFINITE: Final = (425, 429, 503)
 _AT: Final[Mapping[str, tuple[str, ...]]] = {
     "commit": ("order.submitted", "fill.booked", "order.cancel_requested", "stop.fired", "market.resolved"),
     "before": ("", "IntentRecorded", "FillRecorded", "OrderChanged", "PostingRecorded", "PositionRecorded"),
@@ -241,7 +242,8 @@ def _stretches(minutes: int) -> list[tuple[int, int]]:
 
 def _stretch(chance: Random, begin: int, end: int, *, full: bool) -> _Stretch:
     faults = _faults(chance, begin, end, full=full)
-    kills = ((chance.randrange(begin + 30, end), 20),) if chance.random() < 0.25 else ()
+    modes = _modes(chance, begin, end) if full else []
+    kills = _kills(chance, begin, end, modes)
     if not full:
         return _Stretch(begin=begin, end=end, faults=faults, kills=kills)
     store = ("busy", "slow", "slow", "lost", "gone", "full")
@@ -249,7 +251,7 @@ def _stretch(chance: Random, begin: int, end: int, *, full: bool) -> _Stretch:
         begin=begin,
         end=end,
         faults=faults,
-        modes=_modes(chance, begin, end),
+        modes=modes,
         crashes=_crashes(chance, begin, end),
         store=_spells(chance, begin, end, store, (2, 10, 40)),
         network=_spells(chance, begin, end, ("partition", "cut", "slow"), (3, 12, 30)),
@@ -306,7 +308,7 @@ def _faults(chance: Random, begin: int, end: int, *, full: bool) -> list[dict[st
         {"fault": "reply_dropped", "where": {"method": "DELETE"}},
         {"fault": "request_delayed", "where": {"method": "POST"}, "with": {"seconds": chance.choice((1, 8, 40))}},
         {"fault": "reply_delayed", "where": {"method": "POST"}, "with": {"seconds": chance.choice((1, 8, 45))}},
-        {"fault": "http_error", "with": {"status": chance.choice(_ERRORS), "when": chance.choice(("before", "after"))}},
+        {"fault": "http_error", "with": _error(chance)},
         {"fault": "html_page", "where": {"method": chance.choice(("POST", "GET"))}, "with": {"status": 502}},
         {"fault": "truncated_json"},
         {"fault": "empty_body"},
@@ -352,6 +354,12 @@ def _faults(chance: Random, begin: int, end: int, *, full: bool) -> list[dict[st
     return chosen
 
 
+def _error(chance: Random) -> dict[str, Any]:
+    """An error status; the venue's definite refusals come before it acts, the others whenever they like."""
+    status, when = chance.choice(_ERRORS), chance.choice(("before", "after"))
+    return {"status": status, "when": "before" if status in _DEFINITE else when}
+
+
 def _bursts(chance: Random, begin: int, end: int) -> list[dict[str, Any]]:
     """So many seconds in which one kind of request always fails: longer than anything is asked again."""
     bursts = []
@@ -359,7 +367,7 @@ def _bursts(chance: Random, begin: int, end: int) -> list[dict[str, Any]]:
         method, path = chance.choice(_BURSTS)
         first = chance.randrange(begin + 5, end)
         kind = chance.choice(("http_error", "request_dropped", "reply_dropped", "empty_body"))
-        values = {"with": {"status": chance.choice(_ERRORS), "when": "after"}} if kind == "http_error" else {}
+        values = {"with": _error(chance)} if kind == "http_error" else {}
         where = {"method": method, "path": path}
         until = first + chance.choice((10, 45))
         bursts.append({"fault": kind, "where": where, **values, "from": first, "until": until})
@@ -373,9 +381,20 @@ def _modes(chance: Random, begin: int, end: int) -> list[tuple[str, int, int]]:
     return [(mode, chance.randrange(begin + 30, end), seconds)]
 
 
+def _kills(chance: Random, begin: int, end: int, modes: Sequence[tuple[str, int, int]]) -> tuple[tuple[int, int], ...]:
+    """Times of the kill switch, one after the other; an operator is likely to set it while the venue rests."""
+    times = [chance.randrange(begin + 30, end) for _ in range(chance.choice((0, 0, 1, 1, 2)))]
+    times += [second + chance.randrange(1, 15) for _, second, _ in modes if chance.random() < 0.6]
+    kills: list[tuple[int, int]] = []
+    for second in sorted(times):
+        if not kills or second > sum(kills[-1]):
+            kills.append((second, chance.choice((15, 40, 120))))
+    return tuple(kills)
+
+
 def _crashes(chance: Random, begin: int, end: int) -> list[Crash]:
     """Deaths in their order; the first is often waited for from the beginning on."""
-    number = chance.choice((0, 1, 1, 2, 3))
+    number = chance.choice((0, 1, 2, 2, 3, 4))
     times = sorted(chance.randrange(begin, end) for _ in range(number))
     if times and chance.random() < 0.6:
         times[0] = begin
@@ -383,7 +402,7 @@ def _crashes(chance: Random, begin: int, end: int) -> list[Crash]:
     for second in times:
         how = chance.choice(_HOWS)
         at = chance.choice(_AT[how])
-        down_s = chance.choice((0.5, 5, 20, 60))
+        down_s = chance.choice((0.5, 0.5, 5, 5, 20, 60))
         orderly = chance.random() < 0.1
         nth = _nth(chance, how, at)
         crashes.append(Crash(how=how, at=at, nth=nth, down_s=down_s, orderly=orderly, from_s=second))

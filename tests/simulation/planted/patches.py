@@ -16,6 +16,12 @@ def patches() -> list[Path]:
     return sorted(FOLDER.glob("*.patch"))
 
 
+def breaks(patch: Path) -> frozenset[str]:
+    """The invariants by whose name a bug is to be found."""
+    line = next(line for line in patch.read_text().splitlines() if line.startswith("Breaks: "))
+    return frozenset(line.removeprefix("Breaks: ").split(", "))
+
+
 def patched(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """The files that a patch changes, each with its hunks as (before, after)."""
     for part in text.split("\n--- ")[1:]:

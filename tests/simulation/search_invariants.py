@@ -40,6 +40,7 @@ from polystra.domain.facts import (
     SwitchChanged,
 )
 from polystra.domain.fills import Fill, FillStatus
+from polystra.domain.ids import PositionId
 from polystra.domain.ledger import Posting
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, Purpose, Side
@@ -60,6 +61,7 @@ _KEPT_S = 5_400
 """Markets may stay in memory so long after their beginning: a late verdict and a late payment included."""
 _ORDERS_PER_MARKET = 400
 _MOST_TASKS = 400
+_LINES = ("matched", "settled", "reversed")
 _UNANSWERED = (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL)
 
 
@@ -94,6 +96,8 @@ class Watch:
         self._settled: set[str] = set()
         self._over: set[str] = set()
         self._killed_ns = 0
+        self._kills = False
+        """The kill switch is on as of the fact that is looked at; one commit may hold entries from before it."""
         self._blocks: set[str] = set()
         if eye is not None:
             eye.on_lives = self._lives
@@ -103,6 +107,7 @@ class Watch:
         self.state = None
         self.facts = 0
         self._blocks = set()
+        self._kills = bool(self._killed_ns)
         if self._protection is not None:
             self._protection.begin_leg()
 
@@ -144,13 +149,7 @@ class Watch:
         self.facts += len(facts)
         if self._eye is None:
             self.durable(facts)
-        booked = any(isinstance(fact, FillRecorded) for fact in facts)
-        for fact in facts:
-            match fact:
-                case IntentRecorded():
-                    self._intent(fact, state, booked=booked)
-                case FillRecorded():
-                    self._fill(fact, state)
+        self._facts(facts, state)
         self._sells(state)
         self._sums(state)
         self._bounds(state)
@@ -164,6 +163,17 @@ class Watch:
             for words in self._protection.look(state):
                 self.say(words)
         self._blocks = set(state.blocks)
+
+    def _facts(self, facts: Sequence[Fact], state: EngineState) -> None:
+        booked = any(isinstance(fact, FillRecorded) for fact in facts)
+        for fact in facts:
+            match fact:
+                case IntentRecorded():
+                    self._intent(fact, state, booked=booked)
+                case FillRecorded():
+                    self._fill(fact, state)
+                case SwitchChanged(name=SwitchName.KILL):
+                    self._kills = fact.on
 
     def left(self, salt: int) -> None:
         """The bytes of a signed order leave the process."""
@@ -203,7 +213,7 @@ class Watch:
             first = self._decisions[fact.decision_id]
             self.say(f"I2 decision {fact.decision_id} led to two orders: {first} and {intent}")
         if terms.purpose is Purpose.ENTRY:
-            if self._killed_ns:
+            if self._kills:
                 self.say(f"I10 entry {intent} was made under the kill switch")
             for name in sorted(self._blocks & set(state.blocks)):
                 self.say(f"I11 entry {intent} was made while blocked: {name}")
@@ -223,13 +233,26 @@ class Watch:
         market = state.markets.get(terms.condition_id)
         if market is None or market.resolution is not None:
             self.say(f"I7 sell {terms.client_order_id} was made after its market was over")
-        arrived, promised = state.arrived_shares(terms.position_id), state.promised_shares(terms.position_id)
+        arrived, promised = self._arrived(state, terms.position_id), state.promised_shares(terms.position_id)
         fills = state.fills.values()
         failed = sum(f.quantity for f in fills if f.position_id == terms.position_id and f.status == "FAILED")
         if promised > arrived + failed + SIZE_STEP:
             name = terms.client_order_id
             known = "I7" if arrived <= 0 else "I5"
             self.say(f"{known} sell {name}: sells promise {promised}, {max(0, arrived)} have arrived at the venue")
+
+    @staticmethod
+    def _arrived(state: EngineState, position_id: PositionId) -> int:
+        """Shares on chain, summed here: bought ones that were seen there, less every sale that has not failed."""
+        position = state.positions[position_id]
+        arrived = position.adjusted - position.resolved
+        for fill in state.fills.values():
+            if fill.position_id == position_id and fill.status is not FillStatus.FAILED:
+                if fill.side is Side.SELL:
+                    arrived -= fill.quantity
+                elif fill.status in (FillStatus.MINED, FillStatus.CONFIRMED):
+                    arrived += fill.quantity
+        return arrived
 
     def _fill(self, fact: FillRecorded, state: EngineState) -> None:
         fill = fact.fill
@@ -245,12 +268,15 @@ class Watch:
                 self.say(f"I4 order {name} has {track.accounted} traded here, the venue has matched {there}")
 
     def _posted(self, fill: Fill) -> None:
-        """A trade's lines in the ledger are those of the state that it has come to."""
-        if f"matched:{fill.key}" not in self._postings:
-            self.say(f"I3 trade {fill.key} is {fill.status} and not booked")
-        for status, kind in ((FillStatus.CONFIRMED, "settled"), (FillStatus.FAILED, "reversed")):
-            if (fill.status is status) is not (f"{kind}:{fill.key}" in self._postings):
-                self.say(f"I3 trade {fill.key} is {fill.status}, and its line {kind} is not as it should be")
+        """A trade's lines in the ledger are those of the state that it has come to.
+
+        One that was told as failed before it was told as matched was never booked.
+        """
+        matched, settled, reversed_ = (f"{kind}:{fill.key}" in self._postings for kind in _LINES)
+        expected = {FillStatus.CONFIRMED: (True, True, False), FillStatus.FAILED: (matched, False, matched)}
+        if (matched, settled, reversed_) != expected.get(fill.status, (True, False, False)):
+            lines = [kind for kind in _LINES if f"{kind}:{fill.key}" in self._postings]
+            self.say(f"I3 trade {fill.key} is {fill.status}, its lines in the ledger are {', '.join(lines) or 'none'}")
 
     def _ends(self, state: EngineState, eye: VenueEye) -> None:
         """An order that we call over is over there, and all that it traded there is known here."""

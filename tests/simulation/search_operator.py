@@ -67,7 +67,7 @@ class Operator:
         held = [position for position in state.positions.values() if position.shares > 0]
         if drawn < 0.3 and held:
             sink(ExitRequested(request_id=request_id, position_id=self._chance.choice(held).position_id))
-        elif drawn < 0.35:
+        elif drawn < 0.4:
             sink(CancelRequested(request_id=request_id, scope=CancelScope.ALL))
         else:
             now_s = self._clock.now_ns() // NS_PER_S
@@ -114,7 +114,7 @@ class Operator:
         touch = self._chance.choice((book.best_bid, book.best_ask)) + step
         price = grid.price_at_or_below(max(grid.tick_size, min(grid.highest_price, touch)))
         at_once = self._chance.random() < 0.25
-        quantity = self._chance.choice((5, 7, 11, 30)) * MICRO
+        quantity = self._chance.choice((5, 7, 11, 30, 90)) * MICRO
         by_dollars = at_once and side is Side.BUY
         sink(
             OrderRequested(

@@ -20,7 +20,7 @@ from polystra.engine.state import EngineState, ExitPhase, ExitState, MarketState
 from polystra.ports.clock import Clock
 
 _UNPROTECTED_NS = 30 * NS_PER_S
-_UNFIRED_NS = 20 * NS_PER_S
+_UNFIRED_NS = 5 * NS_PER_S
 _UNSOLD_NS = 120 * NS_PER_S
 _GAP_NS = 5 * NS_PER_S
 """Looks that are farther apart say nothing about the time between them."""

@@ -132,6 +132,19 @@ class _World:
         return {"operator": operator, "kill": self.kill}
 
 
+class _ServerErrors(logging.Handler):
+    """Hears what the exchange's web server could not handle: such a run shows nothing about the daemon."""
+
+    def __init__(self, broken: list[str]) -> None:
+        super().__init__(logging.ERROR)
+        self._broken = broken
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Remember the error."""
+        error = record.exc_info[1] if record.exc_info else None
+        self._broken.append(f"exchange: {record.getMessage()}: {type(error).__name__}: {error}")
+
+
 def judge(plan: Plan, folder: Path) -> Verdict:
     """Run a plan in an empty folder and say what did not hold."""
     settings = load_settings(
@@ -192,6 +205,8 @@ def judge(plan: Plan, folder: Path) -> Verdict:
             await asyncio.gather(*beside, return_exceptions=True)
             await exchange.close()
 
+    server, errors = logging.getLogger("aiohttp.server"), _ServerErrors(broken)
+    server.addHandler(errors)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     summaries: list[RunSummary] = []
     low, high = plan.latency_ms
@@ -209,6 +224,7 @@ def judge(plan: Plan, folder: Path) -> Verdict:
         broken.append(f"ended by several errors: {errors.exceptions!r}")
     finally:
         structlog.reset_defaults()
+        server.removeHandler(errors)
     if "world" not in held:
         raise AssertionError(f"the world was not made: {'; '.join(broken)}")
     world: _World = held["world"]

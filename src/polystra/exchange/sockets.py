@@ -50,8 +50,15 @@ class Connection:
         self._aborted = False
 
     async def accept(self) -> None:
-        """Answer the handshake."""
-        await self._socket.prepare(self._request)
+        """Answer the handshake.
+
+        Raises:
+            HTTPBadRequest: the client is gone; nobody reads it.
+        """
+        try:
+            await self._socket.prepare(self._request)
+        except ConnectionResetError as error:
+            raise web.HTTPBadRequest(text="the client left before its handshake was answered") from error
 
     def send(self, payload: object) -> None:
         """Queue a JSON frame; beyond the limit the connection is cut."""

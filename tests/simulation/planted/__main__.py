@@ -22,7 +22,7 @@ import typer
 
 from tests.simulation.planted.patches import FOLDER, apply, breaks, patches
 
-MINUTES = 10
+MINUTES = 7
 _ROOT = Path(__file__).parents[3]
 _HINTS = FOLDER / "hints.json"
 _SEARCH = """
@@ -31,7 +31,7 @@ from tests.simulation.search_plan import draw
 from tests.simulation.search_run import run_plan
 others = 0
 for seed in {seeds}:
-    verdict = run_plan(draw(seed, minutes={minutes}, profile="full"))
+    verdict = run_plan(draw(seed, minutes={minutes}, profile="full", markets=2))
     named = [words for words in verdict.broken if words.split(" ", 1)[0] in {breaks}]
     if named:
         print(f"seed {{seed}}: {{named[0][:200]}}")

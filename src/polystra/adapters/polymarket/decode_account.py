@@ -142,9 +142,7 @@ def order_status(message: JsonObject) -> tuple[VenueOrderStatus, str]:
 
 
 def open_order(raw: bytes, received_ns: Nanos) -> OrderReport | None:
-    """Return the order of `/data/order/{id}`, None when the body is empty or null: it is not open."""
-    if not raw.strip():
-        return None
+    """Return the order of `/data/order/{id}`, None when the body is null or holds nothing: it is not open."""
     value = decode_json(raw)
     if value is None or value in ({}, "", []):
         return None

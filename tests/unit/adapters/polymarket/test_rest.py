@@ -411,18 +411,37 @@ def test_an_order_is_looked_for_among_open_orders_and_trades() -> None:
 
     async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
         script.on("/data/trades", says(json.dumps({"data": [trade], "next_cursor": "LTE="})))
+        script.on("/data/orders", says(json.dumps({"data": [], "next_cursor": "LTE="})))
         for closed in (says(""), says("null"), says('{"error":"Order not found"}', 404)):
             script.on(f"/data/order/{mine}", closed)
             found = await venue.lookup(mine, CONDITION, 5 * 10**9)
             assert (found.open_order, found.complete) == (None, True)
             assert [(fill.order_id, fill.quantity) for fill in found.fills] == [(mine, 5_000_000)]
-        assert script.asked[1].query == {"market": "0xcond", "after": "4", "next_cursor": "MA=="}
+        asked = [(each.path.rpartition("/")[2], each.query) for each in script.asked[1:3]]
+        assert asked[0] == ("orders", {"id": mine, "next_cursor": "MA=="})
+        assert asked[1] == ("trades", {"market": "0xcond", "after": "4", "next_cursor": "MA=="})
         script.on(f"/data/order/{mine}", says(json.dumps(order(1))))
         found = await venue.lookup(mine, CONDITION, 0)
         assert found.open_order is not None
         script.on(f"/data/order/{mine}", says(json.dumps(order(2))))
         assert not (await venue.lookup(mine, CONDITION, 0)).complete
         script.on(f"/data/order/{mine}", says("", 500))
+        assert not (await venue.lookup(mine, CONDITION, 0)).complete
+
+    with_venue(scene)
+
+
+def test_an_answer_without_a_body_does_not_end_an_order_that_is_listed_as_open() -> None:
+    mine = signed(1).order_id
+
+    async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
+        script.on("/data/trades", says(json.dumps({"data": [], "next_cursor": "LTE="})))
+        script.on(f"/data/order/{mine}", says(""))
+        script.on("/data/orders", says(json.dumps({"data": [order(1)], "next_cursor": "LTE="})))
+        found = await venue.lookup(mine, CONDITION, 0)
+        assert found.open_order is not None
+        assert found.open_order.order_id == mine
+        script.on("/data/orders", says(""))
         assert not (await venue.lookup(mine, CONDITION, 0)).complete
 
     with_venue(scene)

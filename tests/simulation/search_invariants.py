@@ -305,8 +305,11 @@ class Watch:
     def _sells(self, state: EngineState) -> None:
         """Live sells of a token never promise more than is held of it and could still arrive.
 
-        A resolved market's orders are dead, whether or not we have heard so.
+        A resolved market's orders are dead, whether or not we have heard so. Nor is anything said of a venue that
+        calls orders live before they are on its book: a sell that was nowhere to be found may trade after all.
         """
+        if self.late:
+            return
         held: dict[str, int] = {}
         for track in state.live_orders():
             terms = track.order.terms

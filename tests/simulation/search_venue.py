@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import aiohttp
 
 from polystra.app.wiring import endless_session
+from polystra.domain.market import SIZE_STEP
 from polystra.exchange.core import CoreEvent
 from polystra.exchange.model import OrderEvent, OrderView
 
@@ -45,9 +46,10 @@ class VenueEye:
         return 0 if order is None or order_id in self.killed else order.size_matched
 
     def is_open(self, order_id: str) -> bool:
-        """True while the order may trade there."""
+        """True while the order may trade there: more than a remainder below the venue's own step."""
         order = self.orders.get(order_id)
-        return order is not None and order.status == "LIVE" and order_id not in self.killed
+        may = order is not None and order.status == "LIVE" and order.remaining >= SIZE_STEP
+        return may and order_id not in self.killed
 
 
 def tapped_session(

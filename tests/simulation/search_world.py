@@ -205,8 +205,8 @@ def judge(plan: Plan, folder: Path) -> Verdict:
             await asyncio.gather(*beside, return_exceptions=True)
             await exchange.close()
 
-    server, errors = logging.getLogger("aiohttp.server"), _ServerErrors(broken)
-    server.addHandler(errors)
+    server, heard = logging.getLogger("aiohttp.server"), _ServerErrors(broken)
+    server.addHandler(heard)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     summaries: list[RunSummary] = []
     low, high = plan.latency_ms
@@ -224,7 +224,7 @@ def judge(plan: Plan, folder: Path) -> Verdict:
         broken.append(f"ended by several errors: {errors.exceptions!r}")
     finally:
         structlog.reset_defaults()
-        server.removeHandler(errors)
+        server.removeHandler(heard)
     if "world" not in held:
         raise AssertionError(f"the world was not made: {'; '.join(broken)}")
     world: _World = held["world"]

@@ -24,11 +24,13 @@ from polystra.adapters.polymarket.wire import (
 from polystra.domain.errors import VenueProtocolError, VenueRefused
 from polystra.domain.events import BookSnapshot, MarketResolved
 from polystra.domain.ids import ConditionId, TokenId
-from polystra.domain.units import MICRO, MicroPrice, Nanos
+from polystra.domain.units import MICRO, NS_PER_S, MicroPrice, Nanos
 from polystra.ports.clock import Clock
 
 EVEN: Final = "even"
 EVEN_PAYOUT: Final[MicroPrice] = MICRO // 2
+EARLIEST_S: Final = 1_600_000_000
+"""No clock of the venue has ever shown an earlier second (13 September 2020)."""
 
 
 class MarketQueries:
@@ -69,9 +71,17 @@ class MarketQueries:
         return MarketResolved(condition_id=condition_id, up_payout=payout, at_ns=self._clock.now_ns())
 
     async def server_time_ns(self) -> Nanos:
-        """The venue's clock, whole seconds in nanoseconds."""
+        """The venue's clock, whole seconds in nanoseconds.
+
+        Raises:
+            VenueProtocolError: no time of this age: a number that broke off is one too, and every proof would
+                carry it.
+        """
         reply = await self._transport.read("/time")
-        return parse_instant(decode_json(reply.body), "time")
+        told_ns = parse_instant(decode_json(reply.body), "time")
+        if told_ns < EARLIEST_S * NS_PER_S:
+            raise VenueProtocolError(f"time is {told_ns // NS_PER_S}, expected UTC seconds after {EARLIEST_S}")
+        return told_ns
 
     async def _price(self, path: str, token_id: TokenId, name: str) -> MicroPrice:
         reply = await self._transport.read(path, {"token_id": token_id})

@@ -9,6 +9,7 @@ import pytest
 
 from polystra.adapters.clock import LoopClock
 from polystra.adapters.polymarket.clock_drift import FINE_ENOUGH_NS, READINGS, measure_drift
+from polystra.domain.errors import VenueProtocolError
 from polystra.domain.events import ClockDriftMeasured
 from polystra.domain.units import NS_PER_MS, NS_PER_S
 from polystra.runtime.deterministic import run
@@ -63,6 +64,22 @@ def test_a_clock_that_is_set_between_two_readings_voids_the_earlier_ones() -> No
 
     drift = run(scene(), seed=1)
     assert abs(drift.offset_ns - 90 * NS_PER_S) <= drift.uncertainty_ns
+
+
+def test_a_reading_that_contradicts_the_others_needs_another_to_confirm_it() -> None:
+    async def scene() -> None:
+        clock = LoopClock(START_NS)
+        venue = Venue(clock, 0)
+
+        async def time_ns() -> int:
+            venue.offset_ns = 3_600 * NS_PER_S - venue.offset_ns
+            return await venue.time_ns()
+
+        with pytest.raises(VenueProtocolError, match="contradicts itself"):
+            await measure_drift(time_ns, clock)
+        assert venue.readings == READINGS
+
+    run(scene(), seed=1)
 
 
 @pytest.mark.parametrize(

@@ -447,6 +447,15 @@ def test_an_answer_without_a_body_does_not_end_an_order_that_is_listed_as_open()
     with_venue(scene)
 
 
+def test_a_time_that_broke_off_is_no_time() -> None:
+    async def scene(venue: PolymarketVenue, script: Script, _clock: LoopClock) -> None:
+        script.on("/time", says("17827"))
+        with pytest.raises(VenueProtocolError, match="time is 17827, expected UTC seconds after"):
+            await venue.server_time_ns()
+
+    with_venue(scene)
+
+
 def test_questions_are_asked_again_until_they_are_answered() -> None:
     async def scene(venue: PolymarketVenue, script: Script, clock: LoopClock) -> None:
         script.on("/time", says("", 425), says("", 502), ConnectionError(), says("slow down", 429, Retry_After="7"),

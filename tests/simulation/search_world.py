@@ -28,7 +28,7 @@ from polystra.app.sessions import simulated_key
 from polystra.app.settings import Settings, load_settings
 from polystra.app.wiring import Endpoints, Run, Wallet, run_daemon
 from polystra.app.worlds import exchange_books_path
-from polystra.domain.errors import PolystraError, StoreBusy, StoreCorrupt
+from polystra.domain.errors import ConfigError, PolystraError, StoreBusy, StoreCorrupt
 from polystra.domain.units import NS_PER_S
 from polystra.exchange.account_rules import REALISTIC
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange
@@ -78,7 +78,7 @@ _PATIENCE_S = 7_200
 """A run that has not settled so long after its eventful part is broken."""
 _OPERATOR_GOES_ON_S = 150
 _RESTART_PAUSE_S = 3.0
-"""A daemon that ended because of its database is started again after so long, as a container is."""
+"""A daemon that ended by its database, or found no venue, is started again after so long, as a container is."""
 
 
 @dataclass(slots=True)
@@ -329,13 +329,13 @@ async def _leg(world: _World, run: Run) -> RunSummary | None:
     world.deaths.begin_leg(task)
     try:
         summary = await task
-    except (Killed, asyncio.CancelledError, StoreCorrupt, StoreBusy) as death:
+    except (Killed, asyncio.CancelledError, StoreCorrupt, StoreBusy, ConfigError) as death:
         if isinstance(death, asyncio.CancelledError) and not task.done():
             raise
         if world.deaths.last is None:
-            if not isinstance(death, StoreCorrupt | StoreBusy):
+            if not isinstance(death, StoreCorrupt | StoreBusy | ConfigError):
                 raise
-            world.deaths.counts[f"store {type(death).__name__}"] += 1
+            world.deaths.counts[f"by itself: {type(death).__name__}"] += 1
         world.in_flight += world.watch.in_flight()
         return None
     finally:

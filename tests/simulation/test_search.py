@@ -1,7 +1,7 @@
 """A slice of the search for bad days, what it has found before, and the proof that it can fail.
 
-The slice: `SEEDS` of some simulated minutes, every kept regression, two of the planted bugs. The other planted
-bugs and a longer slice are marked slow; the whole search is `python -m tests.simulation`.
+The slice: `SEEDS` of some simulated minutes and every kept regression. Planted bugs are searched for by
+`test_search_planted`, longer runs are in `test_search_long`; the whole search is `python -m tests.simulation`.
 """
 
 from __future__ import annotations
@@ -12,17 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.planted.__main__ import hints, search
+from tests.simulation.planted.__main__ import hints
 from tests.simulation.planted.patches import apply, breaks, patches
 from tests.simulation.search_plan import draw, plan_of
 from tests.simulation.search_run import REGRESSIONS, kept, run_plan
 
 SEEDS = (1, 2, 5)
 MINUTES = 7
-QUICK = ("commit_after_send", "matched_twice")
-"""Planted bugs that nearly every seed finds."""
-NEAR = 40
-"""Seeds to try from the recorded one on: what a seed leads to changes with the code."""
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -35,41 +31,6 @@ def test_a_drawn_bad_day_breaks_nothing_and_comes_again_the_same(seed):
         again = run_plan(plan)
         assert again.digests == verdict.digests
         assert (again.faults, again.deaths, again.orders) == (verdict.faults, verdict.deaths, verdict.orders)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(100, 110))
-def test_four_markets_of_two_windows_survive_their_bad_days(seed):
-    assert run_plan(draw(seed, minutes=20, profile="full", markets=4)).broken == ()
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(3_000)
-def test_a_whole_day_with_trouble_in_every_part_of_it_breaks_nothing():
-    plan = draw(7, minutes=1_440, profile="full", markets=4)
-    assert max(crash.from_s for crash in plan.crashes) > 40_000
-    verdict = run_plan(plan)
-    assert verdict.broken == ()
-    assert verdict.restarts > 5
-
-
-@pytest.mark.parametrize("name", QUICK)
-def test_a_planted_bug_is_found_quickly(name):
-    _is_found(name)
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1_800)
-@pytest.mark.parametrize("name", [patch.stem for patch in patches() if patch.stem not in QUICK])
-def test_a_planted_bug_is_found(name):
-    _is_found(name)
-
-
-def _is_found(name):
-    patch = next(each for each in patches() if each.stem == name)
-    seed = hints()[name]
-    assert search(patch, range(seed, seed + NEAR)).startswith("seed ")
 
 
 def test_every_planted_bug_names_what_it_breaks_and_has_a_hint():

@@ -50,15 +50,8 @@ class Connection:
         self._aborted = False
 
     async def accept(self) -> None:
-        """Answer the handshake.
-
-        Raises:
-            HTTPBadRequest: the client is gone; nobody reads it.
-        """
-        try:
-            await self._socket.prepare(self._request)
-        except ConnectionResetError as error:
-            raise web.HTTPBadRequest(text="the client left before its handshake was answered") from error
+        """Answer the handshake."""
+        await self._socket.prepare(self._request)
 
     def send(self, payload: object) -> None:
         """Queue a JSON frame; beyond the limit the connection is cut."""

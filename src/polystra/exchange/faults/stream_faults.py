@@ -61,9 +61,16 @@ class FaultySocket(web.WebSocketResponse):
         return self._subject
 
     async def prepare(self, request: web.BaseRequest) -> Any:  # noqa: ANN401 - aiohttp's own
-        """Answer the handshake."""
+        """Answer the handshake.
+
+        Raises:
+            HTTPBadRequest: the client is gone; nobody reads it.
+        """
         self._transport_of = request
-        return await super().prepare(request)
+        try:
+            return await super().prepare(request)
+        except ConnectionResetError as error:
+            raise web.HTTPBadRequest(text="the client left before its handshake was answered") from error
 
     async def send_str(self, data: str, compress: int | None = None) -> None:
         """Send a text frame, or what faults make of it."""

@@ -32,8 +32,8 @@ _MEANINGS: Final = {
     ControlWord.STOP: "Kill switch on: no entry leaves, resting entries are cancelled, exits go on; "
     "polystra start ends it.",
     ControlWord.STOPENTRY: "Entries stopped: what rests stays, exits go on; polystra start ends it.",
-    ControlWord.START: "Entries resumed: kill switch, stop, pause, losses in a row, drawdown and refusals are cleared; "
-    "the loss limit of the day and blacklists end by their time.",
+    ControlWord.START: "Entries resumed: kill switch, stop, pause, losses in a row, drawdown, refusals, crash loop and "
+    "the sight of a second daemon are cleared; the loss limit of the day and blacklists end by their time.",
 }
 
 

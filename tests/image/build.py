@@ -117,6 +117,9 @@ class Root:
             if process.poll() is None:
                 process.kill()
             process.wait()
+            for pipe in (process.stdout, process.stderr):
+                if pipe is not None:
+                    pipe.close()
 
 
 def build(folder: Path, dockerfile: Path = REPO / "Dockerfile") -> tuple[Stage, Root]:

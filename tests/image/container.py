@@ -78,7 +78,7 @@ class Container:
         deadline = time.monotonic() + DEADLINE_S
         while True:
             told = self.exec("polystra-health")
-            if told.returncode == 0:
+            if told.returncode == 0 and "(away)" not in told.stdout:
                 return told.stdout.strip()
             if daemon.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"not healthy: {told.stdout} {told.stderr} {''.join(lines[-5:])}")

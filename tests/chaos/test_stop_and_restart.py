@@ -38,6 +38,7 @@ def end(daemon: Process) -> None:
         daemon.kill()
 
 
+@pytest.mark.slow
 def test_sigterm_at_any_moment_ends_in_order_and_everything_adds_up(tmp_path: Path) -> None:
     chance = Random(SEED)
     exchange = Exchange(tmp_path, seed=SEED, speed=SPEED)

@@ -193,16 +193,18 @@ def _until_over(folder: Path, ready: dict[str, Any], daemon: _Child, *, closes: 
     """
     deadline = time.monotonic() + PATIENCE_S
     compared = _count(folder, "SELECT count(*) FROM reconciliations")
+    is_over = False
     while time.monotonic() < deadline:
         status = daemon.poll()
         if status is not None:
             by_kill = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
             assert by_kill, f"{daemon.name} ended with {status}: {daemon.words()}"
             return True
-        if _is_over(folder, ready["market"]):
+        if is_over:  # looked at once more: it may have died of the very commit that ended the story
             return False
+        is_over = _is_over(folder, ready["market"])
         if closes and _count(folder, "SELECT count(*) FROM reconciliations") > compared and not _count(folder, _OPEN):
-            return False
+            is_over = True
         time.sleep(_LOOK_S)
     raise AssertionError(f"{daemon.name} has not settled in {PATIENCE_S} s: {daemon.words()}")
 

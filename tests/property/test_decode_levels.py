@@ -8,6 +8,7 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from polystra.adapters.polymarket import wire
 from polystra.adapters.polymarket.decode_levels import Unfit, level_changes
 from polystra.adapters.polymarket.decode_market import market_events
 from polystra.adapters.polymarket.wire import decode_json, exact_micros, plain_micros
@@ -100,3 +101,20 @@ def test_the_shape_that_the_venue_sends_is_read_quickly_unless_the_slow_reading_
     except Unfit:
         quickly = None
     assert [quickly] == slowly if slowly else quickly is None
+
+
+@given(st.one_of(numbers, st.text("0123456789.+-e ", max_size=14)), st.sampled_from([0, 6, 8, 9]))
+@example("0." + "0" * 40, 6)
+@example("1" * 41, 0)
+def test_a_number_of_any_scale_is_read_as_decimal_reads_it(text: str, digits: int) -> None:
+    try:
+        scaled, exact = wire._scaled(text, digits, "size")
+    except VenueProtocolError:
+        return
+    number = Decimal(text) * 10**digits
+    assert (scaled, exact) == (int(number), number == int(number))
+
+
+@given(st.one_of(st.integers(0, 10**14), st.integers(10**12, 10**13 - 1)))
+def test_an_instant_in_digits_is_told_as_its_number_is(number: int) -> None:
+    assert wire.parse_instant(str(number), "timestamp") == wire.parse_instant(number, "timestamp")

@@ -29,6 +29,8 @@ class MarketData:
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
+        self._symbols: dict[str, list[MarketState]] = {}
+        self._as_of = (0, 0, 0)
         for symbol in state.config.symbols:
             state.prices[symbol] = PriceWindow(symbol)
 
@@ -81,7 +83,7 @@ class MarketData:
         if window is None:
             return []
         window.observe(event)
-        markets = [m for m in self._state.markets.values() if m.market.symbol == event.symbol and not m.settled]
+        markets = self._of_symbol(event.symbol)
         if event.source is not PriceSource.SPOT:
             for market in markets:
                 self._fix_price_to_beat(market, window, turn)
@@ -102,6 +104,18 @@ class MarketData:
                     self._resync(market, token_id, "silent for 30 s", turn)
 
     # --- inside -----------------------------------------------------------------------
+
+    def _of_symbol(self, symbol: str) -> list[MarketState]:
+        """The markets of a symbol that are not settled; sought again when one came, was settled or was forgotten."""
+        state = self._state
+        as_of = (state.accepted_markets, state.settled_markets, len(state.markets))
+        if as_of != self._as_of:
+            self._as_of = as_of
+            self._symbols = {}
+            for market in state.markets.values():
+                if not market.settled:
+                    self._symbols.setdefault(market.market.symbol, []).append(market)
+        return self._symbols.get(symbol, [])
 
     def _resync(self, market: MarketState, token_id: str, why: str, turn: Turn) -> None:
         if turn.now_ns - market.resync_asked_ns < _RESYNC_PAUSE_NS:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Self
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -47,6 +48,7 @@ VENUE_URLS: Final[Mapping[str, str]] = {
 }
 """What an empty URL means in live mode (Polymarket CLOB docs, endpoints; Binance spot streams)."""
 
+VENUE_DOMAIN: Final = "polymarket.com"
 VENUE_RTDS_URL: Final = "wss://ws-live-data.polymarket.com"
 """The older price socket, asked only while the current one stays away (being retired; Polymarket docs)."""
 
@@ -72,6 +74,7 @@ class Settings(AlertSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> Self:
+        _check_world(self)
         _check_wallet(self)
         _check_sizes(self)
         _check_exits(self)
@@ -113,6 +116,16 @@ class Settings(AlertSettings):
 
 class _Disagreement(ValueError):
     """Two settings contradict each other; the text names both and no value."""
+
+
+def _check_world(settings: Settings) -> None:
+    """Orders of a simulation never have the venue's address."""
+    host = urlsplit(settings.clob_url).hostname or ""
+    if settings.mode is not Mode.LIVE and (host == VENUE_DOMAIN or host.endswith(f".{VENUE_DOMAIN}")):
+        raise _Disagreement(
+            f"CLOB_URL names the venue's host {host} while MODE is {settings.mode.value}: empty CLOB_URL, or set "
+            "MODE=live"
+        )
 
 
 def _check_wallet(settings: Settings) -> None:

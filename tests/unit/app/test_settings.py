@@ -298,6 +298,10 @@ class TestLive:
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
+        (
+            {"CLOB_URL": "https://clob.polymarket.com"},
+            "CLOB_URL names the venue's host clob.polymarket.com",
+        ),
         ({"POLY_SIGNATURE_TYPE": "3"}, "POLY_FUNDER_ADDRESS"),
         ({"POLY_SIGNATURE_TYPE": "0", "POLY_FUNDER_ADDRESS": FUNDER}, "POLY_SIGNATURE_TYPE"),
         ({"POLY_API_KEY": "a", "POLY_API_SECRET": "b"}, "POLY_API_PASSPHRASE"),

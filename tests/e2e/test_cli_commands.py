@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import sqlite3
 from decimal import Decimal
@@ -283,3 +285,32 @@ def test_a_run_with_a_seed_keeps_the_world_before(world: Path, tmp_path: Path):
 
 def test_the_version():
     assert polystra(Path(), "version").stdout == f"polystra {__version__}\n"
+
+
+def exported(folder: Path, what: str, *arguments: str) -> list[dict[str, str]]:
+    result = polystra(folder, "export", what, "--csv", *arguments)
+    assert result.exit_code == 0, result.output
+    return list(csv.DictReader(io.StringIO(result.stdout, newline="")))
+
+
+def test_what_is_exported_sums_to_what_is_reported(world: Path, tmp_path: Path) -> None:
+    report = told(world, "report")
+    trades, ledger, fills = (exported(world, what) for what in ("trades", "ledger", "fills"))
+    assert sum(Decimal(line["realised_pnl"]) for line in trades) == Decimal(report["realised_pnl"])
+    assert sum(Decimal(line["fees"]) for line in trades) == Decimal(report["fees"])
+    assert sum(Decimal(line["fee"]) for line in ledger) == Decimal(report["fees"])
+    cash = sum(Decimal(line["pending_cash"]) + Decimal(line["settled_cash"]) for line in ledger)
+    assert cash == Decimal(report["cash"])
+    assert sum(Decimal(line["claim"]) for line in ledger) == Decimal(report["claims"])
+    assert len([line for line in fills if line["status"] != "FAILED"]) == int(report["fills"])
+    out = tmp_path / "trades.csv"
+    assert polystra(world, "export", "trades", "--csv", "--out", str(out)).exit_code == 0
+    assert list(csv.DictReader(io.StringIO(out.read_bytes().decode(), newline=""))) == trades
+    assert [path.name for path in tmp_path.iterdir()] == ["trades.csv"]
+
+
+def test_an_export_that_cannot_be_made_is_one_line(world: Path, tmp_path: Path) -> None:
+    for arguments in (("pages",), ("fills", "--since", "soon"), ("fills", "--out", str(tmp_path / "no" / "x.csv"))):
+        result = polystra(world, "export", *arguments)
+        assert result.exit_code == 2
+        assert len(result.stderr.strip().splitlines()) == 1

@@ -143,7 +143,7 @@ class MemoryStore:
 
     def _signed(self, client_order_id: str) -> SignedOrder | None:
         intent = self._data.intents.get(client_order_id)
-        return None if intent is None else intent.signed
+        return None if intent is None or not intent.signed.body else intent.signed
 
     def _loaded(self) -> set[str]:
         data = self._data

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from polystra.domain.controls import LONGEST_PAUSE_S, ControlCommand, ControlWord
+from polystra.domain.controls import LONGEST_PAUSE_S, ControlCommand, ControlWord, RepairAnswer, RepairCommand
 from polystra.domain.errors import ConfigError
+from polystra.domain.events import RepairAct, Sighting
 from polystra.domain.units import Nanos
 from polystra.ports.controls import ControlReading
 
 KILL_FILE: Final = "KILL"
 _SUFFIX: Final = ".json"
 _LONGEST: Final = 4_096
+_REPAIR: Final = "repair"
+_ANSWERS_KEPT: Final = 20
 
 
 class ControlFiles:
@@ -28,6 +32,7 @@ class ControlFiles:
     def __init__(self, data_dir: Path, mode: str) -> None:
         self._kill_file = data_dir / KILL_FILE
         self._folder = data_dir / f"commands-{mode}"
+        self._answers = data_dir / f"answers-{mode}"
 
     @property
     def kill_file(self) -> Path:
@@ -37,16 +42,26 @@ class ControlFiles:
     def read(self) -> ControlReading:
         """Look once."""
         commands: list[ControlCommand] = []
+        repairs: list[RepairCommand] = []
         problems: list[str] = []
         for path in self._waiting(problems):
             try:
-                commands.append(_command(path))
+                command = _command(path)
+                if isinstance(command, RepairCommand):
+                    repairs.append(command)
+                else:
+                    commands.append(command)
             except FileNotFoundError:
                 continue
             except (OSError, ValueError) as error:
                 problems.append(f"{path} is no command ({error}); set aside")
                 self._set_aside(path, problems)
-        return ControlReading(commands=tuple(commands), kill_file=self._killed(problems), problems=tuple(problems))
+        return ControlReading(
+            commands=tuple(commands),
+            repairs=tuple(repairs),
+            kill_file=self._killed(problems),
+            problems=tuple(problems),
+        )
 
     def done(self, command_id: str) -> None:
         """Delete a command's file; one that cannot be deleted is carried out again after a restart."""
@@ -58,27 +73,73 @@ class ControlFiles:
         Raises:
             ConfigError: the folder cannot be written to.
         """
-        command = ControlCommand(command_id=f"{now_ns:020d}-{os.getpid()}", word=word, seconds=seconds)
-        body = json.dumps({"word": word.value, "seconds": seconds}).encode()
+        command = ControlCommand(command_id=_new_id(now_ns), word=word, seconds=seconds)
+        self._leave(command.command_id, {"word": word.value, "seconds": seconds})
+        return command
+
+    def leave_repair(
+        self,
+        act: RepairAct,
+        *,
+        subject: str,
+        seen: Sighting | None,
+        price: int,
+        confirmed: bool,
+        now_ns: Nanos,
+    ) -> RepairCommand:
+        """Write a repair for the running daemon, and return it.
+
+        Raises:
+            ConfigError: the folder cannot be written to.
+        """
+        command = RepairCommand(
+            command_id=_new_id(now_ns), act=act, subject=subject, seen=seen, price=price, confirmed=confirmed
+        )
+        body = {name: value for name, value in asdict(command).items() if name != "command_id"}
+        self._leave(command.command_id, {"word": _REPAIR, **body})
+        return command
+
+    def waits(self, command: ControlCommand | RepairCommand) -> bool:
+        """True while the command has not been carried out."""
+        return (self._folder / f"{command.command_id}{_SUFFIX}").exists()
+
+    def answer(self, answer: RepairAnswer) -> None:
+        """Leave an answer; those that nobody fetched go, the oldest first. Raises OSError."""
+        _write(self._answers, answer.command_id, asdict(answer))
+        for old in sorted(self._answers.glob(f"*{_SUFFIX}"))[:-_ANSWERS_KEPT]:
+            old.unlink(missing_ok=True)
+
+    def fetch(self, command: RepairCommand) -> RepairAnswer | None:
+        """Return the answer to a repair and delete it, None while there is none.
+
+        Raises:
+            ConfigError: it is there and cannot be read.
+        """
+        path = self._answers / f"{command.command_id}{_SUFFIX}"
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            unfinished = self._folder / f"{command.command_id}.tmp"
-            with unfinished.open("wb") as file:
-                file.write(body)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.rename(self._folder / f"{command.command_id}{_SUFFIX}")
+            told = json.loads(path.read_bytes())
+            path.unlink()
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"DATA_DIR: the daemon's answer {path} cannot be read; check its permissions") from error
+        return RepairAnswer(
+            command_id=command.command_id,
+            ours=tuple(told["ours"]),
+            venue=tuple(told["venue"]),
+            outcome=told["outcome"],
+            refusal=told["refusal"],
+        )
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _leave(self, command_id: str, body: dict[str, object]) -> None:
+        try:
+            _write(self._folder, command_id, body)
         except OSError as error:
             raise ConfigError(
                 f"DATA_DIR: the command cannot be written to {self._folder} ({error.strerror}); check its permissions"
             ) from error
-        return command
-
-    def waits(self, command: ControlCommand) -> bool:
-        """True while the command has not been carried out."""
-        return (self._folder / f"{command.command_id}{_SUFFIX}").exists()
-
-    # --- inside -----------------------------------------------------------------------
 
     def _killed(self, problems: list[str]) -> str:
         try:
@@ -104,11 +165,42 @@ class ControlFiles:
             problems.append(f"{path} cannot be renamed: {error.strerror}")
 
 
-def _command(path: Path) -> ControlCommand:
+def _new_id(now_ns: Nanos) -> str:
+    return f"{now_ns:020d}-{os.getpid()}"
+
+
+def _write(folder: Path, name: str, body: dict[str, object]) -> None:
+    """Write a file, whole and durable; raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = folder / f"{name}.tmp"
+    with unfinished.open("wb") as file:
+        file.write(json.dumps(body).encode())
+        file.flush()
+        os.fsync(file.fileno())
+    unfinished.rename(folder / f"{name}{_SUFFIX}")
+
+
+def _command(path: Path) -> ControlCommand | RepairCommand:
     """Read one file; raises ValueError with what is wrong."""
     with path.open("rb") as file:
         body = json.loads(file.read(_LONGEST))
+    if isinstance(body, dict) and body.get("word") == _REPAIR:
+        return _repair(path.stem, body)
     seconds = body.get("seconds") if isinstance(body, dict) else None
     if type(seconds) is not int or not 0 <= seconds <= LONGEST_PAUSE_S:
         raise ValueError(f"expected an object with word and seconds (0 to {LONGEST_PAUSE_S})")
     return ControlCommand(command_id=path.stem, word=ControlWord(str(body.get("word"))), seconds=seconds)
+
+
+def _repair(command_id: str, body: dict[str, Any]) -> RepairCommand:
+    seen, price = body.get("seen"), body.get("price")
+    if type(price) is not int or type(body.get("confirmed")) is not bool:
+        raise ValueError("expected a repair with act, subject, seen, price and confirmed")
+    return RepairCommand(
+        command_id=command_id,
+        act=RepairAct(str(body.get("act"))),
+        subject=str(body.get("subject") or ""),
+        seen=None if seen is None else Sighting(str(seen)),
+        price=price,
+        confirmed=body["confirmed"],
+    )

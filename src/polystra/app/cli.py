@@ -13,12 +13,13 @@ from typing import Annotated
 import typer
 
 from polystra import __version__
-from polystra.app import backtest_commands, control_commands
+from polystra.app import backtest_commands, control_commands, repair_commands
 from polystra.app.alert_test import send_test
 from polystra.app.audit import show_calls
 from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.exit_modes import show_exit_modes
+from polystra.app.export import Table, export
 from polystra.app.failures import EXIT_DISCREPANCY, EXIT_FAILED, PlainGroup, fail, guarded, settings_from_here
 from polystra.app.health import LOOP_LIMIT_S, STREAM_LIMIT_S, show_health
 from polystra.app.livetest import show_livetest
@@ -45,6 +46,7 @@ app.add_typer(database_app, name="db")
 app.add_typer(secrets_app, name="secrets")
 backtest_commands.register(app)
 control_commands.register(app)
+repair_commands.register(app)
 
 Prices = Annotated[
     Path | None, typer.Option(help="a recorded price series, .csv or .csv.gz; default: a seeded generator")
@@ -220,6 +222,19 @@ def report(
     show = show_report if by is None else show_exit_modes
     if guarded(lambda: show(settings, as_json=as_json), settings):
         raise typer.Exit(EXIT_DISCREPANCY)
+
+
+@app.command("export")
+def export_table(
+    what: Annotated[Table, typer.Argument(help="trades: one line a position")],
+    *,
+    csv: Annotated[bool, typer.Option("--csv", help="as CSV (RFC 4180); there is no other form yet")] = True,  # noqa: ARG001
+    out: Annotated[Path | None, typer.Option(help="the file to write; without it: standard output")] = None,
+    since: Annotated[str | None, typer.Option(help="leave out what is older: a date or time, UTC")] = None,
+) -> None:
+    """Write trades, fills or the whole ledger as a table, exact to the micro-dollar."""
+    settings = settings_from_here(local=True)
+    guarded(lambda: export(settings, what, out, since), settings)
 
 
 @app.command("alert-test")

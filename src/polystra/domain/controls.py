@@ -1,4 +1,4 @@
-"""Controls: the words with which a person stops and resumes entries, and what they mean as switches.
+"""Controls: the words with which a person stops and resumes entries or mends something, and what they mean.
 
 What lives here: commands and their translation. What must not: files, the database, the engine.
 """
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from polystra.domain.events import SwitchName, SwitchRequested
+from polystra.domain.events import RepairAct, Sighting, SwitchName, SwitchRequested
 from polystra.domain.facts import SwitchChanged
-from polystra.domain.units import NS_PER_S, Nanos
+from polystra.domain.units import NS_PER_S, MicroPrice, Nanos
 
 
 class ControlWord(StrEnum):
@@ -55,6 +55,29 @@ class ControlCommand:
     command_id: str
     word: ControlWord
     seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairCommand:
+    """One repair that a person asks of the running daemon; first for its evidence, then, `confirmed`, to be done."""
+
+    command_id: str
+    act: RepairAct
+    subject: str = ""
+    seen: Sighting | None = None
+    price: MicroPrice = 0
+    confirmed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairAnswer:
+    """What the daemon says to a repair: the evidence of both sides, or what was done; `refusal` says why not."""
+
+    command_id: str
+    ours: tuple[str, ...] = ()
+    venue: tuple[str, ...] = ()
+    outcome: str = ""
+    refusal: str = ""
 
 
 def wishes(command: ControlCommand, now_ns: Nanos) -> tuple[SwitchRequested, ...]:

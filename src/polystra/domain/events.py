@@ -531,6 +531,43 @@ class SwitchRequested:
     """Of the command that asks, so that it can be done with after the commit."""
 
 
+class RepairAct(StrEnum):
+    """What a person may mend by hand."""
+
+    RECONCILE = "reconcile"
+    """Read the account anew; what follows from it follows by the usual rules."""
+    UNFREEZE = "unfreeze"
+    """Trade a frozen market or position on, as our books stand."""
+    ADOPT = "adopt"
+    """Take an order or a position that was made elsewhere as ours."""
+    RESOLVE_DOUBT = "resolve-doubt"
+    """Say what became of an order in doubt, where the venue says nothing."""
+
+
+class Sighting(StrEnum):
+    """What a person saw of an order in doubt."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairRequested:
+    """Mend one thing by hand; answered by one `RequestAnswered`.
+
+    `subject` is what it is about: a market (slug or condition id), a position, or an order (our id or the venue's);
+    empty means everything, where that makes sense. `price` is what each share of an adopted position cost
+    (micro-dollars), for want of a source that knows; `seen` goes with a doubt.
+    """
+
+    request_id: str
+    act: RepairAct
+    subject: str = ""
+    seen: Sighting | None = None
+    price: MicroPrice = 0
+    source: str = "operator"
+
+
 WorldEvent: TypeAlias = (
     BookSnapshot
     | BookChanged
@@ -565,4 +602,5 @@ WorldEvent: TypeAlias = (
     | OrderRequested
     | CancelRequested
     | SwitchRequested
+    | RepairRequested
 )

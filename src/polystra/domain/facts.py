@@ -261,6 +261,7 @@ class NoticeKind(StrEnum):
     SCALE_IN_SKIPPED = "scale_in.skipped"
     REVERSAL_STARTED = "reversal.started"
     REVERSAL_ENDED = "reversal.ended"
+    REPAIRED = "operator.repaired"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

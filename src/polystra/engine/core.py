@@ -44,6 +44,7 @@ from polystra.engine.positions.reversal import Reversal
 from polystra.engine.positions.scale_in import ScaleIn
 from polystra.engine.positions.settlement import Settlement
 from polystra.engine.positions.unfilled import Unfilled
+from polystra.engine.repairs import Repairs
 from polystra.engine.request_shape import answerable, misshapen
 from polystra.engine.risk import Risk
 from polystra.engine.shutdown import Shutdown
@@ -86,6 +87,14 @@ class Engine:
         self._trader = Trader(state, self._risk, self._entries, self._unfilled, rules)
         self._shutdown = Shutdown(state, self._gateway, self._exits.close)
         self._order_requests = OrderRequests(state, self._gateway, self._risk)
+        self._repairs = Repairs(
+            state,
+            self._gateway,
+            bookkeeper=self._bookkeeper,
+            reconciler=self._reconciler,
+            entries=self._entries,
+            requests=self._order_requests,
+        )
         self._venue_clock = VenueClock(state)
         self._heartbeat = HeartbeatWatch(state, self._gateway, self._reconciler, self._standing)
         self._notices = VenueNotices(state, self._gateway, self._settlement)
@@ -283,6 +292,7 @@ class Engine:
                 self._standing.snapshot(event, turn)
                 self._exits.check_all(turn)
                 self._notices.begin(turn)
+                self._repairs.snapshot(event, turn)
             case ev.TokenBalanceRead():
                 self._settlement.balance_read(event, turn)
                 self._exits.balance_read(event, turn)
@@ -294,6 +304,8 @@ class Engine:
                 self._notices.read(event, turn)
             case ev.HeartbeatTold():
                 self._heartbeat.told(event, turn)
+            case ev.RepairRequested():
+                self._repairs.requested(event, turn)
             case _:
                 raise InvariantViolation(f"the engine does not know the input {type(event).__name__}")
 
@@ -339,6 +351,7 @@ class Engine:
         for report in event.fills:
             self._bookkeeper.fill_reported(report, turn)
         self._gateway.looked_up(event, turn)
+        self._repairs.looked_up(event, turn)
         track = self._state.track_of(event.order_id)
         if track is not None:
             turn.touch(track.order.terms.position_id)

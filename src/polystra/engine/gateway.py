@@ -33,12 +33,12 @@ from polystra.domain.events import (
 from polystra.domain.facts import DoubtRecorded, IntentDenied, IntentRecorded, NoticeKind
 from polystra.domain.ids import ClientOrderId, OrderId
 from polystra.domain.order_words import accepted_as
-from polystra.domain.orders import Order, OrderEvent, OrderTerms
+from polystra.domain.orders import Order, OrderEvent, OrderTerms, SignedOrder
 from polystra.domain.rounding import replanned
 from polystra.domain.units import NS_PER_MS, MicroShares, Nanos
 from polystra.engine.cancels import Cancels
 from polystra.engine.doubt import DoubtSearch
-from polystra.engine.effects import ReadBook, SignIntent, SubmitOrder
+from polystra.engine.effects import CancelOrder, ReadBook, SignIntent, SubmitOrder
 from polystra.engine.order_life import OrderLife
 from polystra.engine.state import EngineState, OrderTrack, Turn
 from polystra.engine.validation import moment_of, refusal
@@ -213,6 +213,43 @@ class Gateway:
         self._life.change(track, kind, turn, detail=event.message)
         if not track.is_settled:
             self._life.look_up(track, turn)
+
+    def take_over(self, terms: OrderTerms, report: OrderReport, turn: Turn) -> None:
+        """An open order that was made elsewhere becomes ours, under the venue's id; its bytes are not known."""
+        state = self._state
+        order = Order(terms=terms, order_id=report.order_id, created_at_ns=turn.now_ns, updated_at_ns=turn.now_ns)
+        track = OrderTrack(order=order)
+        state.orders[terms.client_order_id] = track
+        state.by_order_id[report.order_id] = terms.client_order_id
+        state.move_order(track, OrderEvent.SUBMIT, turn)
+        unknown = SignedOrder(
+            client_order_id=terms.client_order_id,
+            order_id=report.order_id,
+            body=b"",
+            salt=0,
+            timestamp_ms=0,
+            quantity=report.quantity,
+        )
+        turn.facts.append(IntentRecorded(order=track.order, signed=unknown, decision_id=None, at_ns=turn.now_ns))
+        state.last_account_event_ns = turn.now_ns
+        self._life.report(report, turn)
+
+    # --- back: what a person says of an order in doubt --------------------------------
+
+    def seen_rejected(self, track: OrderTrack, words: str, turn: Turn) -> None:
+        """It never came to life: it ends refused and is not sent again; a cancel for its id makes sure of it."""
+        ours = track.order_id
+        turn.effects[:] = [e for e in turn.effects if not (isinstance(e, SubmitOrder) and e.signed.order_id == ours)]
+        turn.effects.append(CancelOrder(order_id=track.order_id))
+        track.fate_known = True
+        self._life.change(track, OrderEvent.REJECT, turn, detail=words)
+
+    def seen_accepted(self, track: OrderTrack, words: str, turn: Turn) -> None:
+        """It did live: absence from now on means that it has ended."""
+        track.acknowledged_ns = turn.now_ns
+        track.absences = 0
+        self._life.change(track, OrderEvent.ACCEPT, turn, detail=words)
+        self._life.look_again(track, turn, after_s=1)
 
     # --- back: what the venue says of our orders --------------------------------------
 

@@ -11,9 +11,10 @@ one order, however often it is told, over restarts too.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
-from polystra.domain.events import CancelRequested, CancelScope, OrderRequested
+from polystra.domain.events import CancelRequested, CancelScope, OrderReport, OrderRequested, RepairRequested
 from polystra.domain.facts import NoticeKind, RequestAnswered
 from polystra.domain.ids import ClientOrderId, OrderId, PositionId
 from polystra.domain.orders import OrderStatus, OrderTerms, Purpose, Side, TimeInForce
@@ -91,6 +92,42 @@ class OrderRequests:
         for track in found.values():
             self._cancel(track, event.source, turn)
         _answer(event, tuple(found), "; ".join(problems), turn)
+
+    def adopt(self, report: OrderReport, request: RepairRequested, turn: Turn) -> str:
+        """Take an open order that was made elsewhere as ours; returns why not, empty when it is done.
+
+        It keeps the venue's id and gets one of ours. Its bytes are not known here, so it is never sent again.
+        """
+        market = self._state.market_for(report.token_id)
+        if market is None:
+            return f"order {report.order_id} is in a market that is not watched here: cancel it where it was made"
+        if market.frozen or market.resolution is not None:
+            return f"the market of order {report.order_id} is {market.frozen or 'resolved'}"
+        if report.matched or report.order_id in self._state.strangers:
+            return (
+                f"order {report.order_id} has traded already, and that is booked as made elsewhere: let it run or end"
+            )
+        event = OrderRequested(
+            request_id=request.request_id,
+            token_id=report.token_id,
+            side=report.side,
+            price=report.price,
+            quantity=report.quantity,
+            source=request.source,
+        )
+        if report.side is Side.SELL and (refused := self._sell_refusal(event, market)):
+            return refused
+        held = self._open_position(market, event) if report.side is Side.BUY else self._to_sell(market, event)
+        if report.side is Side.SELL and (held is None or self._sellable(held) < report.quantity):
+            return (
+                f"order {report.order_id} sells {format_micros(report.quantity)} shares that no one position has free"
+            )
+        position = held or self._open(market, event, turn)
+        terms = replace(self._terms(event, market, position.position_id, turn), reason=f"adopted by {request.source}")
+        self._state.requests[request.request_id] = terms.client_order_id
+        self._gateway.take_over(terms, report, turn)
+        turn.touch(position.position_id)
+        return ""
 
     @staticmethod
     def refuse(event: Request, words: str, turn: Turn) -> None:

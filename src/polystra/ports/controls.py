@@ -4,7 +4,9 @@ Contract:
 1. `read` returns the commands that wait, oldest first, the same ones again until `done` is called.
 2. `done` makes a command go away; harmless when it has gone.
 3. `kill_file` is true while the kill file is there. Its absence asks for nothing.
-4. What cannot be read is named in `problems` and never stops the reading of the rest.
+4. `repairs` are taken once: whoever takes one calls `done` before anything else, so that none is carried out
+   later than the person who asked for it waits. `answer` leaves the answer for that person.
+5. What cannot be read is named in `problems` and never stops the reading of the rest.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from polystra.domain.controls import ControlCommand
+from polystra.domain.controls import ControlCommand, RepairAnswer, RepairCommand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,7 @@ class ControlReading:
     """What was found at one look."""
 
     commands: tuple[ControlCommand, ...] = ()
+    repairs: tuple[RepairCommand, ...] = ()
     kill_file: str = ""
     """The path of the kill file, empty while there is none."""
     problems: tuple[str, ...] = ()
@@ -34,4 +37,8 @@ class Controls(Protocol):
 
     def done(self, command_id: str) -> None:
         """Forget a command whose effect is durable."""
+        ...
+
+    def answer(self, answer: RepairAnswer) -> None:
+        """Leave an answer for whoever asked; raises OSError when it cannot be left."""
         ...

@@ -7,9 +7,10 @@ away asks for nothing.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
-from polystra.domain.controls import wishes
+from polystra.domain.controls import RepairCommand, wishes
 from polystra.domain.events import SwitchName, SwitchRequested
 from polystra.ports.clock import Clock
 from polystra.ports.controls import Controls
@@ -23,7 +24,16 @@ LOOK_EVERY_S: Final = 1.0
 class ControlDesk:
     """See the module docstring."""
 
-    def __init__(self, *, controls: Controls, clock: Clock, inbox: Inbox, log: Log) -> None:
+    def __init__(
+        self,
+        *,
+        controls: Controls,
+        clock: Clock,
+        inbox: Inbox,
+        log: Log,
+        on_repair: Callable[[RepairCommand], None] | None = None,
+    ) -> None:
+        self._on_repair = on_repair
         self._controls = controls
         self._clock = clock
         self._inbox = inbox
@@ -48,6 +58,9 @@ class ControlDesk:
         if reading.kill_file:
             reason = f"{reading.kill_file} is there"
             self._inbox.put(SwitchRequested(name=SwitchName.KILL, on=True, reason=reason, source="file"))
+        for repair in reading.repairs:
+            if self._on_repair is not None:
+                self._on_repair(repair)
         for command in reading.commands:
             if command.command_id in self._taken:
                 continue

@@ -37,6 +37,8 @@ from polystra.runtime.log import Log
 from polystra.runtime.loop import EngineLoop
 from polystra.runtime.order_desk import OrderDesk
 from polystra.runtime.outbox import Outbox
+from polystra.runtime.repair_desk import RepairDesk
+from polystra.runtime.repair_evidence import RepairEvidence
 from polystra.runtime.supervisor import supervise
 from polystra.runtime.tenure import TenureKeeper
 from polystra.runtime.timers import Timers
@@ -107,6 +109,7 @@ class Daemon:
         self._inbox = Inbox()
         tenure = parts.tenure
         self._keeper = None if tenure is None else TenureKeeper(tenure, clock=parts.clock, log=parts.log)
+        self._repairs = self._repair_desk()
         self.desk: Final = OrderDesk(state=self._engine.state, inbox=self._inbox, venue=parts.venue, clock=parts.clock)
         """Where people and tools place and cancel orders, and ask."""
         for event in parts.opening:
@@ -151,6 +154,8 @@ class Daemon:
             parts.alerts.watch(lambda: loop.commit_began_ns)
         if desk is not None:
             desk.look()
+        if self._repairs is not None:
+            self._repairs.open()
         if parts.handle_signals:
             self._listen_for_signals()
         finish = await supervise(loop.run(), self._eternal(loop, outbox, timers, desk))
@@ -185,6 +190,8 @@ class Daemon:
         eternal["housekeeping"] = self._keep_house()
         if desk is not None:
             eternal["controls"] = desk.run()
+        if self._repairs is not None:
+            eternal["repairs"] = self._repairs.run()
         eternal["market stream"] = parts.market_stream.run(self._sink("market"))
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._sink(name))
@@ -203,6 +210,8 @@ class Daemon:
     def _heard(self, facts: Sequence[Fact]) -> None:
         """After every commit."""
         self.desk.heard(facts)
+        if self._repairs is not None:
+            self._repairs.heard(facts)
         if self._parts.alerts is not None:
             self._parts.alerts.heard(facts)
 
@@ -210,7 +219,17 @@ class Daemon:
         parts = self._parts
         if parts.controls is None:
             return None
-        return ControlDesk(controls=parts.controls, clock=parts.clock, inbox=self._inbox, log=parts.log)
+        take = None if self._repairs is None else self._repairs.take
+        return ControlDesk(controls=parts.controls, clock=parts.clock, inbox=self._inbox, log=parts.log, on_repair=take)
+
+    def _repair_desk(self) -> RepairDesk | None:
+        parts = self._parts
+        if parts.controls is None:
+            return None
+        evidence = RepairEvidence(
+            state=self._engine.state, venue=parts.venue, holdings=parts.holdings, clock=parts.clock
+        )
+        return RepairDesk(controls=parts.controls, evidence=evidence, inbox=self._inbox, log=parts.log)
 
     async def _keep_house(self) -> None:
         """Drop what is kept only for a while, once an hour."""

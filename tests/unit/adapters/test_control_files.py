@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 
 from polystra.adapters.control_files import ControlFiles
-from polystra.domain.controls import ControlWord
+from polystra.domain.controls import ControlWord, RepairAnswer, RepairCommand
 from polystra.domain.errors import ConfigError
+from polystra.domain.events import RepairAct, Sighting
 
 
 @pytest.fixture
@@ -69,3 +70,53 @@ def test_a_folder_that_takes_no_files_is_said_in_one_sentence(tmp_path: Path):
     (tmp_path / "commands-sim").write_text("in the way")
     with pytest.raises(ConfigError, match="DATA_DIR: the command cannot be written"):
         ControlFiles(tmp_path, "sim").leave(ControlWord.STOP, seconds=0, now_ns=5)
+
+
+def repair(files: ControlFiles, now_ns: int = 5) -> RepairCommand:
+    return files.leave_repair(
+        RepairAct.RESOLVE_DOUBT, subject="o1", seen=Sighting.REJECTED, price=0, confirmed=True, now_ns=now_ns
+    )
+
+
+def test_a_repair_is_read_beside_the_commands_as_it_was_left(files: ControlFiles):
+    stop = files.leave(ControlWord.STOP, seconds=0, now_ns=1)
+    left = repair(files)
+    reading = files.read()
+    assert (reading.commands, reading.repairs) == ((stop,), (left,))
+    assert files.waits(left)
+    files.done(left.command_id)
+    assert not files.read().repairs
+
+
+def test_an_answer_is_fetched_once(files: ControlFiles):
+    left = repair(files)
+    assert files.fetch(left) is None
+    answer = RepairAnswer(command_id=left.command_id, ours=("a", "b"), venue=("c",), outcome="done", refusal="")
+    files.answer(answer)
+    assert files.fetch(left) == answer
+    assert files.fetch(left) is None
+
+
+def test_answers_that_nobody_fetches_do_not_pile_up(files: ControlFiles, tmp_path: Path):
+    for number in range(30):
+        files.answer(RepairAnswer(command_id=f"{number:03d}"))
+    left = sorted(path.stem for path in (tmp_path / "answers-sim").iterdir())
+    assert left == [f"{number:03d}" for number in range(10, 30)]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"word": "repair"}',
+        '{"word": "repair", "act": "burn", "subject": "", "seen": null, "price": 0, "confirmed": true}',
+        '{"word": "repair", "act": "adopt", "subject": "", "seen": "maybe", "price": 0, "confirmed": true}',
+        '{"word": "repair", "act": "adopt", "subject": "", "seen": null, "price": 0, "confirmed": "yes"}',
+        '{"word": "repair", "act": "adopt", "subject": "", "seen": null, "price": 0.5, "confirmed": true}',
+    ],
+)
+def test_half_a_repair_is_none(files: ControlFiles, tmp_path: Path, body: str):
+    files.leave(ControlWord.STOP, seconds=0, now_ns=1)
+    (tmp_path / "commands-sim" / "1.json").write_text(body)
+    reading = files.read()
+    assert not reading.repairs
+    assert len(reading.problems) == 1

@@ -1,6 +1,14 @@
 from __future__ import annotations
 
-from polystra.domain.controls import CLEARED_BY_START, ControlCommand, ControlWord, changes, wishes
+from polystra.domain.controls import (
+    CLEARED_BY_START,
+    ControlCommand,
+    ControlWord,
+    RepairAnswer,
+    RepairCommand,
+    changes,
+    wishes,
+)
 from polystra.domain.events import SwitchName, SwitchRequested
 from polystra.domain.facts import SwitchChanged
 from polystra.domain.units import NS_PER_S
@@ -20,11 +28,22 @@ class Shelf:
         self.commands: list[ControlCommand] = []
         self.kill_file = ""
         self.problems: tuple[str, ...] = ()
+        self.repairs: list[RepairCommand] = []
+        self.answers: list[RepairAnswer] = []
 
     def read(self) -> ControlReading:
-        return ControlReading(commands=tuple(self.commands), kill_file=self.kill_file, problems=self.problems)
+        return ControlReading(
+            commands=tuple(self.commands),
+            repairs=tuple(self.repairs),
+            kill_file=self.kill_file,
+            problems=self.problems,
+        )
+
+    def answer(self, answer: RepairAnswer) -> None:
+        self.answers.append(answer)
 
     def done(self, command_id: str) -> None:
+        self.repairs = [command for command in self.repairs if command.command_id != command_id]
         self.commands = [command for command in self.commands if command.command_id != command_id]
 
 

@@ -129,6 +129,7 @@ def _orders(connection: Connection, loaded: Subquery) -> tuple[StoredOrder, ...]
     signed = {
         row.client_order_id: signed_of(row)
         for row in connection.execute(select(intents).where(intents.c.client_order_id.in_(wanted)))
+        if row.body  # erased, or never known: such an order is not sent again
     }
     query = (
         select(orders)

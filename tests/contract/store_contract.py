@@ -40,13 +40,32 @@ class StoreContract:
         filled = replace(
             entry, status=OrderStatus.FILLED, filled=10_000_000, updated_at_ns=facts.T0 + 5, detail="venue: live"
         )
-        assert state.orders == (StoredOrder(order=filled, signed=facts.signed(entry)),)
+        assert state.orders == (StoredOrder(order=filled, signed=None),)
         assert [fill.status for fill in state.fills] == [FillStatus.CONFIRMED]
         assert state.fills[0].transaction_hash == "0xabc"
         assert [posting.source_id.split(":")[0] for posting in state.postings] == ["transfer", "matched", "settled"]
         assert state.positions == (facts.position(entry, pending_shares=0, settled_shares=10_000_000),)
         assert (state.next_order_number, state.next_decision_id) == (2, 2)
         assert state.last_fill_ns == facts.fill(1).matched_at_ns
+
+    async def test_signed_bytes_are_kept_for_as_long_as_the_order_may_be_sent_again(self, reopen: OpenStore) -> None:
+        store = await reopen()
+        entry = facts.order(1)
+        await store.commit([facts.market_recorded(), facts.intent(entry)])
+        await store.commit([facts.changed(entry, OrderEvent.OUTCOME_UNKNOWN, OrderStatus.IN_DOUBT)])
+        assert [stored.signed for stored in (await store.load()).orders] == [facts.signed(entry)]
+        end = facts.changed(entry, OrderEvent.CANCEL, OrderStatus.CANCELED)
+        await store.commit([end])
+        assert [stored.signed for stored in (await store.load()).orders] == [None]
+        await store.commit([facts.intent(entry), end])
+        assert [stored.signed for stored in (await store.load()).orders] == [None], "told again, they stay erased"
+
+    async def test_an_intent_that_ends_in_its_own_commit_leaves_no_bytes(self, reopen: OpenStore) -> None:
+        store = await reopen()
+        entry = facts.order(1)
+        end = facts.changed(entry, OrderEvent.REJECT, OrderStatus.REJECTED)
+        await store.commit([facts.market_recorded(), facts.intent(entry), end])
+        assert [stored.signed for stored in (await store.load()).orders] == [None]
 
     async def test_the_ledger_sums_are_restored(self, reopen: OpenStore) -> None:
         store = await reopen()

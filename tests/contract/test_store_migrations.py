@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import CheckConstraint, Engine, inspect, text
+from sqlalchemy import CheckConstraint, Connection, Engine, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from polystra.adapters.store import migrations
@@ -154,6 +156,85 @@ def test_append_only_tables_refuse_changes(database_url: str) -> None:
     with made.connect() as connection:
         assert str(connection.scalar(text("SELECT settled_cash FROM v_ledger"))) == "-1.500001"
     made.dispose()
+
+
+def test_an_intent_may_lose_its_bytes_and_nothing_else(database_url: str) -> None:
+    made = make_engine(parse_url(database_url))
+    values = {"body": b"bytes", "n": 1}
+    with made.begin() as connection:
+        _an_order(connection, "o1", "OPEN")
+        connection.execute(text(_INTENT), {**values, "key": "o1"})
+    for change in ("salt = 2", "body = :other", "body = :empty, salt = 2", "order_id = 'x'", "decision_id = 7"):
+        with pytest.raises(DBAPIError, match="append-only"), made.begin() as connection:
+            connection.execute(text(f"UPDATE order_intents SET {change}"), {"other": b"other", "empty": b""})
+    with pytest.raises(DBAPIError, match="append-only"), made.begin() as connection:
+        connection.execute(text("DELETE FROM order_intents"))
+    for _ in range(2):
+        with made.begin() as connection:
+            connection.execute(text("UPDATE order_intents SET body = :empty"), {"empty": b""})
+    with made.connect() as connection:
+        assert bytes(connection.scalar(text("SELECT body FROM order_intents"))) == b""
+    made.dispose()
+
+
+def test_the_upgrade_erases_the_bytes_of_orders_that_have_ended(empty_url: str) -> None:
+    made = make_engine(parse_url(empty_url), foreign_keys=False)
+    with made.connect() as connection:
+        config = migrations._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0003")
+    with made.begin() as connection:
+        for key, status in (("o1", "OPEN"), ("o2", "FILLED"), ("o3", "IN_DOUBT"), ("o4", "REJECTED")):
+            _an_order(connection, key, status)
+            connection.execute(text(_INTENT), {"key": key, "body": b"canary-bytes", "n": 1})
+    migrations.upgrade(empty_url)
+    with made.connect() as connection:
+        found = connection.execute(text("SELECT client_order_id, body FROM order_intents ORDER BY 1")).all()
+    made.dispose()
+    assert [(key, bytes(body)) for key, body in found] == [
+        ("o1", b"canary-bytes"),
+        ("o2", b""),
+        ("o3", b"canary-bytes"),
+        ("o4", b""),
+    ]
+    if empty_url.startswith("sqlite"):
+        assert Path(empty_url.removeprefix("sqlite:///")).read_bytes().count(b"canary-bytes") == 2
+
+
+def test_a_database_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    migrations.upgrade(f"sqlite:///{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    path.chmod(0o644)
+    migrations.upgrade(f"sqlite:///{path}")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+_INTENT = (
+    "INSERT INTO order_intents (client_order_id, order_id, body, salt, timestamp_ms, quantity, maker_amount, "
+    "taker_amount, at_ns) VALUES (:key, :key, :body, :n, :n, :n, :n, :n, :n)"
+)
+
+
+def _an_order(connection: Connection, key: str, status: str) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO markets (condition_id, slug, symbol, window_ns, opens_at_ns, closes_at_ns, up_token, "
+            "down_token, tick_size, minimum_size, fee_rate_ppm, fee_exponent, rule_kind, rule_lookback_s, "
+            "negative_risk, version, accepting_orders, updated_at_ns) VALUES ('m', 's', 'BTC', 1, 1, 2, 'u', 'd', "
+            "1, 1, 1, 1, 'AVERAGE', 60, false, 'v1', true, 1) ON CONFLICT DO NOTHING"
+        )
+    )
+    connection.execute(
+        text(
+            "INSERT INTO orders (client_order_id, number, order_id, condition_id, token_id, position_id, purpose, "
+            "side, price, quantity, budget, time_in_force, post_only, expires_at_ns, tick_size, negative_risk, "
+            "version, reason, status, filled, created_at_ns, updated_at_ns, detail) "
+            "VALUES (:key, 1, :key, 'm', 't', 'p', 'ENTRY', 'BUY', "
+            "500000, 1, 0, 'GTC', false, 0, 10000, false, 'v1', '', :status, 0, 1, 1, '')"
+        ),
+        {"key": key, "status": status},
+    )
 
 
 def _alembic(*words: str, cwd: Path = ROOT, **environment: str) -> str:

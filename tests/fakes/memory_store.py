@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from polystra.adapters.store.encode import Values, encode, order_number
@@ -170,7 +170,9 @@ class MemoryStore:
                 _same("ledger", known and PostingRecorded(posting=known), fact)
             case IntentRecorded():
                 key = fact.signed.client_order_id
-                _same("order_intents", data.intents.get(key), fact)
+                told = data.intents.get(key)
+                erased = told is not None and not told.signed.body
+                _same("order_intents", told, replace(fact, signed=replace(fact.signed, body=b"")) if erased else fact)
                 for other, intent in data.intents.items():
                     if other != key and intent.signed.order_id == fact.signed.order_id:
                         raise StoreConflict(f"order id {fact.signed.order_id} belongs to {other}")
@@ -241,6 +243,9 @@ def _put_order(order: Order, data: _Data) -> None:
     early = (OrderStatus.NEW, OrderStatus.SUBMITTED)
     if known is None or order.status is not OrderStatus.SUBMITTED or known.status in early:
         data.orders[order.terms.client_order_id] = order
+    intent = data.intents.get(order.terms.client_order_id)
+    if intent is not None and not order.is_live:
+        data.intents[order.terms.client_order_id] = replace(intent, signed=replace(intent.signed, body=b""))
 
 
 def _same(table: str, known: Fact | None, fact: Fact) -> None:

@@ -13,7 +13,7 @@ POST and as a cancellation on the user stream, in either order; both orders end 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
@@ -214,7 +214,8 @@ class SignedOrder:
 
     client_order_id: ClientOrderId
     order_id: OrderId
-    body: bytes
+    body: bytes = field(repr=False)
+    """What is sent. Whoever has it can send it: no log and no traceback shows it."""
     salt: int
     timestamp_ms: int
     quantity: MicroShares

@@ -8,7 +8,9 @@ Contract:
 3. `load` gives what the engine needs to go on: it is the same after a clean stop and a crash.
 4. `prune` drops decisions that led to nothing and are older than asked, and notices, observed balances and
    reconciliations of more than a month ago, the newest of each kind excepted; the journal of money stays.
-5. Errors: `StoreBusy` (try again), `StoreCorrupt` (stop), `StoreConflict`.
+5. The signed bytes of an order that has ended are erased with the fact of its end, for good: whoever has them
+   could send it. `load` gives such an order without them.
+6. Errors: `StoreBusy` (try again), `StoreCorrupt` (stop), `StoreConflict`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ class StoredMarket:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOrder:
-    """An order and the bytes that were signed for it."""
+    """An order and the bytes that were signed for it; None when they are erased or were never known here."""
 
     order: Order
     signed: SignedOrder | None

@@ -14,9 +14,11 @@ would commit before each DDL statement and so tear a migration.
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,6 +36,7 @@ from polystra.domain.errors import (
     StoreCorrupt,
 )
 
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 BUSY_TIMEOUT_MS: Final = 5_000
 CONNECT_TIMEOUT_S: Final = 10
 _POSTGRES_SCHEMES: Final = ("postgres", "postgresql", "postgresql+psycopg")
@@ -77,6 +80,23 @@ def sqlite_path(url: URL) -> Path | None:
     return Path(str(url.database)) if url.get_backend_name() == "sqlite" else None
 
 
+def make_private(path: Path) -> None:
+    """Make an SQLite file, where it is missing, and leave it to its owner alone; its log and lock inherit that.
+
+    Raises:
+        StoreCorrupt: it cannot be made.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise StoreCorrupt(
+            f"the database {path} cannot be opened ({error.strerror}); check the path and its permissions"
+        ) from error
+    with suppress(PermissionError):  # another user's file that we may write: doctor tells of it
+        if stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+            path.chmod(0o600)
+
+
 def make_engine(url: URL, *, read_only: bool = False, foreign_keys: bool = True) -> Engine:
     """Return an engine that opens a connection per use and keeps none.
 
@@ -110,6 +130,7 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> N
             return
         raw.execute("PRAGMA journal_mode = WAL")
         raw.execute("PRAGMA synchronous = NORMAL")
+        raw.execute("PRAGMA secure_delete = FAST")
         raw.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
 
     def begun(connection: Connection) -> None:

@@ -19,7 +19,7 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import URL, Connection
 
-from polystra.adapters.store.database import describe, make_engine, parse_url, sqlite_path, translated
+from polystra.adapters.store.database import describe, make_engine, make_private, parse_url, sqlite_path, translated
 from polystra.adapters.store.lock import FileLock, release_session_lock, take_session_lock
 from polystra.domain.errors import StoreCorrupt
 
@@ -74,6 +74,7 @@ def upgrade(url: str, *, before_it: Callable[[str], None] | None = None) -> Migr
     path = sqlite_path(parsed)
     if path is not None:
         _make_folder(path)
+        make_private(path)
     lock: FileLock | None = None
     engine = make_engine(parsed, foreign_keys=False)
     try:

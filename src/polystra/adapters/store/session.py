@@ -25,6 +25,7 @@ from polystra.adapters.store.lock import FileLock, release_session_lock, stand_i
 from polystra.adapters.store.migrations import require_head
 from polystra.adapters.store.runs import begin_run, count_crashes, crashes_since, end_run
 from polystra.adapters.store.statements import Write, compile_writes
+from polystra.adapters.store.statements import Write, compile_writes, erasure
 from polystra.domain.errors import (
     InvariantViolation,
     PolystraError,
@@ -34,11 +35,14 @@ from polystra.domain.errors import (
     StoreFenced,
 )
 from polystra.domain.facts import Fact
+from polystra.domain.orders import LIVE_STATUSES
 from polystra.domain.units import NS_PER_S, Nanos
 from polystra.ports.audit import ApiCall
 from polystra.ports.clock import Clock
 from polystra.ports.store import StoredState
 
+_LIVE: Final = frozenset(status.value for status in LIVE_STATUSES)
+"""An order in another state has ended: its signed bytes, with which anybody could send it, are erased."""
 _COUNTED: Final = {"preserve_rowcount": True}
 NOTES_KEPT_NS: Final = 30 * 86_400 * NS_PER_S
 """Notices, observed balances and reconciliations go after so long: they tell the past, the ledger explains it."""
@@ -88,6 +92,7 @@ class WriteSession:
         self._guard = threading.Lock()
         self._engine = make_engine(self._url)
         self._writes: tuple[Write, ...] = compile_writes(self._engine)
+        self._erasure = erasure(self._engine)
         self._connection: Connection | None = None
         self._is_file = path is not None
         self._file_lock = _file_lock(self._url, path, lock_folder)
@@ -150,6 +155,10 @@ class WriteSession:
             result = connection.exec_driver_sql(write.sql, rows, execution_options=_COUNTED)
             if result.rowcount != len(rows) and write.content:
                 _compare(connection, write, rows, self.description)
+        ended = [row for row in batch.get(tables.orders.name, ()) if row["status"] not in _LIVE]
+        if ended:
+            ids = [{"client_order_id": row["client_order_id"]} for row in ended]
+            connection.exec_driver_sql(self._erasure, ids)
 
     # --- the lease --------------------------------------------------------------------
 
@@ -337,7 +346,7 @@ def _compare(connection: Connection, write: Write, rows: Sequence[Values], name:
         if found is None:
             continue
         for column, known in zip(write.content, found, strict=True):
-            if known != row[column]:
+            if known != row[column] and not (column == "body" and known == b""):
                 key = ", ".join(f"{column} {row[column]}" for column in write.key)
                 raise StoreConflict(
                     f"{name}: {write.table.name} has {key} already, with another {column}; nothing was written"

@@ -115,6 +115,13 @@ def _columns(table: Table) -> Sequence[str]:
     return [column.name for column in table.columns if column.name != "sequence"]
 
 
+def erasure(engine: Engine) -> str:
+    """The statement that erases the signed bytes of an order that has ended; it is given `client_order_id`."""
+    if engine.dialect.name == "sqlite":
+        return "UPDATE order_intents SET body = x'' WHERE client_order_id = :client_order_id AND body <> x''"
+    return "UPDATE order_intents SET body = ''::bytea WHERE client_order_id = %(client_order_id)s AND body <> ''::bytea"
+
+
 def compile_writes(engine: Engine) -> tuple[Write, ...]:
     """Return the statements for `engine`'s dialect, in the order of writing."""
     writes = []

@@ -6,7 +6,8 @@ must not: statements, conversions, anything that runs.
 
 Money and shares are BIGINT micro-units, prices of markets BIGINT micro-dollars, spot prices
 BIGINT 10^-8 dollars (`_e8`), times BIGINT UTC nanoseconds (`_ns`). Append-only tables
-(`order_intents`, `order_events`, `ledger`) refuse UPDATE and DELETE by trigger. What an order
+(`order_intents`, `order_events`, `ledger`) refuse UPDATE and DELETE by trigger, but for one change: the signed
+bytes of an order that has ended are erased, because whoever has them could send it. What an order
 writes on its way out has few indexes, because each costs a page per commit.
 """
 

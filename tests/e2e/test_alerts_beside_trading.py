@@ -129,3 +129,31 @@ def test_the_command_says_when_nothing_is_set(tmp_path, monkeypatch):
     outcome = CliRunner().invoke(app, ["alert-test"])
     assert outcome.exit_code == 2
     assert "no alert channel is set" in outcome.output
+
+
+def test_doctor_sends_a_test_when_it_is_asked_to(tmp_path, monkeypatch):
+    hook = Hook()
+    monkeypatch.setenv("POLYSTRA_ENV_FILE", "/nowhere")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    with serving(hook.routes()) as url:
+        monkeypatch.setenv("ALERT_WEBHOOK_URL", f"{url}/{TOKEN}")
+        plain = CliRunner().invoke(app, ["doctor", "--json"])
+        assert plain.exit_code == 0
+        assert not hook.bodies, "nothing is sent without --notify"
+        good = CliRunner().invoke(app, ["doctor", "--notify", "--json"])
+        monkeypatch.setenv("ALERT_DISCORD_URL", f"{url}/wrong-{TOKEN}")
+        bad = CliRunner().invoke(app, ["doctor", "--notify", "--json"])
+    assert good.exit_code == 0, good.output
+    assert '"alert to webhook"' in good.output
+    assert [body["kind"] for body in hook.bodies] == ["test", "test"]
+    assert bad.exit_code == 1
+    assert '"alert to discord"' in bad.output
+    assert TOKEN not in good.output + bad.output
+
+
+def test_doctor_says_when_nobody_would_hear_of_anything(tmp_path, monkeypatch):
+    monkeypatch.setenv("POLYSTRA_ENV_FILE", "/nowhere")
+    monkeypatch.setenv("DATA_DIR", str(tmp_path))
+    outcome = CliRunner().invoke(app, ["doctor", "--notify", "--json"])
+    assert outcome.exit_code == 0
+    assert "nobody would hear" in outcome.output

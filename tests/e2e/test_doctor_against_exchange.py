@@ -63,6 +63,7 @@ NAMES = (
     "lock",
     "disk",
     "files",
+    "auto-redeem",
     "weekly restart",
     "clock",
     "CLOB",

@@ -112,10 +112,14 @@ def exchange(
 
 
 @app.command()
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    *,
+    notify: Annotated[bool, typer.Option("--notify", help="send a test to every alert channel, too")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Check everything that is to be right before money moves; exit code 1 when a hard check fails."""
     settings = settings_from_here()
-    if guarded(lambda: show_doctor(settings, as_json=as_json), settings):
+    if guarded(lambda: show_doctor(settings, as_json=as_json, notify=notify), settings):
         raise typer.Exit(EXIT_FAILED)
 
 

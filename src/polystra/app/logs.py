@@ -35,11 +35,15 @@ _ID_NAME: Final = re.compile(
 )
 _SECRET_TEXT: Final = re.compile(
     r"((?:private[ _-]?key|api[ _-]?key|secret|passphrase|password|authorization)"
-    r"[\"']?\s*(?:[:=]|\bis\b)\s*[\"']?)([^\s\"',;}]+)",
+    r"[\"']?\s*[:=]\s*[\"']?)([^\s\"',;}]+)",
     re.IGNORECASE,
 )
-_SIGNATURE_TEXT: Final = re.compile(r"(signature[\"']?\s*(?:[:=]|\bis\b)\s*[\"']?)([^\s\"',;}]{20,})", re.IGNORECASE)
-"""A value as long as no word is: the venue writes `invalid_signature: invalid signature`."""
+_LONG_TEXT: Final = re.compile(
+    r"((?:signature[\"']?\s*[:=]|(?:key|secret|passphrase|password|signature|authorization)[\"']?\s+is\b)\s*[\"']?)"
+    r"([^\s\"',;}]{20,})",
+    re.IGNORECASE,
+)
+"""A value as long as no word is: `invalid_signature: invalid signature` and `the passphrase is readable` stay."""
 _URL_PASSWORD: Final = re.compile(r"(\w+://[^/\s:@]*:)[^/\s@]+@")
 _SIGNATURE_HEX: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{128,}")
 _BARE_KEY: Final = re.compile(r"(?<![0-9a-zA-Z])[0-9a-fA-F]{64}(?![0-9a-zA-Z])")
@@ -76,7 +80,7 @@ class Redaction:
             text = self._known.sub(REDACTED, text)
         text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)
         text = _SECRET_TEXT.sub(rf"\1{REDACTED}", text)
-        text = _SIGNATURE_TEXT.sub(rf"\1{REDACTED}", text)
+        text = _LONG_TEXT.sub(rf"\1{REDACTED}", text)
         return _SIGNATURE_HEX.sub(REDACTED, text)
 
     def _clean(self, key: str, value: object, depth: int) -> object:

@@ -19,7 +19,8 @@ from polystra.adapters.clock import LoopClock, SystemClock
 from polystra.adapters.entropy import system_chance
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
 from polystra.adapters.polymarket.transport import default_session
-from polystra.app.checks import any_failed, show
+from polystra.app.alert_test import send_test
+from polystra.app.checks import Check, any_failed, failed, passed, show, warned
 from polystra.app.doctor import Subject, examine
 from polystra.app.doctor_local import Place
 from polystra.app.failures import env_file_here
@@ -46,16 +47,35 @@ _SETTLE_IN_S: Final = 20.0
 """Simulated seconds after which the crowd of a new exchange has quoted."""
 
 
-def show_doctor(settings: Settings, *, as_json: bool) -> bool:
-    """Examine, print, and return whether a hard check failed.
+def show_doctor(settings: Settings, *, as_json: bool, notify: bool = False) -> bool:
+    """Examine, print, and return whether a hard check failed; `notify` sends a test to every alert channel, too.
 
     Raises:
         ConfigError: CLOB_URL names no exchange that can be visited.
     """
     checks = visit(settings, examine)
+    if notify:
+        checks += alert_checks(settings)
     title = "Doctor" if settings.mode.value == "live" or settings.url("clob_url") else "Doctor (a built-in exchange)"
     show(title, checks, as_json=as_json)
     return any_failed(checks)
+
+
+def alert_checks(settings: Settings) -> tuple[Check, ...]:
+    """Send a test message to every channel that is set, and ping the monitor; one line each."""
+    verdicts = send_test(settings)
+    if not verdicts:
+        remedy = "set ALERT_WEBHOOK_URL, ALERT_DISCORD_URL or DEAD_MAN_URL"
+        return (
+            warned("alerts", "no channel is set: nobody would hear of a stop, a freeze or the daemon's end", remedy),
+        )
+    remedy = "check its address, and whether this machine reaches it"
+    return tuple(
+        failed(f"alert to {verdict.channel}", verdict.error, remedy)
+        if verdict.error
+        else passed(f"alert to {verdict.channel}", "the test was taken; look whether it has arrived")
+        for verdict in verdicts
+    )
 
 
 def visit(settings: Settings, action: Callable[[Subject], Awaitable[T]]) -> T:

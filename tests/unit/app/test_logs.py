@@ -152,6 +152,7 @@ def test_the_type_of_a_signature_is_not_a_secret() -> None:
         f'{{"secret": "{KEY[:30]}"}}',
         f"signed 0x{KEY}{KEY}1b",
         f"postgresql://user:{KEY[:10]}@host/db",
+        f"the passphrase is {KEY[:30]}",
     ],
 )
 def test_text_that_looks_like_a_secret_is_hidden(said: str) -> None:
@@ -160,10 +161,13 @@ def test_text_that_looks_like_a_secret_is_hidden(said: str) -> None:
     assert "1f1f" not in text()
 
 
-def test_the_venues_word_for_a_bad_signature_stays_readable() -> None:
+@pytest.mark.parametrize(
+    "said", ["invalid_signature: invalid signature", "/run/passphrase is readable for everyone", "the secret is wrong"]
+)
+def test_words_about_a_secret_stay_readable(said: str) -> None:
     log, text = written()
-    log.info(LogEvent.ORDER_REFUSED, reason="invalid_signature: invalid signature")
-    assert json.loads(text())["reason"] == "invalid_signature: invalid signature"
+    log.info(LogEvent.ORDER_REFUSED, reason=said)
+    assert json.loads(text())["reason"] == said
 
 
 def test_ids_and_hashes_stay_readable() -> None:

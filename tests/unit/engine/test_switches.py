@@ -265,6 +265,17 @@ def test_a_low_balance_is_told_once_per_crossing():
     assert len(desk.notices(NoticeKind.BALANCE_LOW)) == 1
 
 
+def test_a_low_balance_names_the_winnings_that_would_let_trading_go_on():
+    desk = Desk(config(risk=RiskConfig(low_balance_alert=10_000_000), exits=NO_EXITS)).ready(cash=12 * MICRO)
+    desk.hold()
+    assert "winnings" not in desk.notices(NoticeKind.BALANCE_LOW)[-1].message
+    _resolve(desk, 100)
+    desk.engine._switches._balance_is_low = False
+    desk.advance(5).books(49, 51)
+    [_, second] = desk.notices(NoticeKind.BALANCE_LOW)
+    assert second.message.endswith("; unredeemed winnings of $10 would let trading go on")
+
+
 def test_no_entry_below_the_floor():
     desk = Desk(config(risk=RiskConfig(balance_floor=10_000_000))).ready(cash=12 * MICRO)
     risk, market = desk.engine._risk, desk.state.markets[CONDITION]

@@ -10,8 +10,11 @@ from polystra.domain.events import SwitchName
 from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.positions import PositionStatus
 from polystra.domain.venue import VenueMode
-from polystra.ports.notify import Severity
+from polystra.ports.notify import Alert, Severity
 from polystra.runtime.alert_words import NOTICES, UNTOLD, AlertWords
+from polystra.runtime.alerts import Alerts
+from tests.fakes.clock import ManualClock
+from tests.unit.runtime.lines import Lines
 from tests.unit.runtime.test_fact_log import story
 
 TOLD = {
@@ -123,3 +126,50 @@ def test_a_request_that_was_refused_is_told_one_that_was_taken_is_not():
     alert = AlertWords().alert(refused)
     assert alert is not None
     assert "too small" in alert.text
+
+
+WANTED = (
+    "fill",
+    "exit",
+    "stop",
+    "refusal",
+    "in doubt",
+    "freeze",
+    "low balance",
+    "venue mode",
+    "fees",
+    "switch",
+    "strange order",
+    "heartbeat",
+    "halted",
+    "repair",
+)
+
+
+def test_every_event_that_a_person_waits_for_is_told_and_its_repetition_held_back():
+    kinds = {kind: ft.Notice(kind=kind, subject="s", message="m", at_ns=5) for kind in NOTICES}
+    words = AlertWords()
+    facts = [*story(), *kinds.values()]
+    told = [alert for fact in facts if (alert := words.alert(fact)) is not None]
+    closing = next(fact for fact in story() if isinstance(fact, ft.PositionRecorded))
+    words.alert(replace(closing, status=PositionStatus.OPEN))
+    ended = words.alert(replace(closing, status=PositionStatus.CLOSED))
+    assert ended is not None
+    told.append(ended)
+    assert set(WANTED) <= {alert.kind for alert in told}
+    for alert in told:
+        heard: list[Alert] = []
+        alerts = Alerts(Ears(heard), clock=ManualClock(), log=Lines(), level=Severity.INFO)
+        alerts.tell(alert)
+        alerts.tell(replace(alert, at_ns=alert.at_ns + 1))
+        assert len(heard) == 1, alert.kind
+
+
+class Ears:
+    """Keeps what is told."""
+
+    def __init__(self, heard: list[Alert]) -> None:
+        self._heard = heard
+
+    def notify(self, alert: Alert) -> None:
+        self._heard.append(alert)

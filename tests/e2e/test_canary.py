@@ -1,0 +1,216 @@
+"""Marked secrets in every setting never come out: log, database, audit, tracebacks, processes, commands, keystore."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import subprocess
+import sys
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+from typer.testing import CliRunner
+
+from polystra.adapters.polymarket.signing import SigningKey
+from polystra.app.cli import app
+from polystra.app.setting_secrets import SECRETS
+from polystra.app.settings import known_names
+from tests.chaos.processes import REPO, Process
+from tests.e2e.live_exchange import exchange_in_real_time
+
+KEY = "0x" + "ca4a51e5" * 8
+PASSPHRASE = "canary-passphrase-of-the-keystore"
+CREDENTIALS = {
+    "POLY_API_KEY": "ca4a51e5-0000-4000-8000-ca4a51e5ca4a",
+    "POLY_API_SECRET": base64.urlsafe_b64encode(b"canary-secret-of-the-api-32-byte").decode(),
+    "POLY_API_PASSPHRASE": "canary-passphrase-of-the-api",
+}
+NOWHERE = "http://127.0.0.1:9"
+MARKED = {
+    "POLY_PRIVATE_KEY": KEY,
+    **CREDENTIALS,
+    "RPC_URL": f"{NOWHERE}/v2/canary-token-of-the-node",
+    "DATABASE_URL": "postgresql://polystra:canary-password-of-the-database@127.0.0.1:9/polystra",
+    "ALERT_WEBHOOK_URL": f"{NOWHERE}/hook/canary-token-of-the-webhook",
+    "ALERT_DISCORD_URL": f"{NOWHERE}/api/webhooks/1/canary-token-of-discord",
+    "DEAD_MAN_URL": f"{NOWHERE}/ping/canary-token-of-the-monitor",
+}
+AT_HOME = {name: text for name, text in MARKED.items() if name != "DATABASE_URL"}
+
+
+def marks() -> set[str]:
+    """Every form in which a secret could come out, lower case."""
+    plain = {KEY, KEY[2:], PASSPHRASE, *CREDENTIALS.values()}
+    plain |= {text.rsplit("/", 1)[1] for name, text in MARKED.items() if "canary-token" in text}
+    plain |= {"canary-password-of-the-database"}
+    encoded = {base64.b64encode(each.encode()).decode().rstrip("=") for each in plain}
+    quoted = {urllib.parse.quote(each, safe="") for each in plain}
+    return {each.lower() for each in plain | encoded | quoted}
+
+
+def assert_clean(where: str, content: str | bytes, *, known: frozenset[str] = frozenset()) -> None:
+    text = content.decode("utf-8", "replace") if isinstance(content, bytes) else content
+    text = text.lower()
+    found = [mark for mark in marks() - known if mark in text]
+    assert not found, f"{where} holds {found[0]}: ...{text[max(0, text.index(found[0]) - 120) :][:300]}"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in known_names():
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_every_secret_setting_is_marked() -> None:
+    assert set(MARKED) == set(SECRETS)
+
+
+@pytest.fixture(scope="module")
+def urls() -> Iterator[dict[str, str]]:
+    with exchange_in_real_time() as (_, urls):
+        yield {name: url for name, url in urls.items() if name != "CONTROL"}
+
+
+def keystore(folder: Path, secrets: dict[str, str]) -> dict[str, str]:
+    """The settings that name a keystore with these secrets, filled by its own commands."""
+    (folder / "passphrase").write_text(PASSPHRASE)
+    (folder / "passphrase").chmod(0o600)
+    env = {"KEYSTORE_FILE": str(folder / "keystore"), "KEYSTORE_PASSPHRASE_FILE": str(folder / "passphrase")}
+    runner = CliRunner()
+    outcomes = [runner.invoke(app, ["secrets", "init"], env=env)]
+    for name, text in secrets.items():
+        outcomes.append(runner.invoke(app, ["secrets", "set", name], env=env, input=text))
+    for outcome in outcomes:
+        assert outcome.exit_code == 0, outcome.output
+        assert_clean("polystra secrets", outcome.output)
+    return env
+
+
+def test_a_live_daemon_on_a_keystore_lets_nothing_out(tmp_path: Path, urls: dict[str, str]) -> None:
+    address = SigningKey(KEY).address
+    held = {name: text for name, text in AT_HOME.items() if name not in CREDENTIALS}
+    env = {
+        **urls,
+        **keystore(tmp_path, held),
+        "MODE": "live",
+        "LIVE_ARMED": address,
+        "SYMBOLS": "BTC",
+        "WINDOWS": "15m",
+        "LOG_LEVEL": "DEBUG",
+        "DATA_DIR": str(tmp_path / "data"),
+    }
+    process = Process(tmp_path, "run", **env)
+    try:
+        process.wait_for("reconcile.completed")
+        look_around(process, env)
+    finally:
+        if process.popen.poll() is None:
+            process.popen.send_signal(signal.SIGTERM)
+            process.finish()
+    assert_clean("the log", "".join(process.lines))
+    assert_clean("stderr", process.errors())
+    assert len(process.lines) > 10
+    files = [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
+    assert any(path.suffix == ".db" for path in files)
+    for path in [*files, tmp_path / "keystore"]:
+        assert_clean(str(path), path.read_bytes())
+
+
+def look_around(process: Process, env: dict[str, str]) -> None:
+    """What another user of the machine sees, and what every command says, while the daemon runs."""
+    assert_clean("the list of processes", Path(f"/proc/{process.popen.pid}/cmdline").read_bytes())
+    for arguments in commands():
+        outcome = CliRunner().invoke(app, arguments, env=env)
+        assert_clean(f"polystra {' '.join(arguments)}", outcome.output + repr(outcome.exception))
+
+
+def commands() -> list[list[str]]:
+    """Every command that there is, with arguments that let it get far; one that is missing here fails the test."""
+    words: dict[str, list[list[str]]] = {
+        "run": [["--speed", "0"]],
+        "exchange": [["--speed", "0"]],
+        "position": [["none"]],
+        "pause": [["1s"]],
+        "adopt": [["0xabc", "--yes"]],
+        "resolve-doubt": [["none", "rejected", "--yes"]],
+        "reconcile": [["--yes"]],
+        "unfreeze": [["--yes"]],
+        "livetest": [["--json"]],
+        "doctor": [["--notify", "--json"], []],
+        "export": [["trades"], ["fills"], ["ledger"]],
+        "db": [["current"], ["upgrade"], ["history"]],
+        "secrets": [["list"], ["init"], ["rotate"]],
+    }
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    skipped = {"start", "stop"}
+    return [[name, *each] for name in known if name not in skipped for each in words.get(name, [[]])]
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "ERROR"])
+@pytest.mark.parametrize("broken", ["signer", "adapter", "notifier", "store"])
+def test_a_traceback_of_a_bug_shows_no_secret(tmp_path: Path, broken: str, level: str) -> None:
+    places = {
+        "signer": "polystra.adapters.polymarket.signing.terms:OrderTermsSigner.sign",
+        "adapter": "polystra.adapters.polymarket.rest:PolymarketVenue.account",
+        "notifier": "polystra.adapters.notify.sender:Sender.post",
+        "store": "polystra.adapters.store.session:WriteSession.load",
+    }
+    env = {
+        "PYTHONPATH": str(REPO / "src"),
+        "PATH": "/usr/bin:/bin",
+        "DATA_DIR": str(tmp_path / "data"),
+        "POLYSTRA_ENV_FILE": "/nowhere",
+        "WINDOWS": "5m",
+        "LOG_LEVEL": level,
+        "LOG_FORMAT": "json",
+        **AT_HOME,
+    }
+    program = BROKEN.format(place=places[broken])
+    arguments = [sys.executable, "-c", program, "run", "--speed", "max", "--seed", "3", "--markets", "2"]
+    done = subprocess.run(arguments, env=env, cwd=tmp_path, capture_output=True, timeout=110, check=False)
+    told = done.stdout + done.stderr
+    assert_clean(f"the end by a broken {broken}", told)
+    if broken != "notifier":
+        assert done.returncode != 0
+        assert b"[redacted]" in told
+        assert b"it broke" in told, "the bug itself is to be seen"
+
+
+BROKEN = """
+import importlib, os
+name, _, path = "{place}".partition(":")
+owner, _, method = path.partition(".")
+def broken(*_, **__):
+    secrets = [text for each, text in os.environ.items() if "POLY_" in each or "URL" in each]
+    raise RuntimeError("it broke with " + " and ".join(secrets))
+setattr(getattr(importlib.import_module(name), owner), method, broken)
+from polystra.app.cli import main
+main()
+"""
+
+
+def test_wrong_values_are_refused_without_being_shown(tmp_path: Path) -> None:
+    for name, text in MARKED.items():
+        outcome = CliRunner().invoke(app, ["status"], env={name: f"wrong {text} value", "DATA_DIR": str(tmp_path)})
+        assert outcome.exit_code != 0
+        assert_clean(name, outcome.output)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["status"], ["doctor"], ["run", "--speed", "max"], ["db", "current"], ["report"]]
+)
+def test_a_database_that_is_not_there_keeps_its_password(tmp_path: Path, arguments: list[str]) -> None:
+    outcome = CliRunner().invoke(app, arguments, env={**MARKED, "DATA_DIR": str(tmp_path)})
+    assert_clean(" ".join(arguments), outcome.output + repr(outcome.exception))
+    assert outcome.exit_code != 0
+
+
+def test_the_settings_themselves_show_nothing() -> None:
+    outcome = CliRunner().invoke(app, ["version"], env=MARKED)
+    assert json.dumps(outcome.output)
+    assert_clean("version", outcome.output)

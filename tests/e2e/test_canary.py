@@ -124,6 +124,8 @@ def test_a_live_daemon_on_a_keystore_lets_nothing_out(tmp_path: Path, urls: dict
 def look_around(process: Process, env: dict[str, str]) -> None:
     """What another user of the machine sees, and what every command says, while the daemon runs."""
     assert_clean("the list of processes", Path(f"/proc/{process.popen.pid}/cmdline").read_bytes())
+    limits = Path(f"/proc/{process.popen.pid}/limits").read_text()
+    assert "Max core file size        0 " in limits, "its memory would be on the disk when it dies"
     for arguments in commands():
         outcome = CliRunner().invoke(app, arguments, env=env)
         assert_clean(f"polystra {' '.join(arguments)}", outcome.output + repr(outcome.exception))

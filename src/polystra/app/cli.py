@@ -207,7 +207,7 @@ def audit(
 @app.command()
 def redeemable(as_json: AsJson = False) -> None:
     """Show winnings that wait to be redeemed; nothing is redeemed by this program."""
-    settings = settings_from_here()
+    settings = settings_from_here(local=True)
     guarded(lambda: show_redeemable(settings, as_json=as_json), settings)
 
 

@@ -10,10 +10,12 @@ turns errors into words. What must not: commands.
 from __future__ import annotations
 
 import os
+import resource
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NoReturn, TypeVar
@@ -89,7 +91,14 @@ def settings_from_here(*, local: bool = False) -> Settings:
     except ConfigError as error:
         fail(str(error))
     redact_tracebacks(Redaction(secret_values(settings)))
+    _leave_no_core()
     return settings
+
+
+def _leave_no_core() -> None:
+    """A process that dies leaves no image of its memory on the disk: keys are in it."""
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def asker() -> Ask | None:

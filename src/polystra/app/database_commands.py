@@ -40,10 +40,6 @@ def bring_up_to_date(
     first = before_migration(settings, lambda made: typer.echo(f"backup before the migration: {words_of(made)}"))
     url = settings.resolved_database_url.get_secret_value()
     report = guarded(lambda: upgrade(url, before_it=None if without_backup else first), settings)
-def bring_up_to_date() -> None:
-    """Bring the database to this version's schema; makes it when it is missing."""
-    settings = settings_from_here(local=True)
-    report = guarded(lambda: upgrade(settings.resolved_database_url.get_secret_value()), settings)
     if report.migrated:
         typer.echo(f"migrated from {report.before or 'an empty database'} to {report.after}")
     else:

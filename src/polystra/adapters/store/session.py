@@ -24,7 +24,6 @@ from polystra.adapters.store.load import load_state
 from polystra.adapters.store.lock import FileLock, release_session_lock, stand_in, take_session_lock
 from polystra.adapters.store.migrations import require_head
 from polystra.adapters.store.runs import begin_run, count_crashes, crashes_since, end_run
-from polystra.adapters.store.statements import Write, compile_writes
 from polystra.adapters.store.statements import Write, compile_writes, erasure
 from polystra.domain.errors import (
     InvariantViolation,

@@ -104,7 +104,7 @@ class Matcher:
 
     def place(self, account: Account, request: PlaceRequest, now_ns: int) -> Placement:
         """Take, match or refuse one order."""
-        order_id = request.order_id or "0x" + self._state.next_digest().hex()
+        order_id = request.order_id or self._state.next_order_id()
         if order_id in self._state.known:
             return Placement(order_id=order_id, refusal=duplicated(order_id))
         refusal = self.check(account, request, order_id, now_ns)

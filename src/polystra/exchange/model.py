@@ -3,6 +3,9 @@
 Frozen values only; the rules that use them live in `core`. Kept apart so that market makers,
 listings and websocket handlers can name these types without the machinery behind them.
 
+The few of which a simulated second makes dozens are msgspec structs, whose making costs a tenth of a frozen
+dataclass's.
+
 Units: prices and sizes in millionths (10^-6 dollars per share, 10^-6 shares), cash in
 micro-dollars, instants in UTC nanoseconds unless the name ends in `_s`.
 """
@@ -12,6 +15,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, TypeAlias
+
+import msgspec
 
 from polystra.exchange.account_rules import AccountRules
 from polystra.exchange.venue_rules import VenueRules
@@ -82,8 +87,7 @@ class MarketSpec:
     rule: str = "average_60"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlaceRequest:
+class PlaceRequest(msgspec.Struct, frozen=True, kw_only=True):
     """An order after its proof was checked: what the maker gives and what it wants, in millionths.
 
     BUY gives dollars (`maker_amount`) for shares (`taker_amount`), SELL the reverse. `order_id`
@@ -251,8 +255,7 @@ class TradeView:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class LevelChange:
+class LevelChange(msgspec.Struct, frozen=True):
     """New aggregate of one level in the Up token's terms; zero removes it."""
 
     side: Side
@@ -276,8 +279,7 @@ class TradingStopped:
     at_ns: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LevelsChanged:
+class LevelsChanged(msgspec.Struct, frozen=True, kw_only=True):
     """The book moved; Up-token terms. `traded` says that a match caused it."""
 
     condition_id: str

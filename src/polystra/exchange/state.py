@@ -113,6 +113,11 @@ class State:
         self._ids += 1
         return hashlib.sha256(self._id_salt + self._ids.to_bytes(8, "big")).digest()
 
+    def next_order_id(self) -> str:
+        """Return an id for an order of the house: as unlike all others as a digest, and cheaper."""
+        self._ids += 1
+        return f"0x{self._id_salt[:24].hex()}{self._ids:016x}"
+
     def next_uuid(self) -> str:
         """Return a fresh id in the form of a UUID."""
         return str(UUID(bytes=self.next_digest()[:16], version=4))
@@ -164,7 +169,7 @@ class State:
         """Write what changed, if anything did and the books are kept.
 
         What concerns a client is written at once and takes all else with it. What the exchange's own traders did
-        among themselves waits for that, at most a second (a thirtieth of a simulation's time): a process that is
+        among themselves waits for that, at most a second (a fiftieth of a simulation's time): a process that is
         killed in between resumes from the moment of its last write.
         """
         self._flushed_ns = max(now_ns, self._flushed_ns)

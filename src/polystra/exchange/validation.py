@@ -61,11 +61,13 @@ def check_request(
     market = request.order_type in {"FOK", "FAK"}
     if market and request.post_only:
         return Refusal("INVALID_POST_ONLY_ORDER_TYPE")
+    price = snapped_price(request, tick)
+    is_off_grid = _misses_market_price if market else _misses_limit_price
     return (
         _check_expiration(request, now_ns, config)
-        or (_check_market_price(request, order_id, tick) if market else _check_limit_price(request, order_id, tick))
+        or (_tick_refusal(request, order_id, tick) if is_off_grid(request, price, tick) else None)
         or (None if house else _check_precision(request, tick, market=market))
-        or (None if market else _check_size(request, order_id, tick, 0 if house else min_size))
+        or (None if market else _check_size(request, order_id, price, 0 if house else min_size))
     )
 
 
@@ -90,25 +92,23 @@ def _check_expiration(request: PlaceRequest, now_ns: int, config: CoreConfig) ->
     return None if valid else Refusal("invalid expiration")
 
 
-def _check_limit_price(request: PlaceRequest, order_id: str, tick: int) -> Refusal | None:
+def _misses_limit_price(request: PlaceRequest, price: int, tick: int) -> bool:
     """A price of up to six decimals is judged as it is; an endless one near the grid is a rounded product.
 
     `_check_size` refuses the latter by its amount, as the venue does.
     """
     dollars, shares = dollars_and_shares(request)
-    price = snapped_price(request, tick)
     distance = abs(dollars * ONE - price * shares)
     off_grid = distance > 0 and (dollars * ONE % shares == 0 or distance * 10 > tick * shares)
-    return _tick_refusal(request, order_id, tick) if off_grid or not tick <= price <= ONE - tick else None
+    return off_grid or not tick <= price <= ONE - tick
 
 
-def _check_market_price(request: PlaceRequest, order_id: str, tick: int) -> Refusal | None:
+def _misses_market_price(request: PlaceRequest, price: int, tick: int) -> bool:
     """The counter amount is cut to 4 decimals, so the implied price may miss the grid by that much."""
     dollars, shares = dollars_and_shares(request)
-    price = snapped_price(request, tick)
     slack = price * 100 if request.side == "BUY" else ONE * 100
     off_grid = abs(dollars * ONE - price * shares) > slack
-    return _tick_refusal(request, order_id, tick) if off_grid or not tick <= price <= ONE - tick else None
+    return off_grid or not tick <= price <= ONE - tick
 
 
 def _tick_refusal(request: PlaceRequest, order_id: str, tick: int) -> Refusal:
@@ -131,14 +131,13 @@ def _check_precision(request: PlaceRequest, tick: int, *, market: bool) -> Refus
     )
 
 
-def _check_size(request: PlaceRequest, order_id: str, tick: int, min_size: int) -> Refusal | None:
+def _check_size(request: PlaceRequest, order_id: str, price: int, min_size: int) -> Refusal | None:
     dollars, shares = dollars_and_shares(request)
     if shares < min_size:
         return Refusal(
             f"order {order_id} is invalid. Size ({format_micros(shares)}) lower than the minimum:"
             f" {format_micros(min_size)}"
         )
-    price = snapped_price(request, tick)
     expected = price * shares // ONE
     if dollars == expected:
         return None

@@ -208,25 +208,28 @@ class ComplementBook:
         Raises:
             ValueError: the id is on the book already or nothing is left to rest.
         """
-        if order.order_id in self._orders or order.remaining <= 0:
+        remaining = order.remaining
+        if order.order_id in self._orders or remaining <= 0:
             raise ValueError(f"order {order.order_id} cannot rest: it is on the book already or has nothing left")
-        level = self._sides[order.is_bid].level(order.level)
+        bid, price = order.is_bid, order.level
+        level = self._sides[bid].level(price)
         level.orders[order.order_id] = order
-        level.size += order.remaining
+        level.size += remaining
         self._orders[order.order_id] = order
-        self._touched[order.is_bid, order.level] = None
+        self._touched[bid, price] = None
 
     def remove(self, order_id: str) -> RestingOrder | None:
         """Take an order off the book; None when it is not there."""
         order = self._orders.pop(order_id, None)
         if order is None:
             return None
-        side = self._sides[order.is_bid]
-        level = side.levels[order.level]
+        bid, price = order.is_bid, order.level
+        side = self._sides[bid]
+        level = side.levels[price]
         del level.orders[order_id]
         level.size -= order.remaining
-        self._touched[order.is_bid, order.level] = None
-        side.drop_if_empty(order.level)
+        self._touched[bid, price] = None
+        side.drop_if_empty(price)
         return order
 
     def plan(self, taker: Taker) -> MatchPlan:

@@ -202,9 +202,9 @@ def _until_over(folder: Path, ready: dict[str, Any], daemon: _Child, *, closes: 
             return True
         if is_over:  # looked at once more: it may have died of the very commit that ended the story
             return False
-        is_over = _is_over(folder, ready["market"])
-        if closes and _count(folder, "SELECT count(*) FROM reconciliations") > compared and not _count(folder, _OPEN):
-            is_over = True
+        has_started = _count(folder, "SELECT count(*) FROM reconciliations") > compared
+        is_closed = closes and not _count(folder, _OPEN)
+        is_over = has_started and (is_closed or _is_over(folder, ready["market"]))
         time.sleep(_LOOK_S)
     raise AssertionError(f"{daemon.name} has not settled in {PATIENCE_S} s: {daemon.words()}")
 

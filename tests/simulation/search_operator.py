@@ -110,7 +110,7 @@ class Operator:
         if book.best_bid is None or book.best_ask is None:
             return
         side = self._chance.choice((Side.BUY, Side.BUY, Side.BUY, Side.SELL))
-        step = self._chance.choice((-3, -1, 0, 0, 1, 3)) * grid.tick_size
+        step = self._chance.choice((-12, -5, -1, 0, 0, 1, 3)) * grid.tick_size
         touch = self._chance.choice((book.best_bid, book.best_ask)) + step
         price = grid.price_at_or_below(max(grid.tick_size, min(grid.highest_price, touch)))
         at_once = self._chance.random() < 0.25

@@ -75,6 +75,8 @@ class TradingSide(ABC):
         early = self._gate(account, request, now_ns)
         if early is not None:
             return early
+        if order_id in self._state.known:
+            return Placement(order_id=order_id, refusal=duplicated(order_id))
         self._delayed[order_id] = (account.address, request)
         self._agenda.add(now_ns + delay_ms * NS_PER_MS, PlaceLater(order_id))
         return Placement(order_id=order_id, status=answer)

@@ -177,6 +177,17 @@ def test_a_late_fill_is_accepted_now_and_matched_later(answer: str) -> None:
     trade(scene)
 
 
+def test_bytes_that_are_known_are_refused_although_their_fill_would_come_late() -> None:
+    async def scene(trader: Trader) -> None:
+        body = trader.order(**AT_ONCE)
+        _, told = await trader.call("POST", "/order", body)
+        trader.add("late_fill", params={"seconds": 40, "answer": "live"})
+        again = await trader.call("POST", "/order", body)
+        assert again == (400, {"error": f"order {told['orderID']} is invalid. Duplicated."})
+
+    trade(scene)
+
+
 @pytest.mark.parametrize(
     ("kind", "params", "after_s", "status"),
     [

@@ -16,7 +16,8 @@ BUILDERS = {
 }
 """The daemon's wiring, and the one order of `polystra livetest`, which asks a person first."""
 
-SUBMITTERS = {"runtime/outbox.py", "app/live_order.py"}
+SUBMITTERS = {"runtime/outbox.py", "app/live_order.py", "backtest/driver.py"}
+"""The backtest's driver submits to the paper venue of `matching`, which knows no network."""
 
 
 def calls(path: Path) -> Iterator[str]:
@@ -40,6 +41,12 @@ def test_only_named_modules_build_what_signs_or_sends() -> None:
 def test_only_the_outbox_and_the_test_order_submit() -> None:
     elsewhere = {path for path in callers("submit") if not path.startswith(("adapters/", "exchange/"))}
     assert elsewhere == SUBMITTERS
+
+
+def test_a_backtest_knows_neither_the_venues_adapter_nor_a_network() -> None:
+    told = (PACKAGE / "backtest" / "driver.py").read_text(encoding="utf-8")
+    assert "adapters.polymarket" not in told
+    assert "aiohttp" not in told
 
 
 def test_the_exchange_of_a_simulation_knows_no_host_of_the_venue() -> None:

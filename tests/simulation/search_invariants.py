@@ -61,6 +61,7 @@ _KEPT_S = 5_400
 """Markets may stay in memory so long after their beginning: a late verdict and a late payment included."""
 _ORDERS_PER_MARKET = 400
 _MOST_TASKS = 400
+_TAKEN_BACK = (FillStatus.FAILED, FillStatus.RETRYING)
 _LINES = ("matched", "settled", "reversed")
 _UNANSWERED = (OrderStatus.SUBMITTED, OrderStatus.IN_DOUBT, OrderStatus.PENDING_CANCEL)
 
@@ -225,7 +226,7 @@ class Watch:
     def _sell(self, fact: IntentRecorded, state: EngineState) -> None:
         """A sell is made from shares that have arrived and that no other sell holds.
 
-        Trades that failed may have been told after it was made.
+        Trades that failed, or went back to be tried again, may have been told after it was made, in the same commit.
         """
         terms = fact.order.terms
         if terms.position_id not in state.positions:
@@ -235,7 +236,7 @@ class Watch:
             self.say(f"I7 sell {terms.client_order_id} was made after its market was over")
         arrived, promised = self._arrived(state, terms.position_id), state.promised_shares(terms.position_id)
         fills = state.fills.values()
-        failed = sum(f.quantity for f in fills if f.position_id == terms.position_id and f.status == "FAILED")
+        failed = sum(f.quantity for f in fills if f.position_id == terms.position_id and f.status in _TAKEN_BACK)
         if promised > arrived + failed + SIZE_STEP:
             name = terms.client_order_id
             known = "I7" if arrived <= 0 else "I5"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -12,7 +13,7 @@ from polystra.adapters.store.account_reading import read_account
 from polystra.adapters.store.writer import SqlStore
 from polystra.app.export import FILLS, LEDGER, TRADES, Table, parse_since, table_text
 from polystra.domain.errors import ConfigError
-from polystra.domain.facts import FillRecorded, PositionRecorded, PostingRecorded
+from polystra.domain.facts import FillRecorded, MarketRecorded, PositionRecorded, PostingRecorded
 from polystra.domain.units import NS_PER_S
 from tests.fakes import store_facts as facts
 
@@ -111,3 +112,20 @@ def test_a_time_is_utc_unless_it_says_otherwise(text: str, seconds: int) -> None
 def test_another_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError, match="write 2026-11-21"):
         parse_since(text)
+
+
+async def test_a_text_of_the_venue_is_no_formula_and_a_negative_amount_stays_a_number(database_url: str) -> None:
+    life = facts.a_life()
+    market = next(fact for fact in life if isinstance(fact, MarketRecorded))
+    life = [
+        replace(fact, market=replace(fact.market, slug='=HYPERLINK("http://x")')) if fact is market else fact
+        for fact in life
+    ]
+    store = await SqlStore.open(database_url, mode="sim", account="0xabc")
+    await store.commit(life)
+    account = read_account(database_url)
+    await store.close()
+    trades = rows(table_text(account, Table.TRADES))
+    assert {line["market"] for line in trades if line["market"]} == {'\'=HYPERLINK("http://x")'}
+    amounts = [line["pending_cash"] for line in rows(table_text(account, Table.LEDGER))]
+    assert any(Decimal(amount) < 0 for amount in amounts)

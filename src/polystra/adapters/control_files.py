@@ -53,7 +53,7 @@ class ControlFiles:
                     commands.append(command)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, RecursionError) as error:
                 problems.append(f"{path} is no command ({error}); set aside")
                 self._set_aside(path, problems)
         return ControlReading(

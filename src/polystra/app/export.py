@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -94,6 +95,8 @@ LEDGER: Final = (
     "evidence",
 )
 _NS_PER_US: Final = 1_000
+_FORMULAS: Final = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER: Final = re.compile(r"-?[0-9]+\.[0-9]{6}")
 
 
 class Table(StrEnum):
@@ -157,7 +160,12 @@ def table_text(account: AccountReading, table: Table, since_ns: Nanos = 0) -> st
 
 
 def _write(out: io.StringIO, rows: Iterable[list[str]]) -> None:
-    csv.writer(out, lineterminator="\r\n").writerows(rows)
+    csv.writer(out, lineterminator="\r\n").writerows([_harmless(cell) for cell in row] for row in rows)
+
+
+def _harmless(cell: str) -> str:
+    """The venue's words are text: a spreadsheet must not take them for a formula."""
+    return f"'{cell}" if cell.startswith(_FORMULAS) and _NUMBER.fullmatch(cell) is None else cell
 
 
 # --- rows -----------------------------------------------------------------------------

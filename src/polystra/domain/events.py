@@ -356,6 +356,8 @@ class HeartbeatState(StrEnum):
     """None has been accepted for so long that the venue may cancel our orders."""
     CONTESTED = "CONTESTED"
     """Another sender beats for the same key."""
+    FOLLOWED = "FOLLOWED"
+    """Our second beat followed our first: nobody else has beaten between them. Told once a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

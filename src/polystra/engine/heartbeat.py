@@ -71,6 +71,8 @@ class HeartbeatWatch:
                 self._resumed_ns = None
                 self._state.blocks[HEARTBEAT_BLOCK] = words
                 turn.notice(NoticeKind.HEARTBEAT_FAILED, _SUBJECT, f"{words}; {event.reason}")
+            case HeartbeatState.FOLLOWED:
+                self._standing.heartbeats("", turn)
             case HeartbeatState.BEATING:
                 self._beating(event, turn)
 

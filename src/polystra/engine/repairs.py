@@ -19,7 +19,7 @@ from polystra.domain.ids import ClientOrderId, OrderId, PositionId
 from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, MicroDollars, Nanos, format_micros
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, Nanos, format_micros
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.entries import Entries
 from polystra.engine.external import order_words
@@ -30,6 +30,8 @@ from polystra.engine.positions.reconcile import STRANGER_BLOCK, Reconciler
 from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
 
 RECONCILE_TRIGGER: Final = "asked for by hand"
+WORD_COUNTS_S: Final = 60
+"""What a person saw counts for so long: who waited for the answer has gone by then, and may have learnt better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,9 @@ class Repairs:
         waiting = self._doubts.get(event.order_id)
         if waiting is None or event.asked_at_ns < waiting.asked_ns:
             return
+        if self._is_too_old(waiting, turn):
+            self._forget(event.order_id, turn)
+            return
         track = self._state.track_of(event.order_id)
         if track is None or track.order.terms.client_order_id not in self._state.doubts or not track.is_live:
             status = "forgotten" if track is None else f"{track.order.status.lower()} ({track.order.detail})"
@@ -115,6 +120,8 @@ class Repairs:
 
     def _ask_once_more(self, event: RepairRequested, turn: Turn) -> None:
         track = self._state.orders.get(ClientOrderId(event.subject)) or self._state.track_of(OrderId(event.subject))
+        if track is not None and self._is_too_old(self._doubts.get(track.order_id), turn):
+            self._forget(track.order_id, turn)
         if track is None:
             _refuse(event, f"order {event.subject} is not known here: name it by our id or the venue's", turn)
         elif track.order.terms.client_order_id not in self._state.doubts or not track.is_live:
@@ -127,6 +134,16 @@ class Repairs:
         else:
             self._doubts[track.order_id] = _Waiting(event, turn.now_ns)
             self._gateway.look_up(track, turn)
+
+    @staticmethod
+    def _is_too_old(waiting: _Waiting | None, turn: Turn) -> bool:
+        return waiting is not None and turn.now_ns - waiting.asked_ns > WORD_COUNTS_S * NS_PER_S
+
+    def _forget(self, order_id: OrderId, turn: Turn) -> None:
+        """A word that was given long ago is not believed now; the search for the order goes on without it."""
+        request = self._doubts.pop(order_id).request
+        words = f"the venue gave no whole answer within {WORD_COUNTS_S} s, nothing was changed: look and ask again"
+        _refuse(request, f"order {request.subject}: {words}", turn)
 
     def _believe(self, track: OrderTrack, request: RepairRequested, turn: Turn) -> str:
         """A complete answer shows the order nowhere: what the person saw counts."""

@@ -42,9 +42,10 @@ class Shutdown:
         self._asked_ns = 0
 
     def requested(self, event: StopRequested, turn: Turn) -> None:
-        """Begin to stop; asking again changes nothing."""
-        if self._state.stopping is not None:
+        """Begin to stop; asking again changes nothing. A run that has settled its markets waits no longer for money."""
+        if self._state.finished or (self._state.stopping is not None and not self._complete):
             return
+        self._complete = False
         wait_s = _FLATTEN_WAIT_S if event.mode is StopMode.FLATTEN else _SIGNAL_WAIT_S
         self._begin(event.mode, event.reason, wait_s, turn)
 

@@ -144,6 +144,7 @@ class LogEvent(StrEnum):
     STRATEGY_FAILED = "strategy.failed", "the strategy broke on a market, which is left alone; exits go on"
 
     SHUTDOWN_STARTED = "shutdown.started", "the program was asked to stop; entries are cancelled"
+    SHUTDOWN_HELD = "shutdown.held", "a stop was asked for and waits for the database; what would be left is named"
     SHUTDOWN_COMPLETED = "shutdown.completed", "the program stopped; what is left open is named"
 
     CHECK_WARNED = "check.warned", "a check at the start of live found something to mend; trading goes on"

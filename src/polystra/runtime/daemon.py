@@ -157,7 +157,7 @@ class Daemon:
         if self._repairs is not None:
             self._repairs.open()
         if parts.handle_signals:
-            self._listen_for_signals()
+            self._listen_for_signals(loop.expect_stop)
         finish = await supervise(loop.run(), self._eternal(loop, outbox, timers, desk))
         summary = RunSummary(
             reason=finish.reason,
@@ -244,17 +244,18 @@ class Daemon:
         """Ask for an orderly stop."""
         self._inbox.put(StopRequested(mode=self._parts.stop_mode, reason=reason))
 
-    def _listen_for_signals(self) -> None:
+    def _listen_for_signals(self, expect_stop: Callable[[], None]) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):
-                loop.add_signal_handler(number, self._signalled, number)
+                loop.add_signal_handler(number, self._signalled, number, expect_stop)
 
-    def _signalled(self, number: signal.Signals) -> None:
+    def _signalled(self, number: signal.Signals, expect_stop: Callable[[], None]) -> None:
         """First signal: stop in order. A second one kills, because the handlers are gone by then."""
         loop = asyncio.get_running_loop()
         for each in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(each)
+        expect_stop()
         self.stop(f"signal {number.name}")
 
 

@@ -16,10 +16,11 @@ from collections.abc import Callable, Sequence
 from polystra.domain.errors import StoreBusy
 from polystra.domain.events import OrderSigned, SigningFailed, SwitchRequested, WorldEvent
 from polystra.domain.facts import Fact
-from polystra.domain.units import Nanos
+from polystra.domain.units import NS_PER_S, Nanos
 from polystra.engine import effects as fx
 from polystra.engine.core import Engine
 from polystra.engine.fact_digest import FactDigest
+from polystra.engine.left_open import left_open
 from polystra.engine.state import EngineState, Turn
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import Heart, LifeSign
@@ -36,6 +37,8 @@ from polystra.runtime.timers import Timers
 _BATCH = 256
 _BUSY_PAUSE_S = 0.5
 _LIFE_EVERY_S = 1.0
+_STOP_PATIENCE_S = 5
+"""So long a stop waits for the database before people are told that it does."""
 
 
 class EngineLoop:
@@ -82,6 +85,7 @@ class EngineLoop:
         self.steps = 0
         self.commit_began_ns: Nanos | None = None
         """By the monotonic clock: since when a commit is under way, None while none is."""
+        self._stop_asked_ns: Nanos | None = None
 
     async def run(self) -> fx.Finish:
         """Work until the engine says that the run is finished; returns its last word."""
@@ -103,6 +107,10 @@ class EngineLoop:
             await self._commit()
             self._tell_switched(batch)
         return self.finish
+
+    def expect_stop(self) -> None:
+        """A stop was asked for: should the database hold it up, what would be left is said all the same."""
+        self._stop_asked_ns = self._clock.monotonic_ns()
 
     async def show_life(self) -> None:
         """Mark the sign of life once a second while the loop waits for inputs; its commits mark it too."""
@@ -173,9 +181,19 @@ class EngineLoop:
                     self._log.error(LogEvent.STORE_BUSY, error=str(error), held_effects=held)
                 busy = True
                 await self._clock.sleep(_BUSY_PAUSE_S)
+                self._tell_held_stop()
         self.commit_began_ns = None
         if busy:
             self._log.info(LogEvent.STORE_FREED, released_effects=held)
+
+    def _tell_held_stop(self) -> None:
+        """Once: whoever kills the process now shall know what it leaves."""
+        asked_ns = self._stop_asked_ns
+        if asked_ns is None or self._clock.monotonic_ns() - asked_ns < _STOP_PATIENCE_S * NS_PER_S:
+            return
+        self._stop_asked_ns = None
+        left = left_open(self._engine.state, self._clock.now_ns())
+        self._log.error(LogEvent.SHUTDOWN_HELD, left_open="; ".join(left) or "nothing")
 
     def _mark(self) -> None:
         if self._life is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from polystra.domain.errors import StoreBusy
-from polystra.domain.units import NS_PER_S
+from polystra.domain.units import NS_PER_S, Nanos
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
 from polystra.ports.tenure import RENEW_S, TERM_S, Tenure
@@ -32,7 +32,7 @@ class TenureKeeper:
     @property
     def is_current(self) -> bool:
         """True while nobody else can have taken the account over."""
-        return self._clock.now_ns() < self._tenure.held_until_ns
+        return 0 < self._left_ns() <= TERM_S * NS_PER_S
 
     async def run(self) -> None:
         """Renew for ever, when no commit did.
@@ -42,7 +42,7 @@ class TenureKeeper:
         """
         while True:
             await self._clock.sleep(RENEW_S)
-            if self._tenure.held_until_ns - self._clock.now_ns() > (TERM_S - RENEW_S) * NS_PER_S:
+            if (TERM_S - RENEW_S) * NS_PER_S < self._left_ns() <= TERM_S * NS_PER_S:
                 continue
             try:
                 await self._tenure.renew()
@@ -64,3 +64,7 @@ class TenureKeeper:
                     self._log.error(LogEvent.STORE_BUSY, error=str(error), held_effects=1)
                 is_told = True
                 await self._clock.sleep(_BUSY_PAUSE_S)
+
+    def _left_ns(self) -> Nanos:
+        """What is left of the term; more than a whole one tells that the clock was set back, and nothing else."""
+        return self._tenure.held_until_ns - self._clock.now_ns()

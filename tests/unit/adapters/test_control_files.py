@@ -48,6 +48,7 @@ def test_each_mode_has_its_own_commands_and_all_share_the_kill_file(files: Contr
         '{"word": "sell", "seconds": 0}',
         '{"word": "stop", "seconds": -1}',
         '{"word": "pause", "seconds": true}',
+        pytest.param("[" * 4_000, id="deeper than the reader goes"),
         '{"word": "pause", "seconds": 86399913600}',
     ],
 )

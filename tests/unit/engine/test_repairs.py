@@ -205,6 +205,27 @@ def test_an_answer_to_an_older_question_does_not_count(desk):
     assert not answers(desk)
 
 
+def test_a_word_that_was_given_long_ago_is_not_believed_when_the_venue_answers_at_last(desk):
+    track = doubtful(desk)
+    ask(desk, RepairAct.RESOLVE_DOUBT, track.order_id, seen=Sighting.REJECTED)
+    desk.advance(61).answer(track)
+    [answer] = answers(desk)
+    assert "nothing was changed" in answer.refusal
+    assert track.is_live
+    assert desk.state.reserved_cash() > 0
+
+
+def test_a_later_word_takes_the_place_of_one_that_was_never_answered(desk):
+    track = doubtful(desk)
+    ask(desk, RepairAct.RESOLVE_DOUBT, track.order_id, seen=Sighting.REJECTED)
+    desk.advance(61)
+    [first] = ask(desk, RepairAct.RESOLVE_DOUBT, track.order_id, seen=Sighting.ACCEPTED)
+    assert "nothing was changed" in first.refusal
+    desk.clear()
+    desk.answer(track)
+    assert "it counts as accepted" in done(desk)
+
+
 def test_what_the_venue_shows_stands_against_what_a_person_saw(desk):
     track = doubtful(desk)
     ask(desk, RepairAct.RESOLVE_DOUBT, track.order_id, seen=Sighting.REJECTED)

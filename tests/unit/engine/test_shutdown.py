@@ -154,6 +154,19 @@ def test_a_complete_run_does_not_wait_for_ever(limited):
     assert "10 dollars of winnings" in finished(limited)[0].left_open[0]
 
 
+def test_a_signal_ends_the_wait_of_a_complete_run_for_its_money(limited):
+    limited.hold(10, 60)
+    limited.advance(700)
+    limited.step(MarketResolved(condition_id=CONDITION, up_payout=1_000_000, at_ns=limited.now_ns))
+    assert not finished(limited)
+    stop(limited)
+    [finish] = finished(limited)
+    assert finish.reason == "signal SIGTERM"
+    assert "10 dollars of winnings" in finish.left_open[0]
+    stop(limited)
+    assert len(finished(limited)) == 1
+
+
 def test_a_run_without_a_limit_goes_on(desk):
     desk.step(MarketResolved(condition_id=CONDITION, up_payout=1_000_000, at_ns=desk.now_ns))
     desk.advance(60)

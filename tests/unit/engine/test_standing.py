@@ -95,6 +95,15 @@ def test_what_only_a_person_can_mend_outlives_readings_and_a_restart_and_ends_by
     assert not block(again)
 
 
+def test_after_a_restart_a_beat_that_follows_ours_ends_the_sight_of_another():
+    desk = Desk(config(venue_heartbeat=True)).ready()
+    desk.step(ev.HeartbeatTold(state=ev.HeartbeatState.CONTESTED, gap_ns=5 * NS_PER_S, reason="another beats"))
+    again = restarted(desk).snapshot()
+    again.step(ev.HeartbeatTold(state=ev.HeartbeatState.BEATING, gap_ns=0, reason="accepted"))
+    again.step(ev.HeartbeatTold(state=ev.HeartbeatState.FOLLOWED, gap_ns=5 * NS_PER_S, reason="accepted"))
+    assert not block(again)
+
+
 def test_credentials_are_checked_by_a_complete_reading_that_was_asked_for_later(desk):
     refuse(desk, RefusalClass.AUTH)
     desk.snapshot()

@@ -127,6 +127,19 @@ async def test_nothing_leaves_before_its_intent_is_durable():
         assert bench.venue.submitted == [(intent.signed,)]
 
 
+async def test_a_stop_that_a_busy_store_holds_up_says_once_what_would_be_left():
+    async with Bench() as bench:
+        await bench.say(GO)
+        bench.store.busy = 1_000
+        bench.loop.expect_stop()
+        await bench.say(STOP)
+        for _ in range(30):
+            await bench.clock.advance(0.5)
+        [line] = bench.log.of(LogEvent.SHUTDOWN_HELD)
+        assert "BUY" in str(line["left_open"])
+        bench.store.busy = 0
+
+
 async def test_a_busy_store_holds_the_effects_and_is_tried_again():
     async with Bench() as bench:
         bench.store.busy = 3

@@ -146,3 +146,14 @@ async def test_within_the_term_no_order_waits_for_the_database(bench):
     await settle(60)
     assert (len(bench.venue.submitted), bench.term.renewals) == (1, 0)
     task.cancel()
+
+
+async def test_a_clock_that_was_set_back_makes_no_term_longer(bench):
+    """Whoever watches by another clock has seen the term end: it is renewed before anything leaves."""
+    bench.term.held_until_ns += 3_600 * NS_PER_S
+    assert not bench.keeper.is_current
+    task = asyncio.get_running_loop().create_task(bench.keeper.run())
+    await bench.clock.advance(RENEW_S)
+    assert bench.term.renewals == 1
+    assert bench.keeper.is_current
+    task.cancel()

@@ -59,6 +59,8 @@ class Pacemaker:
         self._failures = 0
         self._silent = False
         self._contested = False
+        self._followed = False
+        """A beat of ours has followed another of ours in this run."""
 
     async def run(self, beat: Beat) -> None:
         """Beat for ever."""
@@ -99,6 +101,9 @@ class Pacemaker:
         self._accepted_ns, self._failures, self._silent = sent_ns, 0, False
         if first or (was_told and not is_contested) or gap_ns > HEARTBEAT_GAP_NS:
             self._tell(HeartbeatTold(state=HeartbeatState.BEATING, gap_ns=gap_ns, reason="accepted"))
+        if not (first or was_adopted or self._followed):
+            self._followed = True
+            self._tell(HeartbeatTold(state=HeartbeatState.FOLLOWED, gap_ns=gap_ns, reason="accepted"))
 
     def _failed(self, reason: str, pause_s: float) -> float:
         self._failures += 1

@@ -35,7 +35,7 @@ class FileLock:
 
         Raises:
             StoreBusy: another process holds it.
-            StoreCorrupt: the folder cannot be written.
+            StoreCorrupt: the folder or the disk takes no file, or the file system knows no locks.
         """
         path = database.with_name(database.name + ".lock")
         try:
@@ -51,8 +51,18 @@ class FileLock:
                 f"another polystra ({owner}) uses the database {name or database}; "
                 "stop it first or set another DATABASE_URL"
             ) from error
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n{platform.node()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._file)
+            raise StoreCorrupt(
+                f"the lock {path} cannot be taken: {error.strerror}; put the folder on a local disk, whose file system "
+                "knows locks"
+            ) from error
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n{platform.node()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._file)
+            raise StoreCorrupt(f"the lock {path} cannot be written: {error.strerror}; look at the disk") from error
         found = os.fstat(self._file)
         self.identity: str = f"{found.st_dev}:{found.st_ino}"
         """The same for everybody on this kernel who takes the lock on this file."""

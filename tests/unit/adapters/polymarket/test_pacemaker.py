@@ -56,7 +56,7 @@ class Chest:
             await self.clock.sleep(1)
 
     def states(self) -> list[HeartbeatState]:
-        return [each.state for each in self.told]
+        return [each.state for each in self.told if each.state is not HeartbeatState.FOLLOWED]
 
 
 def play(scene: Callable[[Chest], Awaitable[None]], *, alive: bool = True) -> Chest:
@@ -145,13 +145,13 @@ def test_a_dead_loop_is_not_kept_alive_and_one_that_comes_back_is() -> None:
         await chest.clock.sleep(40)
         assert max(chest.beats) <= LIFE_LIMIT_S
         assert chest.states() == [BEATING, SILENT]
-        assert "stands still" in chest.told[1].reason
+        assert "stands still" in chest.told[-1].reason
         chest.life.mark()
         await chest.clock.sleep(1)
 
     chest = play(scene, alive=False)
     assert chest.states() == [BEATING, SILENT, BEATING]
-    assert chest.told[2].gap_ns > 30 * NS_PER_S
+    assert chest.told[-1].gap_ns > 30 * NS_PER_S
 
 
 def test_another_sender_for_the_same_key_is_told_once_and_when_it_is_gone() -> None:
@@ -160,6 +160,18 @@ def test_another_sender_for_the_same_key_is_told_once_and_when_it_is_gone() -> N
         await chest.clock.sleep(31)
 
     assert play(scene).states() == [BEATING, HeartbeatState.CONTESTED, BEATING]
+
+
+@pytest.mark.parametrize("answers", [[], [True], [None, True, True]])
+def test_the_first_beat_that_follows_ours_is_told_once(answers: list[object]) -> None:
+
+    async def scene(chest: Chest) -> None:
+        chest.answers.extend(answers)
+        await chest.clock.sleep(31)
+
+    chest = play(scene)
+    followed = [each for each in chest.told if each.state is HeartbeatState.FOLLOWED]
+    assert [each.gap_ns for each in followed] == [5 * NS_PER_S]
 
 
 def test_an_id_adopted_after_a_lost_reply_is_nobody_elses() -> None:

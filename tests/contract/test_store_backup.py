@@ -355,3 +355,74 @@ async def test_the_digest_sees_every_column_and_ignores_the_order_of_rows(tmp_pa
     with opened(urls[1]) as connection, connection.begin():
         connection.execute(tables.switches.update().values(until_ns=1))
     assert differences(held(urls[0]), held(urls[1])) == ["switches has other rows"]
+
+
+@pytest.mark.parametrize("name", ["what?.db", "a%20b.db", "a#b.db", "100%.db", "of a:day@home.db"])
+async def test_a_backup_may_have_any_name(database_url: str, tmp_path: Path, name: str) -> None:
+    await lived(database_url)
+    made = make_backup(database_url, tmp_path / name)
+    assert stat.S_IMODE(made.path.stat().st_mode) == 0o600
+    put_back(database_url, made.path, tmp_path / "aside")
+    assert differences(held(database_url), made.contents) in ([], LEASE)
+
+
+def kept_files(folder: Path) -> list[Path]:
+    """Every file but those that SQLite and the lock leave beside a database."""
+    return sorted(path for path in folder.rglob("*") if not path.name.endswith(("-wal", "-shm", ".lock")))
+
+
+def modes_of(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.rglob("*.db*")}
+
+
+async def test_a_full_disk_is_named_and_leaves_nothing_behind(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(sqlite_url)
+    await lived(sqlite_url)
+    made = make_backup(sqlite_url, tmp_path / "one.db")
+    before = held(sqlite_url)
+    files = kept_files(tmp_path)
+
+    class Small(sqlite3.Connection):
+        """A file that may have ten pages."""
+
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)  # type: ignore[arg-type]
+            self.execute("PRAGMA max_page_count = 10")
+
+    connect = sqlite3.connect
+
+    def small(place: Path) -> sqlite3.Connection:
+        return connect(place, factory=Small)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite3, "connect", small)
+        with pytest.raises(StoreCorrupt, match=r"two\.db.* cannot be written .*full\): make room"):
+            make_backup(sqlite_url, tmp_path / "two.db")
+        with pytest.raises(StoreCorrupt, match=r"restoring cannot be written .*full\): make room"):
+            put_back(sqlite_url, made.path, tmp_path / "aside")
+    assert kept_files(tmp_path) == files
+    assert differences(held(sqlite_url), before) == []
+
+
+async def test_an_empty_backup_never_replaces_what_a_daemon_has_written(database_url: str, tmp_path: Path) -> None:
+    upgrade(f"sqlite:///{tmp_path}/unused.db")
+    empty = make_backup(f"sqlite:///{tmp_path}/unused.db", tmp_path / "empty.db")
+    await lived(database_url)
+    before = held(database_url)
+    with pytest.raises(StoreCorrupt, match="no daemon has used"):
+        put_back(database_url, empty.path, tmp_path / "aside")
+    assert differences(held(database_url), before) == []
+
+
+async def test_nobody_else_can_read_the_database_its_log_or_its_lock(sqlite_url: str, tmp_path: Path) -> None:
+    upgrade(sqlite_url)
+    store = await SqlStore.open(sqlite_url, mode=MODE, account=ACCOUNT)
+    try:
+        await store.commit(facts.a_life())
+        modes = modes_of(tmp_path)
+        assert {"store.db", "store.db-wal", "store.db.lock"} <= set(modes)
+        assert set(modes.values()) == {0o600}, modes
+    finally:
+        await store.close()

@@ -41,6 +41,8 @@ class Scene:
     subject: Subject
     kept: list[object] = field(default_factory=list)
     """What must live as long as the scene."""
+    undo: list[Callable[[], None]] = field(default_factory=list)
+    """What is to be called at its end."""
 
     def now_ns(self) -> int:
         return self.subject.clock.now_ns()
@@ -115,6 +117,8 @@ def stage(
                 result = await act(scene)
                 world.cancel()
         finally:
+            for call in scene.undo:
+                call()
             await exchange.close()
         return result
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from polystra.adapters.polymarket.signing import SigningKey
+from polystra.app import cli
 from polystra.app.cli import app
 from polystra.app.setting_secrets import SECRETS
 from polystra.app.settings import known_names
@@ -210,6 +213,56 @@ def test_a_database_that_is_not_there_keeps_its_password(tmp_path: Path, argumen
     outcome = CliRunner().invoke(app, arguments, env={**MARKED, "DATA_DIR": str(tmp_path)})
     assert_clean(" ".join(arguments), outcome.output + repr(outcome.exception))
     assert outcome.exit_code != 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["secrets", "set", "POLY_PRIVATE_KEY", KEY],
+        ["secrets", "set", f"POLY_PRIVATE_KEY={KEY}"],
+        ["secrets", "set", KEY],
+        ["secrets", "set", PASSPHRASE],
+        ["secrets", "set", "POLY_API_PASSPHRASE", CREDENTIALS["POLY_API_PASSPHRASE"]],
+        ["secrets", "init", PASSPHRASE],
+        ["secrets", "rotate", PASSPHRASE],
+        ["secrets", "rotate", "--new-passphrase-file", PASSPHRASE],
+        ["run", KEY],
+        ["export", KEY],
+        [KEY[2:]],
+    ],
+)
+def test_a_secret_typed_where_it_does_not_belong_is_not_repeated(tmp_path: Path, arguments: list[str]) -> None:
+    env = keystore(tmp_path, {})
+    outcome = CliRunner().invoke(app, arguments, env=env)
+    assert outcome.exit_code == 2
+    assert len(outcome.stderr.strip().splitlines()) == 1
+    assert_clean(" ".join(arguments[:2]), outcome.output)
+
+
+@pytest.mark.parametrize("name", [name for name in sorted(known_names()) if name not in SECRETS])
+def test_a_key_in_the_place_of_another_setting_is_not_repeated(tmp_path: Path, name: str) -> None:
+    for text in (KEY, KEY[2:]):
+        outcome = CliRunner().invoke(app, ["status"], env={"DATA_DIR": str(tmp_path), name: text})
+        assert_clean(name, outcome.output)
+
+
+def test_a_passphrase_in_the_place_of_its_file_is_not_repeated(tmp_path: Path) -> None:
+    env = keystore(tmp_path, {"POLY_PRIVATE_KEY": KEY}) | {"KEYSTORE_PASSPHRASE_FILE": PASSPHRASE}
+    outcome = CliRunner().invoke(app, ["doctor"], env=env)
+    assert outcome.exit_code == 2
+    assert "cannot be read" in outcome.stderr
+    assert_clean("the refusal", outcome.output)
+
+
+def test_every_command_leaves_no_core_from_its_first_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    limits: list[int] = []
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    monkeypatch.setattr(cli, "app", lambda: limits.append(resource.getrlimit(resource.RLIMIT_CORE)[0]))
+    cli.main()
+    assert limits == [0]
 
 
 def test_the_settings_themselves_show_nothing() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from polystra.app.cli import app
 from polystra.app.settings import known_names
@@ -72,10 +74,34 @@ def test_a_command_that_a_page_names_exists(page: Path) -> None:
         assert word in commands | groups, word
 
 
-@pytest.mark.parametrize("name", ["first-week.md", "wallets.md", "runbook.md", "what-happens-when.md"])
-def test_a_setting_that_a_page_names_exists(name: str) -> None:
-    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
-    others = {"POLYSTRA_ENV_FILE", "END", "NTP", "FAK", "FOK", "SIGTERM", "HTTP", "ARGS", "MODE", "UTC"}
-    for word in re.findall(r"`([A-Z][A-Z_]{2,})(?:=[^`]*)?`|^([A-Z][A-Z_]{2,})=", text, flags=re.MULTILINE):
-        found = (word[0] or word[1]).removesuffix("_FILE") if (word[0] or word[1]) not in others else ""
-        assert not found or found in known_names() or found in others, found
+OTHERS_IN_CAPITALS = {
+    "POLYSTRA_ENV_FILE",
+    "HYPOTHESIS_PROFILE",
+    "RLIMIT_CORE",
+    "IN_DOUBT",
+    "TAKE_PROFIT",
+    "POLY_PROXY",
+    "POSTGRES_PASSWORD",
+}
+"""Words of programs beside ours, states of an order, purposes, headers."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_setting_that_a_page_names_exists(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    words = set(re.findall(r"\b[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+\b", text))
+    assert words - OTHERS_IN_CAPITALS - set(known_names()) == set()
+    for word in re.findall(r"`([A-Z]{3,})=", text):
+        assert word in {*known_names(), "ARGS"}, word
+
+
+def options_of(command: Any) -> set[str]:
+    own = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
+    return own.union(*(options_of(each) for each in getattr(command, "commands", {}).values()))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_an_option_that_a_page_names_exists(page: Path) -> None:
+    others = {"--rm", "--no-deps", "--intents"}
+    words = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", page.read_text(encoding="utf-8")))
+    assert words - options_of(get_command(app)) - others == set()

@@ -143,8 +143,12 @@ def write_keystore(
 
 def _key(passphrase: str, header: Header) -> bytes:
     cost = header.cost
+    try:
+        secret = unicodedata.normalize("NFC", passphrase).encode()
+    except UnicodeEncodeError:
+        raise ConfigError("the passphrase is no text that can be written as UTF-8: give it another way") from None
     return hashlib.scrypt(
-        unicodedata.normalize("NFC", passphrase).encode(),
+        secret,
         salt=header.salt,
         n=cost.n,
         r=cost.r,
@@ -174,7 +178,7 @@ def _split(path: Path) -> tuple[Header, bytes, bytes]:
             raise ConfigError(f"KEYSTORE_FILE: {path} was written by a newer version of polystra; use that one")
         header = _header(words)
         sealed = base64.b64decode(rest.strip(), validate=True)
-    except (ValueError, KeyError, TypeError, binascii.Error) as error:
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError, binascii.Error) as error:
         raise ConfigError(f"KEYSTORE_FILE: {path} is no keystore, or it is damaged; restore it from a copy") from error
     if len(sealed) <= _TAG_BYTES:
         raise ConfigError(f"KEYSTORE_FILE: {path} is damaged: it holds nothing; restore it from a copy")

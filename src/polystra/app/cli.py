@@ -20,9 +20,19 @@ from polystra.app.database_commands import database_app
 from polystra.app.exchange_session import ExchangeOptions, run_exchange
 from polystra.app.exit_modes import show_exit_modes
 from polystra.app.export import Table, export
-from polystra.app.failures import EXIT_DISCREPANCY, EXIT_FAILED, PlainGroup, fail, guarded, settings_from_here
+from polystra.app.failures import (
+    EXIT_DISCREPANCY,
+    EXIT_FAILED,
+    PlainGroup,
+    fail,
+    guarded,
+    leave_no_core,
+    redact_tracebacks,
+    settings_from_here,
+)
 from polystra.app.health import LOOP_LIMIT_S, STREAM_LIMIT_S, show_health
 from polystra.app.livetest import show_livetest
+from polystra.app.logs import Redaction
 from polystra.app.order_life import show_order
 from polystra.app.order_list import show_orders
 from polystra.app.position_list import show_positions
@@ -281,6 +291,8 @@ def parse_speed(text: str) -> float | None:
 
 def main() -> None:
     """The console script."""
+    leave_no_core()
+    redact_tracebacks(Redaction())
     try:
         app()
     except BrokenPipeError:

@@ -10,6 +10,7 @@ turns errors into words. What must not: commands.
 from __future__ import annotations
 
 import os
+import re
 import resource
 import sys
 import threading
@@ -24,7 +25,7 @@ import typer
 from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
-from polystra.app.logs import Redaction
+from polystra.app.logs import REDACTED, Redaction
 from polystra.app.setting_secrets import Ask, secret_values
 from polystra.app.settings import Settings, load_settings
 from polystra.domain.errors import ConfigError, PolystraError
@@ -34,6 +35,10 @@ T = TypeVar("T")
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_DISCREPANCY: Final = 3
+
+_UNEXPECTED: Final = re.compile(r"(unexpected extra arguments?)(?:\(s\))? \(.*\)", re.IGNORECASE | re.DOTALL)
+_LONG_HEX: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{32,}")
+"""What a person may type in a wrong place: a key. Ids of orders are as long, and are not missed in such a line."""
 
 
 class PlainGroup(TyperGroup):
@@ -66,6 +71,8 @@ class PlainGroup(TyperGroup):
             code = run()
         except TyperException as error:
             words = " ".join(error.format_message().split())
+            words = _UNEXPECTED.sub(r"\1 (not shown, it may be a secret)", words)
+            words = _LONG_HEX.sub(REDACTED, words)
             if words:  # without words the help was shown instead
                 sys.stderr.write(f"polystra: {words.rstrip('.')}; polystra --help lists what there is\n")
             sys.exit(EXIT_USAGE)
@@ -91,11 +98,11 @@ def settings_from_here(*, local: bool = False) -> Settings:
     except ConfigError as error:
         fail(str(error))
     redact_tracebacks(Redaction(secret_values(settings)))
-    _leave_no_core()
+    leave_no_core()
     return settings
 
 
-def _leave_no_core() -> None:
+def leave_no_core() -> None:
     """A process that dies leaves no image of its memory on the disk: keys are in it."""
     with suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

@@ -19,7 +19,7 @@ from polystra.adapters.entropy import system_chance
 from polystra.adapters.keystore import FORMAT, open_keystore, read_header, write_keystore
 from polystra.app.failures import PlainGroup, asker, env_file_here, fail
 from polystra.app.setting_files import read_secret_file
-from polystra.app.setting_secrets import KEYSTORE, PASSPHRASE_FILE, SECRETS, Ask, passphrase_of
+from polystra.app.setting_secrets import KEYSTORE, PASSPHRASE_FILE, SECRETS, Ask, passphrase_of, refuse_key_for_path
 from polystra.app.settings import check_value, read_values
 from polystra.domain.errors import ConfigError
 
@@ -37,7 +37,7 @@ secrets_app = typer.Typer(
 def init() -> None:
     """Make an empty keystore at KEYSTORE_FILE; its passphrase is asked for, or read from KEYSTORE_PASSPHRASE_FILE."""
     path, given = _keystore()
-    if path.exists():
+    if _plainly(path.exists):
         fail(f"{path} is there already: polystra secrets set NAME adds to it, polystra secrets rotate changes it")
 
     def make() -> None:
@@ -60,7 +60,7 @@ def set_one(
     """Put one secret into the keystore; its value is asked for, or read from standard input."""
     path, given = _keystore()
     if name not in SECRETS:
-        fail(f"{name[:40]!r} is no secret setting, expected one of {', '.join(SECRETS)}")
+        fail(f"that is the name of no secret setting (not shown, it may be a secret): one of {', '.join(SECRETS)}")
 
     def change() -> str:
         ask = asker()
@@ -126,6 +126,7 @@ def _keystore() -> tuple[Path, dict[str, str]]:
     given = _plainly(lambda: read_values(os.environ, env_file_here()))
     if not given.get(KEYSTORE):
         fail(f"{KEYSTORE} is empty: set it to where the keystore is to be, for example {KEYSTORE}=data/keystore")
+    _plainly(lambda: refuse_key_for_path(given[KEYSTORE]))
     return Path(given[KEYSTORE]).expanduser(), given
 
 
@@ -166,3 +167,5 @@ def _plainly(action: Callable[[], T]) -> T:
         return action()
     except ConfigError as error:
         fail(str(error))
+    except OSError as error:
+        fail(f"{KEYSTORE} cannot be used ({error.strerror}): check the path and its permissions")

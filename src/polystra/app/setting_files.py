@@ -19,6 +19,7 @@ from polystra.domain.errors import ConfigError
 
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,47}")
 _LONG_HEX: Final = re.compile(r"[0-9a-fA-F]{16,}")
+"""A key, in the place of a name or a path."""
 _LARGEST_SECRET: Final = 4096
 
 
@@ -74,13 +75,19 @@ def read_env_file(path: Path) -> list[EnvLine]:
     return lines
 
 
+def shown_path(text: str) -> str:
+    """The path for people, unless it may be the secret itself, put where the path of its file belongs."""
+    is_path = not _LONG_HEX.search(text) and ("/" in text or Path(text).exists())
+    return text if is_path else "the file that it names (not shown, it may be a secret)"
+
+
 def read_secret_file(name: str, path_text: str) -> str:
     """Return the content of the file that the setting `name` points at, without surrounding blanks.
 
     Raises:
         ConfigError: the file cannot be read, is empty, or holds more than one line.
     """
-    shown = "the file that it names" if _LONG_HEX.search(path_text) else path_text
+    shown = shown_path(path_text)
     text = _read_text(Path(path_text).expanduser(), what=f"{name}: {shown}").strip()
     if not text:
         raise ConfigError(f"{name}: {shown} is empty: put the secret into it as its only line")

@@ -6,6 +6,7 @@ not: the keystore's format (`adapters.keystore`), the settings class, prompts.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -39,6 +40,7 @@ Ask: TypeAlias = Callable[[str], str]
 """Shows a person some words and returns what is typed, unseen."""
 
 _SHORTEST_PART: Final = 8
+_BARE_KEY: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{32,}")
 
 
 def held_names(given: Mapping[str, str]) -> tuple[str, ...]:
@@ -50,11 +52,18 @@ def held_names(given: Mapping[str, str]) -> tuple[str, ...]:
     path = given.get(KEYSTORE, "")
     if not path:
         return ()
+    refuse_key_for_path(path)
     names = tuple(name for name in read_header(Path(path).expanduser()).names if name in SECRETS)
     for name in names:
         if given.get(name):
             raise ConfigError(f"{name} stands in the keystore {path} and is set elsewhere too: keep one of them")
     return names
+
+
+def refuse_key_for_path(text: str) -> None:
+    """Refuse a key where the keystore's path belongs, before an error names it; raises ConfigError."""
+    if _BARE_KEY.fullmatch(text.strip()):
+        raise ConfigError(f"{KEYSTORE} holds what looks like a key (not shown), expected the path of a file")
 
 
 def unlocked(given: Mapping[str, str], ask: Ask | None) -> dict[str, str]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -104,7 +104,7 @@ class Settings(AlertSettings):
     def resolved_database_url(self) -> SecretStr:
         """The database URL with its placeholders filled in."""
         text = self.database_url.get_secret_value()
-        return SecretStr(text.replace("{data_dir}", str(self.data_dir)).replace("{mode}", self.mode.value))
+        return SecretStr(text.replace("{data_dir}", quote(str(self.data_dir))).replace("{mode}", self.mode.value))
 
     def url(self, name: str) -> str:
         """Return a URL by its field name: as set, else the venue's in live mode, else empty (the built-in exchange)."""

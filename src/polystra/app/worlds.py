@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from polystra.adapters.store.account_reading import is_in_use, owner_of
+from polystra.adapters.store.database import parse_url, sqlite_path
 from polystra.adapters.store.queries import Owner
 from polystra.app.settings import Settings
 from polystra.domain.errors import ConfigError, StoreBusy, StoreCorrupt
 
-_SQLITE: Final = "sqlite:///"
 _COMPANIONS: Final = ("", "-wal", "-shm", "-journal")
 
 
@@ -45,7 +45,7 @@ def books_held(books: Path) -> Iterator[None]:
     """
     path = books.with_name(books.name + ".lock")
     try:
-        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise ConfigError(
             f"the lock {path} cannot be made ({error.strerror}): check the folder's permissions"
@@ -64,8 +64,7 @@ def books_held(books: Path) -> Iterator[None]:
 
 def database_path(settings: Settings) -> Path | None:
     """The file of an SQLite database, None for PostgreSQL."""
-    url = settings.resolved_database_url.get_secret_value()
-    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+    return sqlite_path(parse_url(settings.resolved_database_url.get_secret_value()))
 
 
 def clear_world(settings: Settings, books: Path, *, account: str, afresh: bool) -> Path | None:

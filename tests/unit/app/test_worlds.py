@@ -42,6 +42,15 @@ def clear(books: Path, *, afresh: bool = False, account: str = ACCOUNT) -> Path 
     return clear_world(settings_of(books.parent), books, account=account, afresh=afresh)
 
 
+@pytest.mark.parametrize("name", ["data", "my data", "what?", "100%20", "a#b"])
+def test_a_folder_may_have_any_name(tmp_path: Path, name: str):
+    settings = settings_of(tmp_path / name)
+    assert database_path(settings) == tmp_path / name / "polystra-sim.db"
+    upgrade(settings.resolved_database_url.get_secret_value())
+    assert (tmp_path / name / "polystra-sim.db").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 def test_the_first_world_moves_nothing(tmp_path: Path):
     settings = settings_of(tmp_path / "data")
     books = exchange_books_path(settings)

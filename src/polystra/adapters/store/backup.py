@@ -17,14 +17,17 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from sqlalchemy import Connection, inspect
 
 from polystra.adapters.store import queries, tables
 from polystra.adapters.store.contents import Contents, contents, copy_rows, differences
-from polystra.adapters.store.database import describe, make_engine, parse_url, translated
+from polystra.adapters.store.database import describe, make_engine, parse_url, sqlite_url, translated
 from polystra.adapters.store.migrations import require_file, require_known, revision_of, run_to
 from polystra.domain.errors import StoreCorrupt
+
+_DISK_CODES: Final = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,14 +85,14 @@ def read_backup(path: Path) -> Backup:
     Raises:
         StoreCorrupt: it is missing, damaged, no database of ours, or of a schema that this version does not know.
     """
-    url = parse_url(f"sqlite:///{path}")
+    url_text = sqlite_url(path)
     if not path.is_file():
         raise StoreCorrupt(f"the backup {path} does not exist: name a file that polystra db backup made")
-    with opened(f"sqlite:///{path}", read_only=True) as connection, connection.begin():
+    with opened(url_text, read_only=True) as connection, connection.begin():
         revision = revision_of(connection)
         if revision is None:
             raise StoreCorrupt(f"{path} is no backup: it holds no polystra schema")
-        require_known(revision, url)
+        require_known(revision, parse_url(url_text))
         _require_whole(connection, path)
         owner = queries.owner(connection) if inspect(connection).has_table(tables.store_meta.name) else None
         return Backup(
@@ -134,19 +137,29 @@ def copy_pages(source: sqlite3.Connection, path: Path) -> None:
     """SQLite's online backup into a file, as one file without a log beside it.
 
     The source's transaction, if one is open, is the moment that is copied.
+
+    Raises:
+        StoreCorrupt: the disk is full or does not take the file.
     """
-    with closing(sqlite3.connect(path)) as target:
-        source.backup(target)
-        target.execute("PRAGMA journal_mode = DELETE")
+    try:
+        with closing(sqlite3.connect(path)) as target:
+            source.backup(target)
+            target.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF not in _DISK_CODES:
+            raise
+        raise StoreCorrupt(
+            f"the copy {path} cannot be written ({error}): make room, or choose another place"
+        ) from error
 
 
 # --- inside ---------------------------------------------------------------------------
 
 
 def _copy_tables(source: Connection, path: Path) -> None:
-    with opened(f"sqlite:///{path}") as target:
+    with opened(sqlite_url(path)) as target:
         with target.begin():
-            run_to(target, parse_url(f"sqlite:///{path}"), revision_of(source) or "base")
+            run_to(target, parse_url(sqlite_url(path)), revision_of(source) or "base")
             copy_rows(source, target)
         raw_sqlite(target).execute("PRAGMA journal_mode = DELETE")
 

@@ -67,6 +67,11 @@ def parse_url(text: str) -> URL:
     return url.set(drivername="sqlite+pysqlite")
 
 
+def sqlite_url(path: Path) -> str:
+    """The URL of an SQLite file, whatever letters its path has."""
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
 def describe(url: URL) -> str:
     """Name the database for people: the path of the file, or host and name without user and password."""
     if url.get_backend_name() == "sqlite":

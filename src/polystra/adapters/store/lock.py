@@ -39,7 +39,7 @@ class FileLock:
         """
         path = database.with_name(database.name + ".lock")
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise StoreCorrupt(f"the lock {path} cannot be made: {error.strerror}; check its permissions") from error
         try:

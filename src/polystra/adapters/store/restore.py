@@ -24,7 +24,7 @@ from sqlalchemy import Connection, inspect, select, text, update
 from polystra.adapters.store.account_reading import owner_of
 from polystra.adapters.store.backup import Backup, copy_pages, opened, raw_sqlite, read_backup, require_same
 from polystra.adapters.store.contents import contents, copy_rows, ours
-from polystra.adapters.store.database import parse_url, sqlite_path
+from polystra.adapters.store.database import parse_url, sqlite_path, sqlite_url
 from polystra.adapters.store.lock import FileLock, release_session_lock, take_session_lock
 from polystra.adapters.store.migrations import run_to
 from polystra.adapters.store.queries import Owner
@@ -68,8 +68,9 @@ def restore(url_text: str, path: Path, *, mode: str, account: str, aside: Path) 
         if database.exists():
             _require_same_owner(_owner_if_readable(url_text), backup)
             given_out = _epoch_if_readable(url_text)
-        fresh = _beside(database, backup, given_out)
+        fresh = database.with_name(f".{database.name}.restoring")
         try:
+            _copy_checked(backup, fresh, given_out)
             put_aside = _move_aside(database, aside)
             fresh.rename(database)
         except OSError as error:
@@ -95,8 +96,13 @@ def _require_ours(backup: Backup, mode: str, account: str) -> None:
 
 
 def _require_same_owner(owner: Owner | None, backup: Backup) -> None:
-    if owner is None or not backup.account:
+    if owner is None:
         return
+    if not backup.account:
+        raise StoreCorrupt(
+            f"the backup {backup.path} is of a database that no daemon has used, the database here belongs to mode "
+            f"{owner.mode} and account {owner.account}: set another DATABASE_URL"
+        )
     if (owner.mode, owner.account.lower()) != (backup.mode, backup.account.lower()):
         raise StoreCorrupt(
             f"the database belongs to mode {owner.mode} and account {owner.account}, the backup {backup.path} to "
@@ -152,16 +158,15 @@ def _locked(database: Path) -> Iterator[None]:
         lock.release()
 
 
-def _beside(database: Path, backup: Backup, given_out: int) -> Path:
-    """A checked copy of the backup in the database's folder, synced to the disk."""
-    fresh = database.with_name(f".{database.name}.restoring")
+def _copy_checked(backup: Backup, fresh: Path, given_out: int) -> None:
+    """Copy the backup to a file in the database's folder, compared and synced to the disk."""
     try:
         fresh.unlink(missing_ok=True)
         os.close(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with opened(f"sqlite:///{backup.path}", read_only=True) as source:
+        with opened(sqlite_url(backup.path), read_only=True) as source:
             copy_pages(raw_sqlite(source), fresh)
         require_same(backup.contents, read_backup(fresh).contents, f"the copy of {backup.path}")
-        with opened(f"sqlite:///{fresh}") as target:
+        with opened(sqlite_url(fresh)) as target:
             with target.begin():
                 _free_lease(target, given_out)
             raw_sqlite(target).execute("PRAGMA journal_mode = DELETE")
@@ -172,7 +177,6 @@ def _beside(database: Path, backup: Backup, given_out: int) -> Path:
             os.close(descriptor)
     except OSError as error:
         raise StoreCorrupt(f"the backup cannot be copied to {fresh} ({error.strerror}): make room") from error
-    return fresh
 
 
 def _move_aside(database: Path, aside: Path) -> Path | None:
@@ -191,7 +195,7 @@ def _move_aside(database: Path, aside: Path) -> Path | None:
 
 def _restore_tables(url_text: str, backup: Backup) -> None:
     url = parse_url(url_text)
-    with opened(url_text) as target, opened(f"sqlite:///{backup.path}", read_only=True) as source:
+    with opened(url_text) as target, opened(sqlite_url(backup.path), read_only=True) as source:
         take_session_lock(target, url)
         try:
             _require_same_owner(_owner_if_readable(url_text), backup)

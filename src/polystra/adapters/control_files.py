@@ -63,9 +63,13 @@ class ControlFiles:
             problems=tuple(problems),
         )
 
-    def done(self, command_id: str) -> None:
+    def done(self, command_id: str) -> bool:
         """Delete a command's file; one that cannot be deleted is carried out again after a restart."""
-        (self._folder / f"{command_id}{_SUFFIX}").unlink(missing_ok=True)
+        try:
+            (self._folder / f"{command_id}{_SUFFIX}").unlink()
+        except FileNotFoundError:
+            return False
+        return True
 
     def leave(self, word: ControlWord, *, seconds: int, now_ns: Nanos) -> ControlCommand:
         """Write a command for the daemon, whole and durable, and return it.

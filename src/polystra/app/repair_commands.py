@@ -146,7 +146,8 @@ async def _answered(files: ControlFiles, command: RepairCommand) -> RepairAnswer
     while (answer := files.fetch(command)) is None:
         waited_s = (clock.monotonic_ns() - begun_ns) / 1e9
         if files.waits(command) and waited_s >= TAKEN_UP_S:
-            files.done(command.command_id)
+            if not files.done(command.command_id):
+                continue  # the daemon takes it up this very moment
             raise ConfigError(f"the daemon has not taken it up within {TAKEN_UP_S:g} s; it is withdrawn: ask again")
         if waited_s >= ANSWERED_S:
             words = "it may still be carried out" if command.confirmed else "nothing was changed"

@@ -19,7 +19,7 @@ from polystra.domain.ids import ClientOrderId, OrderId, PositionId
 from polystra.domain.ledger import Posting, PostingKind
 from polystra.domain.market import SIZE_STEP
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, Nanos, format_micros
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroShares, Nanos, format_micros
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.entries import Entries
 from polystra.engine.external import order_words
@@ -235,21 +235,27 @@ class Repairs:
             )
         if any(not track.is_settled for track in self._state.orders_of(position.position_id)):
             return f"an order of {position.position_id} is working: cancel it first"
-        if position.bought <= 0 and not 0 < event.price < MICRO:
-            return f"what {position.position_id} cost is not known: say it, --price between 0 and 1 dollar a share"
+        unknown = position.settled_shares - _known(position)
+        if unknown >= SIZE_STEP and not 0 < event.price < MICRO:
+            return (
+                f"what {format_micros(unknown)} shares of {position.position_id} cost is not known: say it, --price "
+                "between 0 and 1 dollar a share"
+            )
         return ""
 
     def _take_over(self, old: Position, event: RepairRequested, turn: Turn) -> str:
         """Move the shares at their cost into a position of ours; cash and the token's sum stay as they are."""
         market = self._state.markets[old.condition_id]
         shares = old.settled_shares
-        known = old.bought > 0
-        cost: MicroDollars = old.bought_cost - old.released_cost if known else -(-event.price * shares // MICRO)
+        known = min(_known(old), shares)
+        unknown = shares - known if shares - known >= SIZE_STEP else 0
+        known_cost: MicroDollars = old.bought_cost - old.released_cost
+        cost: MicroDollars = known_cost - (-event.price * unknown // MICRO)
         new = self._entries.open(market, market.market.outcome_of(old.token_id), turn)
-        told_by = "by its trades" if known else f"by {event.source}"
+        words = [*(["its trades"] if known else []), *([str(event.source)] if unknown else [])]
+        told_by = f"by {' and '.join(words)}"
         evidence = f"{old.position_id} -> {new.position_id}, {format_micros(cost)} dollars {told_by}"
         for position, sign in ((old, -1), (new, 1)):
-            counted = sign > 0 or known
             self._bookkeeper.post(
                 Posting(
                     source_id=f"adopted:{event.request_id}:{'in' if sign > 0 else 'out'}",
@@ -262,8 +268,8 @@ class Repairs:
                     settled_shares=sign * shares,
                     bought=shares if sign > 0 else 0,
                     bought_cost=cost if sign > 0 else 0,
-                    sold=shares if sign < 0 and counted else 0,
-                    sold_proceeds=cost if sign < 0 and counted else 0,
+                    sold=known if sign < 0 else 0,
+                    sold_proceeds=known_cost if sign < 0 else 0,
                     evidence=evidence,
                 ),
                 turn,
@@ -271,6 +277,12 @@ class Repairs:
         return (
             f"{format_micros(shares)} shares of {old.position_id} are {new.position_id} now, cost {format_micros(cost)}"
         )
+
+
+def _known(position: Position) -> MicroShares:
+    """The shares that are left of those whose cost is known; dust beside them cost nothing worth asking for."""
+    gone = position.sold + position.resolved - min(0, position.unexplained)
+    return max(0, position.bought - gone)
 
 
 def _names(market: MarketState) -> tuple[str, str]:

@@ -5,7 +5,8 @@ Contract:
 2. `done` makes a command go away; harmless when it has gone.
 3. `kill_file` is true while the kill file is there. Its absence asks for nothing.
 4. `repairs` are taken once: whoever takes one calls `done` before anything else, so that none is carried out
-   later than the person who asked for it waits. `answer` leaves the answer for that person.
+   later than the person who asked for it waits; one that had gone by then was taken back, and is not carried
+   out. `answer` leaves the answer for that person.
 5. What cannot be read is named in `problems` and never stops the reading of the rest.
 """
 
@@ -35,8 +36,8 @@ class Controls(Protocol):
         """Look once; quick, does not block."""
         ...
 
-    def done(self, command_id: str) -> None:
-        """Forget a command whose effect is durable."""
+    def done(self, command_id: str) -> bool:
+        """Forget a command whose effect is durable; False when it had gone already. Raises OSError."""
         ...
 
     def answer(self, answer: RepairAnswer) -> None:

@@ -117,6 +117,7 @@ class EngineLoop:
         while True:
             if self._is_idle:
                 self._mark()
+            self._tell_held_stop()
             await self._clock.sleep(_LIFE_EVERY_S)
 
     # --- inside -----------------------------------------------------------------------
@@ -188,8 +189,10 @@ class EngineLoop:
 
     def _tell_held_stop(self) -> None:
         """Once: whoever kills the process now shall know what it leaves."""
-        asked_ns = self._stop_asked_ns
-        if asked_ns is None or self._clock.monotonic_ns() - asked_ns < _STOP_PATIENCE_S * NS_PER_S:
+        asked_ns, began_ns = self._stop_asked_ns, self.commit_began_ns
+        if asked_ns is None or began_ns is None:
+            return
+        if self._clock.monotonic_ns() - max(asked_ns, began_ns) < _STOP_PATIENCE_S * NS_PER_S:
             return
         self._stop_asked_ns = None
         left = left_open(self._engine.state, self._clock.now_ns())

@@ -49,7 +49,8 @@ class RepairDesk:
     def take(self, command: RepairCommand) -> None:
         """Take a repair: look for its evidence, or put it to the engine when it is confirmed."""
         try:
-            self._controls.done(command.command_id)
+            if not self._controls.done(command.command_id):
+                return  # taken back between the look and now: the person was told that nothing happens
         except OSError as error:
             problem = f"repair {command.command_id} cannot be taken up: {error}"
             self._log.error(LogEvent.CONTROL_FAILED, problem=problem)

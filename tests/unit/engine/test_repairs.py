@@ -382,6 +382,24 @@ def test_a_position_whose_cost_nobody_knows_needs_a_price(desk):
     assert desk.state.positions[EXTERNAL_UP].realised_pnl == 0
 
 
+def test_shares_whose_cost_is_known_in_part_are_not_taken_at_that_part(desk):
+    """Ten at an unknown cost and ten at 0.30: at 3 dollars for twenty the stop would stand far too low."""
+    foreign_shares(desk, cents=0)
+    desk.holdings((UP, 20), cents=30)
+    for _ in range(3):
+        desk.advance(10)
+        desk.snapshot(tokens=((UP, 2 * TEN),))
+    old = desk.state.positions[EXTERNAL_UP]
+    assert (old.shares, old.bought) == (2 * TEN, TEN)
+    assert "10 shares" in refusal(desk, RepairAct.ADOPT, EXTERNAL_UP)
+    desk.clear()
+    ask(desk, RepairAct.ADOPT, EXTERNAL_UP, price=50 * CENT)
+    assert "cost 8" in done(desk)
+    (new,) = [p for p in desk.state.positions.values() if not p.external]
+    assert (new.shares, new.average_price, new.realised_pnl) == (2 * TEN, 400_000, 0)
+    assert (old.shares, old.realised_pnl) == (0, 0)
+
+
 def test_the_postings_of_an_adoption_sum_to_nothing(desk):
     foreign_shares(desk, cents=30)
     ask(desk, RepairAct.ADOPT, EXTERNAL_UP)

@@ -30,6 +30,7 @@ class Shelf:
         self.problems: tuple[str, ...] = ()
         self.repairs: list[RepairCommand] = []
         self.answers: list[RepairAnswer] = []
+        self.withdrawn: set[str] = set()
 
     def read(self) -> ControlReading:
         return ControlReading(
@@ -42,9 +43,12 @@ class Shelf:
     def answer(self, answer: RepairAnswer) -> None:
         self.answers.append(answer)
 
-    def done(self, command_id: str) -> None:
+    def done(self, command_id: str) -> bool:
+        """As the files do, but that what was never left here counts as there."""
+        gone, self.withdrawn = command_id in self.withdrawn, self.withdrawn - {command_id}
         self.repairs = [command for command in self.repairs if command.command_id != command_id]
         self.commands = [command for command in self.commands if command.command_id != command_id]
+        return not gone
 
 
 class Bench:

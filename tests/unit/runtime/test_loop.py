@@ -140,6 +140,22 @@ async def test_a_stop_that_a_busy_store_holds_up_says_once_what_would_be_left():
         bench.store.busy = 0
 
 
+async def test_a_stop_that_a_hanging_commit_holds_up_says_what_would_be_left():
+    async with Bench() as bench:
+        bench.tasks.append(asyncio.get_running_loop().create_task(bench.loop.show_life()))
+        bench.loop.expect_stop()
+        for _ in range(30):
+            await bench.clock.advance(1)
+        assert not bench.log.of(LogEvent.SHUTDOWN_HELD), "nothing holds it up"
+        bench.store.gate.clear()
+        await bench.say(GO, STOP)
+        for _ in range(30):
+            await bench.clock.advance(1)
+        [line] = bench.log.of(LogEvent.SHUTDOWN_HELD)
+        assert "BUY" in str(line["left_open"])
+        bench.store.gate.set()
+
+
 async def test_a_busy_store_holds_the_effects_and_is_tried_again():
     async with Bench() as bench:
         bench.store.busy = 3

@@ -154,3 +154,11 @@ def test_a_doubt_stays_one_until_the_engine_says_otherwise():
     track = bench.engine.enter()
     bench.engine.unknown(track)
     assert track.order.status is OrderStatus.IN_DOUBT
+
+
+async def test_a_repair_that_was_taken_back_before_it_was_taken_up_is_not_carried_out():
+    bench = Bench()
+    bench.shelf.withdrawn = {"c1"}
+    bench.desk.take(command(RepairAct.ADOPT, "x"))
+    assert not len(bench.inbox)
+    assert not bench.shelf.answers

@@ -17,11 +17,16 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from polystra.adapters.clock import SystemClock
 from polystra.adapters.polymarket.signing import SigningKey
 from polystra.app import cli
+from polystra.app.alerting import redaction
 from polystra.app.cli import app
+from polystra.app.logs import release_logs
+from polystra.app.sessions import start_log
 from polystra.app.setting_secrets import SECRETS
-from polystra.app.settings import known_names
+from polystra.app.settings import known_names, load_settings
+from polystra.ports.logbook import LogEvent
 from tests.chaos.processes import REPO, Process
 from tests.e2e.live_exchange import exchange_in_real_time
 
@@ -252,6 +257,27 @@ def test_a_passphrase_in_the_place_of_its_file_is_not_repeated(tmp_path: Path) -
     assert outcome.exit_code == 2
     assert "cannot be read" in outcome.stderr
     assert_clean("the refusal", outcome.output)
+
+
+def test_derived_credentials_are_hidden_like_given_ones(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are no settings: the venue made them from the key."""
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    settings = load_settings({}, None)
+    derived = tuple(CREDENTIALS.values())
+    bug = RuntimeError("it broke with " + " and ".join(derived))
+    try:
+        log = start_log(settings, SystemClock(), hide=derived)
+        log.error(LogEvent.APP_FAILED, error=str(bug))
+        sys.excepthook(RuntimeError, bug, None)
+    finally:
+        release_logs()
+    told = capsys.readouterr()
+    for text in (told.out, told.err, redaction(settings, derived)(str(bug))):
+        assert "it broke with [redacted]" in text
+        assert_clean("what was told", text)
 
 
 def test_every_command_leaves_no_core_from_its_first_moment(monkeypatch: pytest.MonkeyPatch) -> None:

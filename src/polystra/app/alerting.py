@@ -7,7 +7,7 @@ Channels work in real time whatever the pace of the run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -44,9 +44,9 @@ def channels(settings: Settings, clock: Clock) -> tuple[AlertChannel, ...]:
     return tuple(found)
 
 
-def redaction(settings: Settings) -> Callable[[str], str]:
-    """Takes every secret of the settings out of a text."""
-    return Redaction(secret_values(settings)).text
+def redaction(settings: Settings, hide: Iterable[str] = ()) -> Callable[[str], str]:
+    """Takes every secret of the settings, and those of `hide`, out of a text."""
+    return Redaction([*secret_values(settings), *hide]).text
 
 
 def wants_life(settings: Settings, clock: Clock) -> bool:
@@ -74,8 +74,11 @@ class RunAlerts:
 
 
 @asynccontextmanager
-async def alerting(settings: Settings, *, clock: Clock, log: Log, life: LifeSign | None) -> AsyncIterator[RunAlerts]:
-    """Send alerts while the body runs; an error that ends it is the last one."""
+async def alerting(
+    settings: Settings, *, clock: Clock, log: Log, life: LifeSign | None, hide: Iterable[str] = ()
+) -> AsyncIterator[RunAlerts]:
+    """Send alerts while the body runs; an error that ends it is the last one. `hide`: secrets that are not settings."""
+    clean = redaction(settings, hide)
     real = SystemClock()
     used = channels(settings, real)
     pings = life is not None and wants_life(settings, clock)
@@ -88,7 +91,8 @@ async def alerting(settings: Settings, *, clock: Clock, log: Log, life: LifeSign
     if not used and not pings:
         yield RunAlerts(None)
         return
-    thread = AlertThread(lambda trouble: _outgoing(settings, used, real, life if pings else None, trouble), clock=real)
+    watched = life if pings else None
+    thread = AlertThread(lambda trouble: _outgoing(settings, used, real, watched, trouble, clean=clean), clock=real)
     level = _LEVELS[settings.alert_level]
     alerts = Alerts(thread, clock=clock, log=log, level=level, troubles=thread.troubles)
     thread.start()
@@ -108,8 +112,9 @@ def _outgoing(
     clock: Clock,
     life: LifeSign | None,
     trouble: Callable[[str], None],
+    *,
+    clean: Callable[[str], str],
 ) -> Outgoing:
-    clean = redaction(settings)
     posts = [
         AlertPost(channel, clock=clock, per_minute=settings.alerts_per_minute, clean=clean, trouble=trouble)
         for channel in used

@@ -34,8 +34,8 @@ from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
 from polystra.adapters.polymarket.transport import default_session
 from polystra.app.doctor import Subject, refuse_unless_fit
 from polystra.app.doctor_local import Place
-from polystra.app.failures import env_file_here
-from polystra.app.logs import configure_logs
+from polystra.app.failures import env_file_here, redact_tracebacks
+from polystra.app.logs import Redaction, configure_logs
 from polystra.app.session_recording import recording_session
 from polystra.app.setting_secrets import secret_values
 from polystra.app.settings import VENUE_RTDS_URL, Settings
@@ -272,14 +272,19 @@ async def _with_credentials(settings: Settings, options: RunOptions, key: str, c
 
 
 def start_log(settings: Settings, clock: Clock, *, hide: Iterable[str] = ()) -> Log:
-    """Set the log up for this process; its times are the clock's. `hide`: secrets that are not settings."""
+    """Set the log up for this process; its times are the clock's. `hide`: secrets that are not settings.
+
+    From now on no traceback shows them either.
+    """
+    secrets = [*secret_values(settings), *hide]
     configure_logs(
         clock=clock,
         stream=sys.stdout,
         log_format=settings.log_format,
         level=settings.log_level,
-        secrets=[*secret_values(settings), *hide],
+        secrets=secrets,
     )
+    redact_tracebacks(Redaction(secrets))
     log: Log = structlog.get_logger()
     return log
 

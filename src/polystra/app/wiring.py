@@ -159,7 +159,9 @@ async def run_daemon(run: Run) -> RunSummary:
 
 async def _trade(run: Run, parts: Parts, guard: CrashGuard) -> RunSummary:
     """Run the daemon; people are told of its start, its story and its end."""
-    async with alerting(run.settings, clock=run.clock, log=run.log, life=parts.life) as telling:
+    own = run.wallet.credentials
+    derived = (own.api_key, own.secret, own.passphrase)
+    async with alerting(run.settings, clock=run.clock, log=run.log, life=parts.life, hide=derived) as telling:
         earlier = 0
         if telling.alerts is not None:
             midnight = run.clock.now_ns() // (_DAY_S * NS_PER_S) * _DAY_S * NS_PER_S

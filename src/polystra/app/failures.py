@@ -147,7 +147,11 @@ def guarded(action: Callable[[], T], settings: Settings) -> T:
             raise
         fail(redaction.text(f"{type(first).__name__}: {first}"), EXIT_FAILED)
     except KeyboardInterrupt:
-        fail("interrupted before the daemon could stop in order; the next start reconciles", EXIT_FAILED)
+        fail(
+            "interrupted before the daemon could stop in order: what an earlier run left at the venue is still there, "
+            "and no stop guards it until the next start, which reconciles",
+            EXIT_FAILED,
+        )
 
 
 def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:

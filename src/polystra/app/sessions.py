@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, replace
@@ -365,7 +366,32 @@ def configured_endpoints(settings: Settings) -> Endpoints:
 
 
 def on_real_loop(main: Coroutine[Any, Any, T]) -> T:
-    """Run a program on a fast event loop over real sockets."""
+    """Run a program on a fast event loop over real sockets.
+
+    SIGTERM interrupts it as SIGINT does, until the program itself listens for signals.
+
+    Raises:
+        KeyboardInterrupt: a signal came before.
+    """
     loop_factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    was_told = False
+
+    async def listening() -> T:
+        task = asyncio.current_task()
+
+        def end() -> None:
+            nonlocal was_told
+            was_told = True
+            if task is not None:
+                task.cancel()
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+        return await main
+
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        return runner.run(main)
+        try:
+            return runner.run(listening())
+        except asyncio.CancelledError as error:
+            if was_told:
+                raise KeyboardInterrupt from error
+            raise

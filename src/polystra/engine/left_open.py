@@ -9,6 +9,8 @@ from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, Side
 from polystra.domain.positions import Position
 from polystra.domain.units import NS_PER_S, MicroShares, Nanos, format_micros
+from polystra.engine.external import order_words
+from polystra.engine.positions.reconcile import RECONCILE_BLOCK
 from polystra.engine.state import EngineState, OrderTrack
 
 
@@ -26,6 +28,10 @@ def left_open(state: EngineState, now_ns: Nanos) -> tuple[str, ...]:
             "the heartbeats end with the daemon: within 10-15 s the venue cancels every open order of this API "
             "key, those named here included"
         )
+    if state.external_orders:
+        left.append(order_words(state))
+    if RECONCILE_BLOCK in state.blocks:
+        left.append("the account was not read whole in this run: the venue may hold more than is said here")
     if state.ledger.claims:
         left.append(f"{format_micros(state.ledger.claims)} dollars of winnings not redeemed yet")
     return tuple(left)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -94,3 +96,24 @@ async def test_an_answer_that_is_not_json_is_named(body: str):
     async with answering(body) as url:
         with pytest.raises(ConfigError, match="CLOB_URL"):
             await shared_clock(url)
+
+
+def test_a_signal_before_the_daemon_listens_ends_the_start_in_order():
+    program = """
+import asyncio, os, signal
+from polystra.app.sessions import on_real_loop
+
+async def start():
+    try:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.Event().wait()
+    finally:
+        print("released")
+
+try:
+    on_real_loop(start())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, ["released", "interrupted"]), done.stderr

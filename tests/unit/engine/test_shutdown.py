@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from polystra.domain.events import MarketResolved, StopMode, StopRequested, TokenBalanceRead
 from polystra.domain.facts import NoticeKind
+from polystra.domain.ids import OrderId
 from polystra.domain.orders import OrderStatus, Purpose
 from polystra.engine import effects as fx
 from tests.unit.engine.desk import CONDITION, UP, Desk, config
@@ -27,6 +30,22 @@ def test_nothing_open_means_done_at_once(desk):
     assert [(each.reason, each.left_open) for each in finished(desk)] == [("signal SIGTERM", ())]
     assert desk.notices(NoticeKind.SHUTDOWN_STARTED)
     assert desk.engine._risk.entry_block() == "stopping"
+
+
+def test_a_stop_before_the_account_was_read_does_not_say_that_nothing_is_left():
+    desk = Desk()
+    stop(desk)
+    assert ["not read whole" in line for line in finished(desk)[0].left_open] == [True]
+
+
+def test_an_order_that_was_made_elsewhere_is_named_at_the_stop(desk):
+    own = desk.enter()
+    desk.snapshot(open_orders=[replace(desk.word(own, "LIVE"), order_id=OrderId("0xelsewhere"))])
+    desk.accept(own).advance(1)
+    stop(desk)
+    desk.cancelled(own).answer(own)
+    [finish] = finished(desk)
+    assert ["0xelsewhere" in line for line in finish.left_open] == [True]
 
 
 def test_entries_are_cancelled_and_their_fate_is_waited_for(desk):

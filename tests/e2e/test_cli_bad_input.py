@@ -199,7 +199,7 @@ def test_an_exchange_that_is_not_there(command: tuple[str, ...], closed_port: in
         (("audit", "--limit", "0"), "'--limit'"),
         (("audit", "--limit", "many"), "'--limit'"),
         (("audit", "--order"), "--order"),
-        (("audit", "o000001"), "o000001"),
+        (("audit", "o000001"), "unexpected extra argument (not shown"),
         (("run", "--markets", "-1"), "'--markets'"),
         (("run", "--sede", "1"), "--sede"),
         (("pause",), "length"),

@@ -133,7 +133,9 @@ def test_what_is_no_keystore_of_ours_is_refused_before_any_work(
         open_keystore(path, PASSPHRASE, Random(2))
 
 
-@pytest.mark.parametrize("content", [b"", b"text\n", b"[]\n", b"{}", b"\xff\xfe\n"])
+@pytest.mark.parametrize(
+    "content", [b"", b"text\n", b"[]\n", b"{}", b"\xff\xfe\n", b'{"format": 1e999}\n', b"[" * 60_000]
+)
 def test_another_file_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "keystore"
     path.write_bytes(content)

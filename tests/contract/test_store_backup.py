@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 import sqlite3
 import stat
@@ -17,7 +19,8 @@ from polystra.adapters.store import restore as restoring
 from polystra.adapters.store import tables
 from polystra.adapters.store.backup import Backup, make_backup, opened, read_backup
 from polystra.adapters.store.contents import Contents, contents, differences
-from polystra.adapters.store.migrations import current, upgrade
+from polystra.adapters.store.database import parse_url
+from polystra.adapters.store.migrations import current, run_to, upgrade
 from polystra.adapters.store.restore import Restored, restore
 from polystra.adapters.store.writer import SqlStore
 from polystra.domain.errors import StoreBusy, StoreCorrupt
@@ -426,3 +429,35 @@ async def test_nobody_else_can_read_the_database_its_log_or_its_lock(sqlite_url:
         assert set(modes.values()) == {0o600}, modes
     finally:
         await store.close()
+
+
+async def test_what_is_put_aside_may_go_to_another_disk(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upgrade(sqlite_url)
+    await lived(sqlite_url)
+    made = make_backup(sqlite_url, tmp_path / "one.db")
+    rename = os.rename
+
+    def on_one_disk(source: str | Path, target: str | Path) -> None:
+        if Path(source).parent != Path(target).parent:
+            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", on_one_disk)
+    done = put_back(sqlite_url, made.path, tmp_path / "aside")
+    assert done.put_aside is not None
+    assert modes_of(done.put_aside)["store.db"] == 0o600
+    assert differences(held(sqlite_url), made.contents) in ([], LEASE)
+
+
+async def test_an_older_database_of_another_account_is_not_replaced_either(empty_url: str, tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path / 'other.db'}"
+    upgrade(other)
+    await lived(other)
+    made = make_backup(other, tmp_path / "one.db")
+    with opened(empty_url) as connection, connection.begin():
+        run_to(connection, parse_url(empty_url), "0001")
+        connection.execute(text("INSERT INTO store_meta VALUES (1, 'live', '0x" + "2" * 40 + "', '')"))
+    with pytest.raises(StoreCorrupt, match=r"belongs to mode live and account 0x2+"):
+        put_back(empty_url, made.path, tmp_path / "aside")

@@ -13,6 +13,7 @@ backup's: the next start migrates it, after a backup of its own.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -186,7 +187,7 @@ def _move_aside(database: Path, aside: Path) -> Path | None:
     for companion in _COMPANIONS:
         old = database.with_name(database.name + companion)
         if old.exists():
-            old.rename(aside / old.name)
+            shutil.move(old, aside / old.name)  # the folder may be on another disk
     return aside
 
 

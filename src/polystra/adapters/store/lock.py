@@ -77,7 +77,7 @@ class FileLock:
 def stand_in(url: URL, folder: Path) -> Path:
     """The path that stands for a server's database when a daemon takes its file lock in `folder`."""
     where = hashlib.sha256(f"{url.host}:{url.port}/{url.database}".encode()).hexdigest()[:12]
-    return folder / f"postgres-{where}"
+    return folder.joinpath(f"postgres-{where}")
 
 
 def _owner(file: int) -> str:

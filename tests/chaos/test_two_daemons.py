@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from polystra.adapters.store.database import make_engine, parse_url
 from tests.chaos.processes import Exchange, Process
@@ -37,6 +38,8 @@ class Place:
     def execute(self, statement: str) -> list[Any]:
         engine = make_engine(parse_url(self.url))
         with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(text("SET LOCAL lock_timeout = '1s'"))
             result = connection.execute(text(statement))
             rows = list(result) if result.returns_rows else []
         engine.dispose()
@@ -57,6 +60,18 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
         return Place(f"sqlite:///{tmp_path}/account.db", (tmp_path, tmp_path))
     (tmp_path / "elsewhere").mkdir()
     return Place(request.getfixturevalue("postgres_url"), (tmp_path, tmp_path / "elsewhere"))
+
+
+def take_over(first: Process, place: Place) -> None:
+    """Stop the process between two of its transactions and give its lease to another."""
+    while True:
+        first.popen.send_signal(signal.SIGSTOP)
+        try:
+            place.execute("UPDATE lease SET epoch = epoch + 1, host = 'elsewhere', pid = 77")
+        except OperationalError:  # it was stopped in the middle of one: let it finish that
+            first.popen.send_signal(signal.SIGCONT)
+        else:
+            return
 
 
 def one_line(process: Process) -> str:
@@ -93,8 +108,7 @@ def test_after_a_kill_the_next_one_need_not_wait(exchange: Exchange, place: Plac
 def test_a_stopped_process_that_was_taken_over_ends_without_a_further_intent(exchange: Exchange, place: Place):
     first = place.daemon(exchange)
     first.wait_for("order.submitted")
-    first.popen.send_signal(signal.SIGSTOP)
-    place.execute("UPDATE lease SET epoch = epoch + 1, host = 'elsewhere', pid = 77")
+    take_over(first, place)
     before = place.execute("SELECT count(*) FROM order_intents")
     first.popen.send_signal(signal.SIGCONT)
     assert first.finish() == 1

@@ -187,7 +187,7 @@ def _move_aside(database: Path, aside: Path) -> Path | None:
     for companion in _COMPANIONS:
         old = database.with_name(database.name + companion)
         if old.exists():
-            shutil.move(old, aside / old.name)  # the folder may be on another disk
+            shutil.move(old, aside.joinpath(old.name))  # the folder may be on another disk
     return aside
 
 

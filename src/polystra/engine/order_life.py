@@ -46,7 +46,8 @@ class OrderLife:
         if track is None:
             return
         track.matched = max(track.matched, event.matched)
-        track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
+        if track.delayed or not track.acknowledged_ns:
+            track.acknowledged_ns = turn.now_ns  # only now it is on the book: older look-ups say nothing
         track.delayed = False
         ended = _ENDED.get(event.status)
         if ended is not None:
@@ -67,7 +68,8 @@ class OrderLife:
         """The bookkeeper booked (or reversed) a fill: the new cumulative quantity."""
         terms = track.order.terms
         track.matched = max(track.matched, filled + track.failed)
-        track.acknowledged_ns = track.acknowledged_ns or turn.now_ns
+        if track.delayed or not track.acknowledged_ns:
+            track.acknowledged_ns = turn.now_ns
         track.delayed = False
         exhausted = not terms.budget and filled + track.failed + SIZE_STEP > terms.quantity
         if exhausted or event is OrderEvent.FILL_FULL:

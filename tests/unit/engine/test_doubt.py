@@ -345,6 +345,23 @@ def test_a_stop_that_the_venue_matches_a_moment_later_is_not_sold_a_second_time(
     assert desk.position().shares == 0
 
 
+def test_a_look_up_from_before_a_delayed_order_came_to_rest_says_nothing(desk):
+    """Accepted as delayed, cancelled in vain, asked for, then shown on the book: "nowhere" is from before."""
+    track = desk.enter()
+    desk.accept(track, status=ev.VenueOrderStatus.DELAYED)
+    desk.step(ev.CancelRequested(request_id="c", scope=ev.CancelScope.ALL))
+    asked_at_ns = desk.advance(1).now_ns
+    desk.cancel_unknown(track)
+    desk.advance(1).report(track, "LIVE")
+    nowhere = ev.OrderLookedUp(
+        order_id=track.order_id, open_order=None, fills=(), asked_at_ns=asked_at_ns, complete=True
+    )
+    desk.step(nowhere)
+    assert track.is_live
+    desk.cancelled(track).answer(track)
+    assert status(track) is S.CANCELED
+
+
 def test_a_stop_that_was_to_be_matched_later_and_never_shows_is_sold_anew(desk):
     stop = sells_of_a_fired_stop(desk)
     for _ in range(12):

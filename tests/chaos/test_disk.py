@@ -123,6 +123,7 @@ def agrees(start: Start, folder: Path, exchange: Exchange) -> None:
     assert known_there(exchange) <= sent(folder)
 
 
+@pytest.mark.slow
 def test_nothing_leaves_while_the_disk_is_full_and_with_room_again_it_goes_on(
     start: Start, disk: Path, exchange: Exchange
 ) -> None:

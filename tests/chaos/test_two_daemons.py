@@ -53,7 +53,7 @@ def exchange(tmp_path: Path) -> Iterator[Exchange]:
     running.close()
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.slow])])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A server is used from two folders, a file from one."""
     if request.param == "sqlite":
@@ -97,6 +97,7 @@ def test_the_second_is_refused_at_once_and_the_next_after_an_orderly_end_is_not(
     assert not any("store.held" in line for line in third.lines)
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_next_one_need_not_wait(exchange: Exchange, place: Place):
     for _ in range(2):
         daemon = place.daemon(exchange)

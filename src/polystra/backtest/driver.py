@@ -28,6 +28,7 @@ from polystra.engine.core import Engine
 from polystra.engine.fact_digest import FactDigest
 from polystra.engine.state import EngineState, Turn
 from polystra.matching.paper_venue import PaperRules, PaperVenue
+from polystra.ports.signing import answer_of
 
 FactSink: TypeAlias = Callable[[Sequence[Fact], Nanos], None]
 _AFTERMATH_S: Final = 300
@@ -125,16 +126,7 @@ class Driver:
     def _begin(self, now_ns: Nanos) -> None:
         self._now_ns = now_ns
         engine = self._engine
-        engine.restore(
-            markets=(),
-            orders=(),
-            fills=(),
-            postings=(),
-            positions=(),
-            next_order_number=1,
-            next_decision_id=1,
-            last_fill_ns=0,
-        )
+        engine.restore()
         self._absorb(engine.start(now_ns))
         self.tell(ev.ClockDriftMeasured(offset_ns=0, uncertainty_ns=0))
         self.tell(ev.StreamConnected(stream=ev.StreamName.USER))
@@ -180,12 +172,10 @@ class Driver:
                 self._on_facts(facts, self._now_ns)
 
     def _sign(self, effect: fx.SignIntent) -> ev.OrderSigned | ev.SigningFailed:
-        try:
-            signed = self._signer.sign(effect.terms, salt=effect.salt, timestamp_ms=effect.timestamp_ms)
-        except ValueError as error:
-            return ev.SigningFailed(client_order_id=effect.terms.client_order_id, reason=str(error))
-        self._terms[signed.order_id] = effect.terms
-        return ev.OrderSigned(signed=signed)
+        answer = answer_of(self._signer, effect.terms, salt=effect.salt, timestamp_ms=effect.timestamp_ms)
+        if isinstance(answer, ev.OrderSigned):
+            self._terms[answer.signed.order_id] = effect.terms
+        return answer
 
     # --- effects ------------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
 from polystra.engine.fact_digest import FactDigest
 from polystra.engine.state import Turn
-from polystra.ports.signing import TermsSigner
+from polystra.ports.signing import TermsSigner, answer_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,16 +46,7 @@ class SessionReplay:
     def run(self, start_ns: Nanos, inputs: Iterable[Recorded]) -> SessionResult:
         """Take every input; ends early where the engine said that the run was finished."""
         engine = self._engine
-        engine.restore(
-            markets=(),
-            orders=(),
-            fills=(),
-            postings=(),
-            positions=(),
-            next_order_number=1,
-            next_decision_id=1,
-            last_fill_ns=0,
-        )
+        engine.restore()
         self._absorb(engine.start(start_ns))
         taken = 0
         for now_ns, event in inputs:
@@ -76,8 +67,4 @@ class SessionReplay:
                 self._finished = True
 
     def _sign(self, effect: fx.SignIntent) -> OrderSigned | SigningFailed:
-        try:
-            signed = self._signer.sign(effect.terms, salt=effect.salt, timestamp_ms=effect.timestamp_ms)
-        except ValueError as error:
-            return SigningFailed(client_order_id=effect.terms.client_order_id, reason=str(error))
-        return OrderSigned(signed=signed)
+        return answer_of(self._signer, effect.terms, salt=effect.salt, timestamp_ms=effect.timestamp_ms)

@@ -109,19 +109,19 @@ class Engine:
     def restore(
         self,
         *,
-        markets: Iterable[tuple[Market, PriceE8 | None]],
-        orders: Iterable[tuple[Order, SignedOrder | None]],
-        fills: Iterable[Fill],
-        postings: Iterable[Posting],
-        positions: Iterable[PositionRecorded],
-        next_order_number: int,
-        next_decision_id: int,
-        last_fill_ns: Nanos,
+        markets: Iterable[tuple[Market, PriceE8 | None]] = (),
+        orders: Iterable[tuple[Order, SignedOrder | None]] = (),
+        fills: Iterable[Fill] = (),
+        postings: Iterable[Posting] = (),
+        positions: Iterable[PositionRecorded] = (),
+        next_order_number: int = 1,
+        next_decision_id: int = 1,
+        last_fill_ns: Nanos = 0,
         switches: Iterable[SwitchChanged] = (),
         doubts: Iterable[DoubtRecorded] = (),
         venue_mode: VenueMode = VenueMode.NORMAL,
     ) -> None:
-        """Take the state of the last run; called once, before the first step."""
+        """Take the state of the last run, by default of none; called once, before the first step."""
         state = self._state
         state.next_order_number = next_order_number
         state.next_decision_id = next_decision_id

@@ -1,15 +1,13 @@
 """What our orders would have met in a book that was recorded without them.
 
 What lives here: the displayed levels of one market (both outcomes in the Up token's terms), what we have taken
-of them, our resting orders and their place in the queue. What must not: accounts, fees, latency, order rules.
+of them, our resting orders. What must not: accounts, fees, latency, order rules.
 
 The model errs on our disadvantage:
 - Taking: up to what is displayed, level by level, at the level's price. What we took stays taken until the level
   shrinks below it in the recording: nobody refills a level for our sake.
-- Resting: behind everything that is displayed at the price on arrival. The queue before us shrinks by trades that are
-  recorded at the price, and to what is still displayed there. We are filled when recorded trades reach us, or when
-  the other side is displayed at our price or better, by no more than is displayed or traded there.
-- A recorded trade fills orders of ours at better prices first, as it would have met them first.
+- Resting: filled only when the other side is displayed at our price or better, by no more than is displayed there:
+  whoever stood at the price before us has been served by then.
 Sizes in micro-shares, prices in micro-dollars of a share, 0 < price < 1_000_000.
 """
 
@@ -27,14 +25,13 @@ Take: TypeAlias = tuple[int, int]
 
 @dataclass(slots=True)
 class Resting:
-    """Our order on the book; `price` in its own token's terms, `ahead` is displayed before it."""
+    """Our order on the book; `price` in its own token's terms."""
 
     order_id: str
     outcome: int
     side: Side
     price: int
     remaining: int
-    ahead: int
 
     @property
     def bid(self) -> bool:
@@ -94,28 +91,6 @@ class RecordedBook:
             self._taken[bid, price] = size
             if size == 0:
                 del self._taken[bid, price]
-        for order in self._resting.values():
-            if order.bid is bid and order.level == price:
-                order.ahead = min(order.ahead, size)
-
-    def traded(self, outcome: int, side: Side, price: int, size: int) -> list[RestingFill]:
-        """A recorded trade, from its taker's side: it would have met our resting orders on its way."""
-        hits_bids = not is_bid(outcome, side)
-        level = up_price(outcome, price)
-        fills: list[RestingFill] = []
-        left = size
-        facing = [order for order in self._resting.values() if order.bid is hits_bids]
-        for order in sorted(facing, key=lambda each: -each.level if hits_bids else each.level):
-            better = order.level > level if hits_bids else order.level < level
-            if left <= 0 or not (better or order.level == level):
-                break
-            passed = 0 if better else min(order.ahead, left)
-            order.ahead -= passed
-            got = min(order.remaining, left - passed)
-            left -= passed + got
-            if got > 0:
-                fills.append(self._fill(order, got))
-        return fills
 
     def crossed(self) -> list[RestingFill]:
         """Fill what of our resting orders the other side is displayed at or through; called after a change."""
@@ -172,10 +147,8 @@ class RecordedBook:
             self._taken[key] = self._taken.get(key, 0) + size
 
     def rest(self, order_id: str, outcome: int, side: Side, price: int, size: int) -> None:
-        """Put an order at the end of the queue that is displayed at its price."""
-        bid = is_bid(outcome, side)
-        ahead = self._shown[bid].get(up_price(outcome, price), 0)
-        self._resting[order_id] = Resting(order_id, outcome, side, price, size, ahead)
+        """Put an order on the book."""
+        self._resting[order_id] = Resting(order_id, outcome, side, price, size)
 
     def cancel(self, order_id: str) -> int | None:
         """Take an order off the book; its open size, None when it is not there."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from polystra.domain.events import OrderSigned, SigningFailed
 from polystra.domain.orders import OrderTerms, SignedOrder
 
 
@@ -17,3 +18,12 @@ class TermsSigner(Protocol):
     def sign(self, terms: OrderTerms, *, salt: int, timestamp_ms: int) -> SignedOrder:
         """Sign one order. `salt` is below 2^53, `timestamp_ms` is UTC milliseconds."""
         ...
+
+
+def answer_of(signer: TermsSigner, terms: OrderTerms, *, salt: int, timestamp_ms: int) -> OrderSigned | SigningFailed:
+    """Sign, and say it as the input that the engine waits for inside its turn."""
+    try:
+        signed = signer.sign(terms, salt=salt, timestamp_ms=timestamp_ms)
+    except ValueError as error:
+        return SigningFailed(client_order_id=terms.client_order_id, reason=str(error))
+    return OrderSigned(signed=signed)

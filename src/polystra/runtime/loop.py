@@ -26,7 +26,7 @@ from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import Heart, LifeSign
 from polystra.ports.input_tap import InputTap
 from polystra.ports.logbook import LogEvent
-from polystra.ports.signing import TermsSigner
+from polystra.ports.signing import TermsSigner, answer_of
 from polystra.ports.store import Store
 from polystra.runtime.fact_log import FactLog
 from polystra.runtime.inbox import Inbox
@@ -143,11 +143,7 @@ class EngineLoop:
                     self._effects.append(effect)
 
     def _sign(self, effect: fx.SignIntent) -> OrderSigned | SigningFailed:
-        try:
-            signed = self._signer.sign(effect.terms, salt=effect.salt, timestamp_ms=effect.timestamp_ms)
-        except ValueError as error:
-            return SigningFailed(client_order_id=effect.terms.client_order_id, reason=str(error))
-        return OrderSigned(signed=signed)
+        return answer_of(self._signer, effect.terms, salt=effect.salt, timestamp_ms=effect.timestamp_ms)
 
     async def _commit(self) -> None:
         """Make the batch durable, then release it. A busy store is waited for: nothing leaves meanwhile."""

@@ -49,37 +49,6 @@ def test_what_we_took_stays_taken_until_the_level_shrinks_below_it():
     assert made.levels(UP, "SELL") == [(420_000, 5), (430_000, 7)]
 
 
-def test_a_resting_order_waits_behind_everything_displayed():
-    made = book()
-    made.rest("a", UP, "BUY", 400_000, 3)
-    assert made.traded(UP, "SELL", 400_000, 8) == []
-    assert made.traded(UP, "SELL", 400_000, 3) == [RestingFill("a", 1)]
-    assert made.traded(UP, "SELL", 400_000, 9) == [RestingFill("a", 2)]
-    assert made.cancel("a") is None
-
-
-def test_the_queue_is_never_longer_than_what_is_displayed():
-    made = book()
-    made.rest("a", UP, "BUY", 400_000, 3)
-    made.change(UP, "BUY", 400_000, 2)
-    made.change(UP, "BUY", 400_000, 50)
-    assert made.traded(UP, "SELL", 400_000, 4) == [RestingFill("a", 2)]
-
-
-def test_a_trade_beyond_our_price_meets_us_whole():
-    made = book()
-    made.rest("a", UP, "BUY", 400_000, 3)
-    assert made.traded(DOWN, "BUY", 610_000, 2) == [RestingFill("a", 2)]
-    assert made.cancel("a") == 1
-
-
-def test_the_better_priced_of_ours_is_met_first():
-    made = book(bids=())
-    made.rest("low", UP, "BUY", 390_000, 5)
-    made.rest("high", UP, "BUY", 400_000, 5)
-    assert made.traded(UP, "SELL", 390_000, 7) == [RestingFill("high", 5), RestingFill("low", 2)]
-
-
 def test_the_other_side_at_our_price_fills_no_more_than_is_displayed():
     made = book()
     made.rest("a", UP, "BUY", 410_000, 8)

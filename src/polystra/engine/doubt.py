@@ -38,9 +38,10 @@ ALERTS_S: Final = (30, 60, 300)
 """A doubt that lasts is told after so many seconds, each once."""
 _LEAST_ABSENCES: Final = 3
 _CANCEL_AFTER_S: Final = 5
-DELAYED_SALE_S: Final = 5
-"""So long is a sell waited for that the venue said it matches later (its delays are about three seconds, Polymarket
-CLOB docs, matching engine): a second one in that time would sell other shares of the token as well."""
+DELAYED_SALE_S: Final = 30
+"""So long is a sell waited for that the venue said it matches later: it holds that order, and a second one would sell
+other shares of the token as well. Its delays are about three seconds (Polymarket CLOB docs, matching engine), and the
+user stream tells the end of one at once; the rest is room for a venue that is slow."""
 _LATE_TRADES_S: Final = 2
 
 

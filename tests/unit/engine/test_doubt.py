@@ -364,7 +364,7 @@ def test_a_look_up_from_before_a_delayed_order_came_to_rest_says_nothing(desk):
 
 def test_a_stop_that_was_to_be_matched_later_and_never_shows_is_sold_anew(desk):
     stop = sells_of_a_fired_stop(desk)
-    for _ in range(12):
+    for _ in range(40):
         desk.advance(1).book(20, 22).answer(stop)
     assert status(stop) is S.CANCELED
     assert len(desk.orders(Purpose.STOP_LOSS)) == 2

@@ -5,6 +5,8 @@ VENV ?= .venv
 PYTHON ?=
 UV ?= uv
 ARGS ?=
+# Tests run in one process per core, a file of tests in one of them; SPREAD= takes one process for all.
+SPREAD ?= -n auto --dist loadfile
 
 BIN := $(VENV)/bin
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
@@ -73,10 +75,10 @@ check: $(DEV) ## Format, lint, types, layers, generated files
 	"$(BIN)/python" -m polystra.app.env_example --check .env.example
 
 test: check ## Everything that must hold, but for the slow tests; ARGS go to pytest
-	"$(BIN)/python" -m pytest -m "not slow" $(ARGS)
+	"$(BIN)/python" -m pytest -m "not slow" $(SPREAD) $(ARGS)
 
 test-all: check ## The slow tests too (long simulations): twice the time
-	"$(BIN)/python" -m pytest $(ARGS)
+	"$(BIN)/python" -m pytest $(SPREAD) $(ARGS)
 
 format: $(DEV) ## Rewrite the code in the house format
 	"$(BIN)/ruff" format .

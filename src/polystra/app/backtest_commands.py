@@ -22,6 +22,7 @@ from polystra.app.failures import env_file_here, fail, guarded, settings_from_he
 from polystra.app.screen import grid, pairs, screen
 from polystra.app.settings import Settings, load_settings
 from polystra.backtest.driver import Driver, DriverResult
+from polystra.backtest.forecasts import Checkpoints
 from polystra.backtest.imports.assemble import assemble
 from polystra.backtest.imports.lines import ImportReport
 from polystra.backtest.imports.settlement_feed import read_feed
@@ -67,8 +68,8 @@ def run_backtest(settings: Settings, places: list[Path], *, capital: int) -> Bac
     chosen = tuple(symbol for symbol in settings.symbols if symbol in symbols) or symbols
     salt = hashlib.sha256(b"polystra backtest").digest()
     config = engine_config(settings, symbols=chosen, salt_seed=salt, markets_limit=0)
-    tally = Tally(config.strategy.weights)
-    driver = Driver(config, PaperRules(cash=capital), tally.take)
+    tally = Tally(Checkpoints(config.strategy.weights))
+    driver = Driver(config, PaperRules(cash=capital), tally.take, tally.checkpoints)
     result = driver.run(reader)
     return Backtest(settings=settings, reading=reader.report, result=result, tally=tally, cash=driver.venue.cash)
 

@@ -13,13 +13,16 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
+from polystra.backtest.forecasts import Checkpoints
 from polystra.backtest.paper_signer import PaperSigner
 from polystra.backtest.recordings.rows import Recorded
 from polystra.domain import events as ev
 from polystra.domain.facts import Fact
-from polystra.domain.ids import OrderId
+from polystra.domain.ids import ConditionId, OrderId
+from polystra.domain.market import Market
 from polystra.domain.orders import OrderTerms
 from polystra.domain.units import NS_PER_S, Nanos
 from polystra.engine import effects as fx
@@ -62,7 +65,15 @@ class DriverResult:
 class Driver:
     """One run over one recording; also the paper venue's agenda."""
 
-    def __init__(self, config: EngineConfig, rules: PaperRules, on_facts: FactSink | None = None) -> None:
+    def __init__(
+        self,
+        config: EngineConfig,
+        rules: PaperRules,
+        on_facts: FactSink | None = None,
+        checkpoints: Checkpoints | None = None,
+    ) -> None:
+        """`checkpoints` asks the engine for its opinion at fixed times; nothing that it does changes the run."""
+        self._checkpoints = checkpoints
         self._engine = Engine(config)
         self._venue = PaperVenue(rules, self)
         self._signer = PaperSigner()
@@ -150,11 +161,38 @@ class Driver:
                 venue.snapshot(event, now_ns)
             case ev.MarketsListed():
                 venue.listed(event.markets)
+                self._ask_later(event.markets)
             case ev.MarketResolved():
                 venue.resolved(event, now_ns)
             case _:
                 pass
+        if self._checkpoints is not None:
+            self._show(self._checkpoints, event)
         self.tell(event)
+
+    def _show(self, checkpoints: Checkpoints, event: ev.WorldEvent) -> None:
+        match event:
+            case ev.BookChanged(changes=changes):
+                for token_id in {change.token_id for change in changes}:
+                    checkpoints.book(token_id, self._now_ns)
+            case ev.BookSnapshot():
+                checkpoints.book(event.token_id, self._now_ns)
+            case ev.PriceTicked():
+                checkpoints.price(event, self._now_ns)
+            case _:
+                pass
+
+    def _ask_later(self, markets: Iterable[Market]) -> None:
+        checkpoints = self._checkpoints
+        if checkpoints is None:
+            return
+        for market in markets:
+            for due_ns, left_s in checkpoints.listed(market):
+                if due_ns > self._now_ns:
+                    self.at(due_ns, partial(self._ask, checkpoints, market.condition_id, left_s))
+
+    def _ask(self, checkpoints: Checkpoints, condition_id: ConditionId, left_s: int, now_ns: Nanos) -> None:
+        checkpoints.ask(condition_id, left_s, self._engine.opinion(condition_id, now_ns), now_ns)
 
     def _absorb(self, turn: Turn) -> None:
         """Keep the facts, sign inside the turn, carry the effects out."""

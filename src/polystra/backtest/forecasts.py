@@ -1,101 +1,135 @@
-"""Forecasts of windows from the decisions that the engine took: market, additive, Bayesian, fair value.
+"""What each forecaster said of a window, at fixed times before its close.
 
-What lives here: which decisions stand for a window and what each forecaster said in them. What must not: scores
-(`scoring`). A forecast is taken at fixed times before the close, so that a market that was decided on often counts
-no more than another; the decision in force then is the last one before, if it is not older than `MOST_AGE_S`.
+What lives here: the moments at which forecasters are asked, their probabilities, and which of them knew nothing. What
+must not: scores (`scoring`), decisions (the engine is asked for its opinion and changed by nothing).
+
+A forecast is taken at fixed times, so that a market that was decided on often counts no more than another, and whether
+or not the decision of that moment was worth writing down. Who is asked: the market's own price, both fusions on top
+of it, the engine's fair value alone, and two that need no engine: `baselines.Digital` and a coin.
+
+A book or a price that is older than `MOST_AGE_S` is not an opinion of that moment: its forecaster is left out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Final
 
-import msgspec
-
+from polystra.backtest.baselines import Digital
 from polystra.backtest.scoring import Forecast
-from polystra.domain.facts import DecisionRecorded
-from polystra.domain.ids import ConditionId
+from polystra.domain.events import PriceTicked
+from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import Market
-from polystra.domain.units import MICRO, NS_PER_S
-from polystra.engine.strategy.fusion import FusionWeights
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, Nanos
+from polystra.engine.strategy.evaluate import Evaluation
+from polystra.engine.strategy.fusion import Fused, FusionWeights
 from polystra.engine.strategy.signal import clamp_probability, logistic, logit
 
 MARKET: Final = "market"
 ADDITIVE: Final = "additive"
 BAYESIAN: Final = "bayesian"
 FAIR_VALUE: Final = "fair value"
-FORECASTERS: Final = (MARKET, ADDITIVE, BAYESIAN, FAIR_VALUE)
+DIGITAL: Final = "digital"
+COIN: Final = "coin"
+FORECASTERS: Final = (MARKET, ADDITIVE, BAYESIAN, FAIR_VALUE, DIGITAL, COIN)
+"""The first is what the others are held against."""
 CHECKPOINTS_S: Final = (240, 180, 120, 60, 30, 10)
 """Seconds before the close; those outside a window are left out."""
-MOST_AGE_S: Final = 20
+MOST_AGE_S: Final = 30
+"""As old as a book may be before the engine itself calls it silent."""
 
 
-class _Inputs(msgspec.Struct, frozen=True):
-    """Of a decision's inputs those that say whether something was known."""
+class Checkpoints:
+    """Collects forecasts of one run: told of markets, books and prices, asked at the moments that are due."""
 
-    market_prior_p_up: float | None = None
-    fair_value_up: float | None = None
+    def __init__(self, weights: FusionWeights, seconds_left: Sequence[int] = CHECKPOINTS_S) -> None:
+        """`seconds_left` are the moments, in seconds before a close."""
+        self._weights = weights
+        self._seconds_left = tuple(seconds_left)
+        self._markets: dict[ConditionId, Market] = {}
+        self._books: dict[TokenId, Nanos] = {}
+        """When each token's book was last shown."""
+        self._digital = Digital()
+        self._said: dict[ConditionId, list[tuple[int, dict[str, float]]]] = defaultdict(list)
 
+    @property
+    def stand_ins(self) -> tuple[str, ...]:
+        """Symbols whose digital forecast rests on spot, because there was no settlement feed."""
+        return self._digital.stand_ins
 
-def probabilities(decision: DecisionRecorded, weights: FusionWeights) -> dict[str, float]:
-    """What each forecaster said in a decision, from its stored fields; those that knew nothing are left out.
+    def listed(self, market: Market) -> list[tuple[Nanos, int]]:
+        """Take a market: when to ask about it, and how many seconds are left then. Nothing for one that is known."""
+        if market.condition_id in self._markets:
+            return []
+        self._markets[market.condition_id] = market
+        self._digital.listed(market)
+        return [
+            ((market.closes_at_s - left_s) * NS_PER_S, left_s)
+            for left_s in self._seconds_left
+            if left_s < market.window_s
+        ]
 
-    Without a book there is no market's price, and both fusions are opinions on top of it.
-    """
-    inputs = msgspec.json.decode(decision.inputs, type=_Inputs)
-    found = {} if inputs.fair_value_up is None else {FAIR_VALUE: decision.fair_value_up}
-    if inputs.market_prior_p_up is None:
+    def book(self, token_id: TokenId, now_ns: Nanos) -> None:
+        """A book was shown."""
+        self._books[token_id] = now_ns
+
+    def price(self, tick: PriceTicked, now_ns: Nanos) -> None:
+        """A price was told."""
+        self._digital.observe(tick, now_ns)
+
+    def ask(self, condition_id: ConditionId, left_s: int, opinion: Evaluation | None, now_ns: Nanos) -> None:
+        """One moment of one market: `opinion` is what the engine would say."""
+        market = self._markets[condition_id]
+        found = {COIN: 0.5}
+        digital = self._digital.probability_up(market, now_ns)
+        if digital is not None:
+            found[DIGITAL] = digital
+        if opinion is not None:
+            found.update(self._of_engine(market, opinion, now_ns))
+        self._said[condition_id].append((left_s, found))
+
+    def settled(self, condition_id: ConditionId, up_payout: MicroDollars) -> list[Forecast]:
+        """The forecasts of a market that is decided; none where neither side won alone. They are forgotten."""
+        said = self._said.pop(condition_id, [])
+        market = self._markets.get(condition_id)
+        if market is None or up_payout not in (0, MICRO):
+            return []
+        self._digital.settled(market)
+        for token_id in (market.up_token, market.down_token):
+            self._books.pop(token_id, None)
+        return [
+            Forecast(
+                window=market.slug,
+                block=market.closes_at_s,
+                seconds_left=left_s,
+                probabilities=probabilities,
+                up=up_payout == MICRO,
+            )
+            for left_s, probabilities in said
+        ]
+
+    def _of_engine(self, market: Market, opinion: Evaluation, now_ns: Nanos) -> dict[str, float]:
+        inputs = dict(opinion.inputs)
+        found: dict[str, float] = {}
+        age_s = inputs.get("price_age_s")
+        if inputs.get("fair_value_up") is not None and isinstance(age_s, int | float) and age_s <= MOST_AGE_S:
+            found[FAIR_VALUE] = opinion.fair_value_up
+        shown_ns = max(self._books.get(market.up_token, 0), self._books.get(market.down_token, 0))
+        if inputs.get("market_prior_p_up") is not None and now_ns - shown_ns <= MOST_AGE_S * NS_PER_S:
+            found.update(opinions(opinion.fused, self._weights))
         return found
-    prior = decision.market_prior_p_up
-    bias = min(1.0 - 1e-12, max(-1.0 + 1e-12, decision.bayesian_bias))
+
+
+def opinions(fused: Fused, weights: FusionWeights) -> Mapping[str, float]:
+    """P(Up) of the market's price and of both fusions on top of it, whichever of them is traded on."""
+    prior = fused.market_prior_p_up
+    bias = min(1.0 - 1e-12, max(-1.0 + 1e-12, fused.bayesian_bias))
     shift = 2.0 * math.atanh(bias)
-    moved = prior + decision.additive_bias * decision.additive_confidence * weights.largest_score
-    found[MARKET] = prior
-    found[ADDITIVE] = clamp_probability(moved)
-    found[BAYESIAN] = clamp_probability(logistic(logit(prior) + shift))
-    return found
-
-
-def forecasts_of(
-    decisions: Iterable[DecisionRecorded],
-    markets: Mapping[ConditionId, Market],
-    payouts: Mapping[ConditionId, int],
-    weights: FusionWeights,
-) -> list[Forecast]:
-    """Forecasts of every market that resolved to Up or Down, by market and checkpoint."""
-    by_market: dict[ConditionId, list[DecisionRecorded]] = {}
-    for decision in decisions:
-        by_market.setdefault(decision.condition_id, []).append(decision)
-    found: list[Forecast] = []
-    for condition_id, taken in by_market.items():
-        market, payout = markets.get(condition_id), payouts.get(condition_id)
-        if market is None or payout not in (0, MICRO):
-            continue
-        taken.sort(key=lambda decision: decision.at_ns)
-        for left_s in CHECKPOINTS_S:
-            if left_s < market.window_s:
-                at_ns = (market.closes_at_s - left_s) * NS_PER_S
-                in_force = _in_force(taken, at_ns)
-                if in_force is not None:
-                    found.append(
-                        Forecast(
-                            window=market.slug,
-                            block=market.closes_at_s,
-                            seconds_left=left_s,
-                            probabilities=probabilities(in_force, weights),
-                            up=payout == MICRO,
-                        )
-                    )
-    return found
-
-
-def _in_force(decisions: list[DecisionRecorded], at_ns: int) -> DecisionRecorded | None:
-    last: DecisionRecorded | None = None
-    for decision in decisions:
-        if decision.at_ns > at_ns:
-            break
-        last = decision
-    if last is None or at_ns - last.at_ns > MOST_AGE_S * NS_PER_S:
-        return None
-    return last
+    moved = prior + fused.additive_bias * fused.additive_confidence * weights.largest_score
+    return {
+        MARKET: prior,
+        ADDITIVE: clamp_probability(moved),
+        BAYESIAN: clamp_probability(logistic(logit(prior) + shift)),
+    }

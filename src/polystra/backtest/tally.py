@@ -1,8 +1,7 @@
 """What a backtest came to, collected from its facts as they are made.
 
 What lives here: counts, costs and results per market, and the forecasts. What must not: how they are shown (the
-application), scores (`scoring`). Memory grows with markets, decisions that stand for a checkpoint and fills, not with
-the recording: decisions are kept until their market is settled and then thinned to its forecasts.
+application), scores (`scoring`). Memory grows with markets, their few forecasts and fills, not with the recording.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from polystra.backtest.forecasts import ADDITIVE, BAYESIAN, FORECASTERS, MARKET, forecasts_of
+from polystra.backtest.forecasts import ADDITIVE, BAYESIAN, FORECASTERS, MARKET, Checkpoints
 from polystra.backtest.scoring import Forecast, Interval, brier, difference, log_loss, mean_score, total, verdict
 from polystra.domain.facts import (
     DecisionRecorded,
@@ -26,7 +25,6 @@ from polystra.domain.fills import Liquidity
 from polystra.domain.ids import ConditionId, PositionId
 from polystra.domain.market import Market
 from polystra.domain.units import MICRO, MicroDollars, Nanos
-from polystra.engine.strategy.fusion import FusionWeights
 
 
 @dataclass(slots=True)
@@ -62,7 +60,8 @@ class ForecasterScore:
 class Tally:
     """Give `take` every batch of facts; then read."""
 
-    weights: FusionWeights
+    checkpoints: Checkpoints
+    """Told by the driver what was said and when; asked here when a market is settled."""
     markets: dict[ConditionId, MarketTally] = field(default_factory=dict)
     forecasts: list[Forecast] = field(default_factory=list)
     taker_fills: int = 0
@@ -71,7 +70,6 @@ class Tally:
     """What entries and exits paid beyond the price that their plan reckoned with."""
     equity: list[tuple[Nanos, MicroDollars]] = field(default_factory=list)
     """Realised result after each settlement."""
-    _decisions: dict[ConditionId, list[DecisionRecorded]] = field(default_factory=lambda: defaultdict(list))
     _planned: dict[str, int] = field(default_factory=dict)
     _counted: set[str] = field(default_factory=set)
     _results: dict[PositionId, PositionRecorded] = field(default_factory=dict)
@@ -81,7 +79,6 @@ class Tally:
         for fact in facts:
             match fact:
                 case DecisionRecorded():
-                    self._decisions[fact.condition_id].append(fact)
                     if (known := self.markets.get(fact.condition_id)) is not None:
                         known.decisions += 1
                 case MarketRecorded(market=market):
@@ -121,9 +118,7 @@ class Tally:
         known = self.markets[fact.condition_id]
         known.up_payout = fact.up_payout
         known.realised_pnl = fact.realised_pnl
-        decisions = self._decisions.pop(fact.condition_id, [])
-        payouts = {fact.condition_id: fact.up_payout}
-        self.forecasts += forecasts_of(decisions, {fact.condition_id: known.market}, payouts, self.weights)
+        self.forecasts += self.checkpoints.settled(fact.condition_id, fact.up_payout)
         for position in list(self._results.values()):
             if position.condition_id == fact.condition_id:
                 known.exits[position.exit_reason or "HELD"] += 1

@@ -50,6 +50,7 @@ from polystra.engine.risk import Risk
 from polystra.engine.shutdown import Shutdown
 from polystra.engine.standing import STANDING_TIMER, Standing
 from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
+from polystra.engine.strategy.evaluate import Evaluation
 from polystra.engine.switches import Switches
 from polystra.engine.trader import Trader
 from polystra.engine.venue_clock import VenueClock
@@ -103,6 +104,14 @@ class Engine:
     def state(self) -> EngineState:
         """The engine's memory, to be read by the shell and tests, never changed by them."""
         return self._state
+
+    def opinion(self, condition_id: ConditionId, now_ns: Nanos) -> Evaluation | None:
+        """What the strategy would say of a market now, changing nothing: for judging it, not for trading.
+
+        None for a market that is not watched, or where the strategy fails.
+        """
+        market = self._state.markets.get(condition_id)
+        return None if market is None else self._trader.opinion(market, now_ns)
 
     # --- life -------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ from polystra.domain.facts import DecisionRecorded, NoticeKind
 from polystra.domain.market import SIZE_STEP, Market, Outcome
 from polystra.domain.orders import OrderStatus
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroShares, floor_to, format_micros
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroShares, Nanos, floor_to, format_micros
 from polystra.engine.entries import Entries
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
@@ -26,6 +26,9 @@ from polystra.engine.strategy.view import observe
 
 MARKETABLE_MINIMUM: Final[MicroDollars] = MICRO
 """The venue refuses a buy that takes for less than a dollar (Polymarket CLOB docs, error codes)."""
+
+_BUGS: Final = (ArithmeticError, LookupError, ValueError, TypeError)
+"""What a bug in a strategy shows as."""
 
 
 class Rule(Protocol):
@@ -147,28 +150,38 @@ class Trader:
         room = self._risk.room(market.condition_id, evaluation.outcome)
         return evaluation if room >= budget.room else self._ask_strategy(market, budget.bankroll, room, turn)
 
+    def opinion(self, market: MarketState, now_ns: Nanos) -> Evaluation | None:
+        """What the strategy would say of a market now; nothing is changed or written. None where it fails."""
+        try:
+            return self._judge(market, 0, 0, now_ns)
+        except _BUGS:
+            return None
+
     def _ask_strategy(
         self, market: MarketState, bankroll: MicroDollars, room: MicroDollars, turn: Turn
     ) -> Evaluation | None:
-        state = self._state
-        grid = market.market
         try:
-            view = observe(
-                grid,
-                state.prices[grid.symbol],
-                market.books[grid.up_token],
-                market.books[grid.down_token],
-                now_ns=turn.now_ns,
-                bankroll=bankroll,
-                exposure_left=room,
-                price_to_beat=market.price_to_beat,
-                volatility_scale=state.config.strategy.volatility_scale,
-            )
-            return evaluate(view, state.config.strategy)
-        except (ArithmeticError, LookupError, ValueError, TypeError) as error:
+            return self._judge(market, bankroll, room, turn.now_ns)
+        except _BUGS as error:
             market.strategy_failed = f"strategy failed: {type(error).__name__}: {error}"
             turn.notice(NoticeKind.STRATEGY_FAILED, market.condition_id, market.strategy_failed)
             return None
+
+    def _judge(self, market: MarketState, bankroll: MicroDollars, room: MicroDollars, now_ns: Nanos) -> Evaluation:
+        state = self._state
+        grid = market.market
+        view = observe(
+            grid,
+            state.prices[grid.symbol],
+            market.books[grid.up_token],
+            market.books[grid.down_token],
+            now_ns=now_ns,
+            bankroll=bankroll,
+            exposure_left=room,
+            price_to_beat=market.price_to_beat,
+            volatility_scale=state.config.strategy.volatility_scale,
+        )
+        return evaluate(view, state.config.strategy)
 
     def _busy(self, market: MarketState, *, adds: Position | None = None) -> str:
         """Why a market takes no entry now; `adds` is the position that the entry would add to."""

@@ -43,7 +43,14 @@ def test_the_figures_add_up_and_repeat(recording: Path, here: Path):
     assert data["recordings"]["notes"] == []
     earned = sum(round(float(market["realised_pnl"]) * 1_000_000) for market in data["markets"])
     assert round(float(data["cash"]) * 1_000_000) == 1_000_000_000 + earned
-    assert {each["name"] for each in data["forecasters"]} == {"market", "additive", "bayesian", "fair value"}
+    assert {each["name"] for each in data["forecasters"]} == {
+        "market",
+        "additive",
+        "bayesian",
+        "fair value",
+        "digital",
+        "coin",
+    }
     assert all("better" not in each["verdict"] for each in data["forecasters"])
     again = told(str(recording), "--json")
     assert json.loads(again.output)["facts_hash"] == data["facts_hash"]
@@ -97,7 +104,7 @@ def test_recordings_of_others_become_one_that_can_be_run(here: Path):
     assert "491 lines of 2 files used, 1 left out: 494 inputs in 1 files" in made.output
     data = json.loads(told("out", "--json").output)
     assert (data["windows"], data["orders"], data["left_open"]) == (1, 0, [])
-    assert [each["name"] for each in data["forecasters"]] == ["fair value"]
+    assert [each["name"] for each in data["forecasters"]] == ["fair value", "digital", "coin"]
     assert data["forecasters"][0]["brier_less_market"] is None
 
 

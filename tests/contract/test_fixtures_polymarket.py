@@ -34,7 +34,14 @@ from polystra.adapters.polymarket.errors import classify
 from polystra.adapters.polymarket.market_data import verdict
 from polystra.adapters.polymarket.wire import as_object, decode_json, objects
 from polystra.domain.errors import VenueRefused
-from polystra.domain.events import BookChanged, BookSnapshot, OrderReport, TickSizeChanged, VenueOrderStatus
+from polystra.domain.events import (
+    BookChanged,
+    BookSnapshot,
+    OrderReport,
+    PublicTrade,
+    TickSizeChanged,
+    VenueOrderStatus,
+)
 from polystra.domain.fills import FillReport, FillStatus, Liquidity
 from polystra.domain.orders import Side
 
@@ -89,6 +96,15 @@ def is_tick(size: int) -> Check:
 
 def is_ignored(raw: bytes) -> None:
     assert [event for message in objects(raw) for event in market_events(message, NOW)] == []
+
+
+def is_print(side: Side, price: int, size: int) -> Check:
+    def check(raw: bytes) -> None:
+        event = one_market_event(raw)
+        assert isinstance(event, PublicTrade)
+        assert (event.side, event.price, event.size) == (side, price, size)
+
+    return check
 
 
 def is_order(status: VenueOrderStatus, matched: int, quantity: int, at_ns: int) -> Check:
@@ -198,7 +214,7 @@ DECODED: dict[str, Check] = {
     "nautilus_captured/http_responses/book.json": check_rest_book,
     "nautilus_captured/http_responses/markets.json": check_market_list,
     "nautilus_captured/ws_messages/book.json": is_book(76, 86, 511_000, 514_000),
-    "nautilus_captured/ws_messages/last_trade_price.json": is_ignored,
+    "nautilus_captured/ws_messages/last_trade_price.json": is_print(Side.SELL, 491_000, 85_360_000),
     "nautilus_captured/ws_messages/order_placement.json": is_order(_LIVE, 0, 5_000_000, 1_725_842_520_990_000_000),
     "nautilus_captured/ws_messages/price_change.json": is_change((Side.SELL, 514_000, 21_574_080_000)),
     "nautilus_captured/ws_messages/tick_size_change.json": is_tick(1_000),
@@ -219,7 +235,7 @@ DECODED: dict[str, Check] = {
     "nautilus_unit/http_order_response_ok.json": check_accepted,
     "nautilus_unit/http_trade_report.json": check_trade_message,
     "nautilus_unit/ws_book_snapshot.json": is_book(3, 3, 500_000, 510_000),
-    "nautilus_unit/ws_last_trade.json": is_ignored,
+    "nautilus_unit/ws_last_trade.json": is_print(Side.BUY, 510_000, 25_000_000),
     "nautilus_unit/ws_market_best_bid_ask_msg.json": is_ignored,
     "nautilus_unit/ws_market_book_msg.json": is_book(2, 2, 500_000, 510_000),
     "nautilus_unit/ws_market_new_market_msg.json": is_ignored,
@@ -349,7 +365,8 @@ def test_official_market_data() -> None:
     one_sided = one_market_event(json.dumps(official("subscribe_midpoints_skips_empty_orderbook")).encode())
     assert (one_sided.bids, one_sided.asks) == ((), ((520_000, 25_000_000),))
     assert one_market_event(json.dumps(official("tick_size_change")).encode()).tick_size == 1_000
-    is_ignored(json.dumps(official("last_trade_price")).encode())
+    printed = one_market_event(json.dumps(official("last_trade_price")).encode())
+    assert isinstance(printed, PublicTrade)
     (order,) = user_events(official("order"), OFFICIAL, NOW)
     assert isinstance(order, OrderReport)
     assert (order.status, order.side, order.price) == (VenueOrderStatus.LIVE, Side.SELL, 570_000)

@@ -35,6 +35,7 @@ EVENTS = st.one_of(
         price=st.integers(min_value=1, max_value=2**60),
         at_ns=NS,
     ),
+    st.builds(ev.PublicTrade, token_id=TOKEN, side=st.sampled_from(Side), price=PRICE, size=SIZE, at_ns=NS),
     st.builds(ev.TickSizeChanged, token_id=TOKEN, tick_size=PRICE, at_ns=NS),
     st.builds(
         ev.MarketResolved,

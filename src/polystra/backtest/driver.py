@@ -42,6 +42,7 @@ _MARKET_INPUTS: Final = (
     ev.BookChanged,
     ev.BookSnapshot,
     ev.PriceTicked,
+    ev.PublicTrade,
     ev.TickSizeChanged,
     ev.MarketsListed,
     ev.MarketResolved,
@@ -159,6 +160,8 @@ class Driver:
                 venue.changed(event, now_ns)
             case ev.BookSnapshot():
                 venue.snapshot(event, now_ns)
+            case ev.PublicTrade():
+                venue.traded(event, now_ns)
             case ev.MarketsListed():
                 venue.listed(event.markets)
                 self._ask_later(event.markets)

@@ -95,6 +95,20 @@ class TickSizeChanged:
     at_ns: Nanos
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublicTrade:
+    """A match of others that the market stream printed, in the taker's own terms; `side` is the taker's.
+
+    The venue numbers no such print (Polymarket CLOB docs, `last_trade_price`): the same one twice cannot be told.
+    """
+
+    token_id: TokenId
+    side: Side
+    price: MicroPrice
+    size: MicroShares
+    at_ns: Nanos
+
+
 class PriceSource(StrEnum):
     """Where a spot price comes from."""
 
@@ -455,6 +469,7 @@ class StopRequested:
 WorldEvent: TypeAlias = (
     BookSnapshot
     | BookChanged
+    | PublicTrade
     | TickSizeChanged
     | PriceTicked
     | MarketsListed

@@ -57,7 +57,7 @@ from polystra.engine.venue_clock import VenueClock
 from polystra.engine.venue_mode import MODE_TIMER, VenueModes
 
 _CHECK: Final = "reconcile"
-_MARKET_DATA: Final = (ev.BookChanged, ev.PriceTicked, ev.BookSnapshot)
+_MARKET_DATA: Final = (ev.BookChanged, ev.PriceTicked, ev.BookSnapshot, ev.PublicTrade)
 _LINES_KEPT_NS: Final = 2 * 86_400 * NS_PER_S
 """How far behind what the venue may tell again the lines of finished markets stay in memory after a restart."""
 _ACKNOWLEDGED: Final = (OrderStatus.OPEN, OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.FILLED)
@@ -218,6 +218,8 @@ class Engine:
                 moved = self._market_data.snapshot(event, turn)
                 if moved is not None:
                     self._market_moved(moved, turn)
+            case ev.PublicTrade():
+                self._market_data.traded(event, turn)
             case ev.MarketsListed():
                 self._calendar.listed(event, turn)
             case ev.MarketResolved():

@@ -11,10 +11,11 @@ from dataclasses import replace
 from typing import Final
 
 from polystra.domain.book import OrderBook
-from polystra.domain.events import BookChanged, BookSnapshot, PriceSource, PriceTicked, TickSizeChanged
+from polystra.domain.events import BookChanged, BookSnapshot, PriceSource, PriceTicked, PublicTrade, TickSizeChanged
 from polystra.domain.facts import MarketRecorded, NoticeKind
 from polystra.domain.ids import TokenId
 from polystra.domain.market import Market
+from polystra.domain.orders import Side
 from polystra.domain.units import NS_PER_S, PriceE8
 from polystra.engine.effects import ReadBook
 from polystra.engine.state import EngineState, MarketState, Turn
@@ -70,6 +71,13 @@ class MarketData:
                 book.in_sync = False
                 self._resync(market, changed_id, "top of book differs from the venue's", turn)
         return list(moved.values())
+
+    def traded(self, event: PublicTrade, turn: Turn) -> None:
+        """Count a match of others; it moves no book and is no reason to look at anything."""
+        market = self._state.market_for(event.token_id)
+        if market is not None:
+            up = event.token_id == market.market.up_token
+            market.flow.add(event.size, bought=(event.side is Side.BUY) == up, now_ns=turn.now_ns)
 
     def tick_size_changed(self, event: TickSizeChanged, turn: Turn) -> None:
         """The grid became finer; prices on the old grid stay valid."""

@@ -35,6 +35,7 @@ from polystra.engine.effects import Effect, SetTimer
 from polystra.engine.holdings_index import Fills, Positions
 from polystra.engine.results import Results
 from polystra.engine.strategy.prices import PriceWindow
+from polystra.engine.strategy.trade_flow import TradeFlow
 from polystra.engine.tracks import Orders
 from polystra.engine.tracks import OrderTrack as OrderTrack
 
@@ -102,6 +103,8 @@ class MarketState:
 
     market: Market
     books: dict[TokenId, OrderBook]
+    flow: TradeFlow = field(default_factory=TradeFlow)
+    """What others traded lately, in the Up token's terms."""
     price_to_beat: PriceE8 | None = None
     evaluated_at_ns: Nanos = 0
     decided_at_ns: Nanos = 0

@@ -33,6 +33,7 @@ from polystra.domain.events import (
     MarketResolved,
     OrderLookedUp,
     OrderReport,
+    PublicTrade,
     RefusalClass,
     SubmitAccepted,
     SubmitRefused,
@@ -147,7 +148,7 @@ class PaperVenue:
         """A whole book was shown."""
         known = self._by_token.get(event.token_id)
         if known is not None:
-            known.book.snapshot(known.outcome(event.token_id), event.bids, event.asks)
+            known.book.snapshot(known.outcome(event.token_id), event.bids, event.asks, now_ns)
             self._fill_resting(known, known.book.crossed(), now_ns)
 
     def changed(self, event: BookChanged, now_ns: Nanos) -> None:
@@ -157,10 +158,18 @@ class PaperVenue:
             known = self._by_token.get(change.token_id)
             if known is not None:
                 outcome = known.outcome(change.token_id)
-                known.book.change(outcome, _SIDES[change.side], change.price, change.size)
+                known.book.change(outcome, _SIDES[change.side], change.price, change.size, now_ns)
                 moved[known.market.condition_id] = known
         for known in moved.values():
             self._fill_resting(known, known.book.crossed(), now_ns)
+
+    def traded(self, event: PublicTrade, now_ns: Nanos) -> None:
+        """Others matched: what stood before our orders is served by it, then they are."""
+        known = self._by_token.get(event.token_id)
+        if known is not None:
+            outcome = known.outcome(event.token_id)
+            fills = known.book.traded(outcome, _SIDES[event.side], event.price, event.size, now_ns)
+            self._fill_resting(known, fills, now_ns)
 
     def resolved(self, event: MarketResolved, now_ns: Nanos) -> None:
         """The verdict; only a confirmed one counts."""

@@ -6,8 +6,11 @@ of them, our resting orders. What must not: accounts, fees, latency, order rules
 The model errs on our disadvantage:
 - Taking: up to what is displayed, level by level, at the level's price. What we took stays taken until the level
   shrinks below it in the recording: nobody refills a level for our sake.
-- Resting: filled only when the other side is displayed at our price or better, by no more than is displayed there:
-  whoever stood at the price before us has been served by then.
+- Resting: all that is displayed at our price when we come stands before us. It gets less when a printed trade eats
+  it, or when less than it is displayed; then, and not before, trades at our price fill us, by what is left of them.
+  A level that shrinks and a print a moment later may be one event: such a print first stands for the shrinking.
+  A trade at a price through ours fills us by its size, as those before us were served by then.
+- Resting too: filled when the other side is displayed at our price or better, by no more than is displayed there.
 Sizes in micro-shares, prices in micro-dollars of a share, 0 < price < 1_000_000.
 """
 
@@ -19,6 +22,8 @@ from typing import Final, TypeAlias
 
 from polystra.matching.book import ONE, UP, Side, is_bid, up_price
 
+_ONE_EVENT_NS: Final = 1_000_000_000
+"""A print that comes so long after a level shrank may be the reason of it."""
 Take: TypeAlias = tuple[int, int]
 """(price in the taker's own token, size) of one level."""
 
@@ -32,6 +37,11 @@ class Resting:
     side: Side
     price: int
     remaining: int
+    ahead: int = 0
+    """What stands before it at its price, at most."""
+    shrunk: int = 0
+    """By how much `ahead` fell because less was displayed, as far as no print has told of it since."""
+    shrunk_ns: int = 0
 
     @property
     def bid(self) -> bool:
@@ -42,6 +52,16 @@ class Resting:
     def level(self) -> int:
         """Its price in the Up token's terms."""
         return up_price(self.outcome, self.price)
+
+    def reached(self, size: int, now_ns: int) -> int:
+        """How much of a print at our price comes as far as us; what stands before us gets less by it."""
+        if self.shrunk and now_ns - self.shrunk_ns <= _ONE_EVENT_NS:
+            same = min(size, self.shrunk)
+            self.shrunk -= same
+            size -= same
+        eaten = min(size, self.ahead)
+        self.ahead -= eaten
+        return size - eaten
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +84,25 @@ class RecordedBook:
 
     # --- the recording speaks ---------------------------------------------------------
 
-    def snapshot(self, outcome: int, bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]]) -> None:
+    def snapshot(
+        self, outcome: int, bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]], now_ns: int
+    ) -> None:
         """The whole book of one outcome, in its own terms."""
         for side, levels in (("BUY", bids), ("SELL", asks)):
             bid = (side == "BUY") == (outcome == UP)
             shown = {up_price(outcome, price): size for price, size in levels if size > 0}
             for price in [each for each in self._shown[bid] if each not in shown]:
-                self._set(bid, price, 0)
+                self._set(bid, price, 0, now_ns)
             for price, size in shown.items():
-                self._set(bid, price, size)
+                self._set(bid, price, size, now_ns)
         self.seen = True
 
-    def change(self, outcome: int, side: Side, price: int, size: int) -> None:
+    def change(self, outcome: int, side: Side, price: int, size: int, now_ns: int) -> None:
         """One level of one outcome has this size now."""
-        self._set(is_bid(outcome, side), up_price(outcome, price), size)
+        self._set(is_bid(outcome, side), up_price(outcome, price), size, now_ns)
         self.seen = True
 
-    def _set(self, bid: bool, price: int, size: int) -> None:
+    def _set(self, bid: bool, price: int, size: int, now_ns: int) -> None:
         shown = self._shown[bid]
         if size > 0:
             shown[price] = size
@@ -91,6 +113,36 @@ class RecordedBook:
             self._taken[bid, price] = size
             if size == 0:
                 del self._taken[bid, price]
+        for order in self._resting.values():
+            if order.ahead > size and order.level == price and order.bid is bid:
+                gone = order.ahead - size
+                order.shrunk = gone if now_ns - order.shrunk_ns > _ONE_EVENT_NS else order.shrunk + gone
+                order.shrunk_ns = now_ns
+                order.ahead = size
+
+    def traded(self, outcome: int, side: Side, price: int, size: int, now_ns: int) -> list[RestingFill]:
+        """Others matched, as printed in the taker's terms: what our resting orders would have got of it."""
+        fills: list[RestingFill] = []
+        if not self._resting:
+            return fills
+        met_bids = not is_bid(outcome, side)
+        level = up_price(outcome, price)
+        got_before = 0
+        for order in self._best_first(met_bids):
+            if not _reaches(met_bids, order.level, level):
+                continue
+            left = size - got_before if order.level != level else order.reached(size, now_ns) - got_before
+            got = min(order.remaining, left)
+            if got > 0:
+                got_before += got
+                fills.append(self._fill(order, got))
+        return fills
+
+    def _best_first(self, bid: bool) -> list[Resting]:
+        """Our orders on one side as the venue would serve them: by price, then by age."""
+        mine = [order for order in self._resting.values() if order.bid is bid]
+        mine.sort(key=lambda order: order.level, reverse=bid)
+        return mine
 
     def crossed(self) -> list[RestingFill]:
         """Fill what of our resting orders the other side is displayed at or through; called after a change."""
@@ -148,7 +200,8 @@ class RecordedBook:
 
     def rest(self, order_id: str, outcome: int, side: Side, price: int, size: int) -> None:
         """Put an order on the book."""
-        self._resting[order_id] = Resting(order_id, outcome, side, price, size)
+        order = self._resting[order_id] = Resting(order_id, outcome, side, price, size)
+        order.ahead = self._shown[order.bid].get(order.level, 0)
 
     def cancel(self, order_id: str) -> int | None:
         """Take an order off the book; its open size, None when it is not there."""

@@ -17,12 +17,14 @@ from polystra.domain.events import (
     BookChanged,
     BookSnapshot,
     PriceTicked,
+    PublicTrade,
     StreamConnected,
     StreamLost,
     StreamName,
     WorldEvent,
 )
 
+_MARKET_DATA: Final = (BookChanged, BookSnapshot, PriceTicked, PublicTrade)
 MARKET_DATA_LIMIT: Final = 20_000
 HARD_LIMIT: Final = 200_000
 _GAP: Final = StreamLost(stream=StreamName.MARKET, reason="inbox overflow: market data was dropped")
@@ -49,7 +51,7 @@ class Inbox:
         Raises:
             InvariantViolation: more than `hard_limit` inputs wait that may not be dropped.
         """
-        is_market_data = isinstance(event, BookChanged | BookSnapshot | PriceTicked)
+        is_market_data = isinstance(event, _MARKET_DATA)
         if is_market_data and len(self._waiting) >= self._market_data_limit:
             self._drop()
             return

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from polystra.domain.events import BookChanged, EntryRequested, LevelChange, StreamConnected, StreamLost, StreamName
+from polystra.domain.events import (
+    BookChanged,
+    EntryRequested,
+    LevelChange,
+    PublicTrade,
+    StreamConnected,
+    StreamLost,
+    StreamName,
+)
 from polystra.domain.facts import NoticeKind
+from polystra.domain.ids import TokenId
 from polystra.domain.market import Outcome
 from polystra.domain.orders import Purpose, Side
 from polystra.engine.effects import ReadBook
-from tests.unit.engine.desk import CENT, CONDITION, UP, Desk, micros
+from polystra.engine.strategy.trade_flow import Flow
+from tests.unit.engine.desk import CENT, CONDITION, DOWN, UP, Desk, micros
 
 TEN = micros(10)
 
@@ -88,3 +98,25 @@ def test_a_book_that_goes_on_differing_is_not_fetched_at_every_change():
     for cents in range(20, 30):
         desk.step(change(Side.SELL, cents, bid=49, ask=51))
     assert len([asked for asked in desk.asked(ReadBook) if asked.token_id == UP]) == 1
+
+
+def printed(token: TokenId, side: Side, shares: int) -> PublicTrade:
+    return PublicTrade(token_id=token, side=side, price=50 * CENT, size=micros(shares), at_ns=0)
+
+
+def test_prints_of_both_outcomes_are_counted_as_the_up_tokens():
+    desk = Desk().ready().clear()
+    desk.step(printed(UP, Side.BUY, 3), printed(DOWN, Side.SELL, 4), printed(DOWN, Side.BUY, 5))
+    desk.step(printed(TokenId("stranger"), Side.BUY, 9))
+    flow = desk.engine.state.markets[CONDITION].flow
+    assert flow.over(30, desk.now_ns) == Flow(bought=micros(7), sold=micros(5), prints=3)
+
+
+def test_a_print_is_no_reason_to_look_at_anything():
+    desk = Desk().ready()
+    desk.hold()
+    looked = desk.engine.state.other_inputs
+    desk.clear().step(printed(UP, Side.SELL, 3))
+    assert desk.engine.state.other_inputs == looked
+    assert not desk.facts
+    assert not desk.effects

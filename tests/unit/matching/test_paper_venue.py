@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from polystra.domain import events as ev
 from polystra.domain.fills import FillReport, FillStatus, Liquidity
-from polystra.domain.ids import ClientOrderId, OrderId, PositionId
+from polystra.domain.ids import ClientOrderId, OrderId, PositionId, TokenId
 from polystra.domain.orders import OrderTerms, Purpose, Side, SignedOrder, TimeInForce
 from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S
 from polystra.matching.paper_venue import PaperRules, PaperVenue
@@ -120,6 +120,20 @@ def test_a_resting_order_pays_no_fee_and_cancels_once():
     assert bench.venue.cash == 100 * MICRO - 4 * 410_000
     fill = next(e for _, e in bench.told if isinstance(e, FillReport))
     assert fill.liquidity is Liquidity.MAKER
+
+
+def test_printed_trades_fill_a_resting_order_after_those_before_it_as_a_maker():
+    bench = Bench()
+    bench.send("a", Side.BUY, 400_000, 10 * MICRO)
+    bench.run(100)
+    sold = ev.PublicTrade(token_id=UP, side=Side.SELL, price=400_000, size=28 * MICRO, at_ns=bench.now_ns)
+    bought = replace(sold, token_id=MARKET.down_token, side=Side.BUY, price=600_000)
+    for printed in (sold, bought, replace(sold, token_id=TokenId("9"))):
+        bench.venue.traded(printed, bench.now_ns)
+    bench.run(2_000)
+    assert bench.fills(FillStatus.MATCHED) == [(130, 400_000, 6 * MICRO)]
+    assert bench.venue.cash == 100 * MICRO - 6 * 400_000
+    assert bench.venue.tokens == {UP: 6 * MICRO}
 
 
 def test_shares_can_be_sold_once_and_only_after_they_arrived():

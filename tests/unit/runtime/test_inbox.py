@@ -10,17 +10,20 @@ from polystra.domain.events import (
     CancelAccepted,
     PriceSource,
     PriceTicked,
+    PublicTrade,
     StreamConnected,
     StreamLost,
     StreamName,
     TimerFired,
 )
-from polystra.domain.ids import OrderId
+from polystra.domain.ids import OrderId, TokenId
+from polystra.domain.orders import Side
 from polystra.runtime.inbox import Inbox
 from tests.fakes.clock import settle
 
 BOOK = BookChanged(changes=(), at_ns=0)
 PRICE = PriceTicked(symbol="BTC", source=PriceSource.SPOT, price=1, at_ns=0)
+PRINT = PublicTrade(token_id=TokenId("1"), side=Side.BUY, price=1, size=1, at_ns=0)
 ORDER = CancelAccepted(order_id=OrderId("0x1"))
 
 
@@ -45,7 +48,7 @@ async def test_taking_waits_for_an_input():
 
 async def test_market_data_beyond_the_limit_is_dropped_and_told_as_a_broken_stream():
     inbox = Inbox(market_data_limit=3)
-    for event in (BOOK, BOOK, BOOK, BOOK, PRICE):
+    for event in (BOOK, BOOK, BOOK, PRINT, PRICE):
         inbox.put(event)
     assert inbox.dropped == 2
     taken = await inbox.take(10)

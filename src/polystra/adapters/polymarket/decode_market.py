@@ -20,7 +20,15 @@ from polystra.adapters.polymarket.wire import (
     text,
 )
 from polystra.domain.book import Level
-from polystra.domain.events import BookChanged, BookSnapshot, LevelChange, MarketResolved, TickSizeChanged, WorldEvent
+from polystra.domain.events import (
+    BookChanged,
+    BookSnapshot,
+    LevelChange,
+    MarketResolved,
+    PublicTrade,
+    TickSizeChanged,
+    WorldEvent,
+)
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.units import MICRO, MicroPrice, Nanos
 
@@ -35,6 +43,8 @@ def market_events(message: JsonObject, received_ns: Nanos) -> list[WorldEvent]:
         return [book_snapshot(message, received_ns)]
     if kind == "price_change":
         return [_book_changed(message, received_ns)]
+    if kind == "last_trade_price":
+        return _public_trade(message, received_ns)
     if kind == "tick_size_change":
         return [_tick_size_changed(message, received_ns)]
     if kind == "market_resolved":
@@ -49,6 +59,8 @@ def _kind(message: JsonObject) -> str:
         return kind
     if "price_changes" in message:
         return "price_change"
+    if "fee_rate_bps" in message:
+        return "last_trade_price"
     if "new_tick_size" in message:
         return "tick_size_change"
     if "asset_id" in message and "bids" in message and "asks" in message:
@@ -105,6 +117,22 @@ def _best(item: JsonObject, name: str, *, absent: MicroPrice) -> MicroPrice | No
     """The venue's own best price: an empty side is "0" (bid) or "1" (ask); the impossible other end says nothing."""
     price = optional_micros(item, name)
     return None if price is None or price == absent else outcome_price(price, name)
+
+
+def _public_trade(message: JsonObject, received_ns: Nanos) -> list[WorldEvent]:
+    """A match of others; a print without a size, as some captures have, says nothing about volume."""
+    size = optional_micros(message, "size")
+    if not size:
+        return []
+    return [
+        PublicTrade(
+            token_id=TokenId(required_text(message, "asset_id")),
+            side=side_of(message),
+            price=outcome_price(micros(message, "price"), "price"),
+            size=size,
+            at_ns=instant(message, "timestamp", default=received_ns),
+        )
+    ]
 
 
 def _tick_size_changed(message: JsonObject, received_ns: Nanos) -> TickSizeChanged:

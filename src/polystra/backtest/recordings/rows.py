@@ -3,7 +3,7 @@
 What lives here: the shape of a row per kind of input. What must not: files, blocks, compression (`blocks`),
 deciding what is recorded (`writer`).
 
-The three kinds that are nearly all of the traffic have shapes of their own, in which tokens and symbols are
+The four kinds that are nearly all of the traffic have shapes of their own, in which tokens and symbols are
 numbers into a list of names that stands before the rows of a block; every other kind is kept by its name with
 its fields as JSON. Prices and sizes are the integers that the engine gets, times are nanoseconds: what is
 read is equal to what was written, field by field.
@@ -24,6 +24,7 @@ from polystra.domain.events import (
     LevelChange,
     PriceSource,
     PriceTicked,
+    PublicTrade,
     WorldEvent,
 )
 from polystra.domain.ids import TokenId
@@ -78,6 +79,17 @@ class PriceRow(msgspec.Struct, array_like=True, frozen=True, tag=3, gc=False):
     price: int
 
 
+class TradeRow(msgspec.Struct, array_like=True, frozen=True, tag=5, gc=False):
+    """`PublicTrade`; `side` 0 for a buyer."""
+
+    now_ns: int
+    at_ns: int
+    token: int
+    side: int
+    price: int
+    size: int
+
+
 class OtherRow(msgspec.Struct, array_like=True, frozen=True, tag=4):
     """Every other kind: its name and its fields as JSON (an allowance has 256 bits, too many for msgpack)."""
 
@@ -86,7 +98,7 @@ class OtherRow(msgspec.Struct, array_like=True, frozen=True, tag=4):
     fields: str
 
 
-Row: TypeAlias = ChangedRow | SnapshotRow | PriceRow | OtherRow
+Row: TypeAlias = ChangedRow | SnapshotRow | PriceRow | TradeRow | OtherRow
 
 
 class Rows(msgspec.Struct, array_like=True, frozen=True):
@@ -128,6 +140,9 @@ def _row(now_ns: Nanos, event: WorldEvent, numbers: dict[str, int]) -> Row:
             return SnapshotRow(now_ns, event.at_ns, number(event.token_id), event.bids, event.asks, event.tick_size)
         case PriceTicked():
             return PriceRow(now_ns, event.at_ns, number(event.symbol), _SOURCES.index(event.source), event.price)
+        case PublicTrade():
+            sells = int(event.side is Side.SELL)
+            return TradeRow(now_ns, event.at_ns, number(event.token_id), sells, event.price, event.size)
         case _:
             return OtherRow(now_ns, type(event).__name__, _FIELDS.encode(event).decode())
 
@@ -159,6 +174,10 @@ def _event(row: Row, names: Sequence[str], tokens: Sequence[TokenId]) -> WorldEv
     if type(row) is SnapshotRow:
         return BookSnapshot(
             token_id=tokens[row.token], bids=row.bids, asks=row.asks, at_ns=row.at_ns, tick_size=row.tick_size
+        )
+    if type(row) is TradeRow:
+        return PublicTrade(
+            token_id=tokens[row.token], side=_SIDES[row.side], price=row.price, size=row.size, at_ns=row.at_ns
         )
     assert isinstance(row, OtherRow)
     event: WorldEvent = _DECODERS[row.kind].decode(row.fields)

@@ -24,6 +24,7 @@ from polystra.domain.events import (
     MarketResolved,
     OrderReport,
     PriceSource,
+    PublicTrade,
     TickSizeChanged,
     VenueOrderStatus,
 )
@@ -311,6 +312,15 @@ def test_tick_sizes_and_verdicts() -> None:
     announced = MarketResolved(condition_id="0xc", up_payout=0, at_ns=MS_NS, confirmed=False)  # type: ignore[arg-type]
     assert market_events(message, NOW) == [announced]
     assert market_events({**message, "winning_outcome": "Yes"}, NOW) == []
+
+
+def test_a_print_without_a_size_or_of_size_zero_is_no_trade() -> None:
+    message = {"event_type": "last_trade_price", "asset_id": "7", "price": "0.5", "side": "SELL", "timestamp": MS}
+    assert market_events(message, NOW) == market_events({**message, "size": "0"}, NOW) == []
+    (printed,) = market_events({**message, "size": "1.5"}, NOW)
+    assert printed == PublicTrade(token_id="7", side=Side.SELL, price=500_000, size=1_500_000, at_ns=MS_NS)  # type: ignore[arg-type]
+    with pytest.raises(VenueProtocolError, match="side"):
+        market_events({**message, "size": "1", "side": "HOLD"}, NOW)
 
 
 @pytest.mark.parametrize("kind", ["best_bid_ask", "new_market", "something_new", ""])

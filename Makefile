@@ -16,7 +16,7 @@ RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format env-example lock clean
+.PHONY: help setup run test test-all check format env-example reference lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -73,6 +73,7 @@ check: $(DEV) ## Format, lint, types, layers, generated files
 	"$(BIN)/mypy"
 	"$(BIN)/lint-imports" --no-logo
 	"$(BIN)/python" -m polystra.app.env_example --check .env.example
+	"$(BIN)/python" -m polystra.app.reference --check docs
 
 test: check ## Everything that must hold, but for the slow tests; ARGS go to pytest
 	"$(BIN)/python" -m pytest -m "not slow" $(SPREAD) $(ARGS)
@@ -87,6 +88,9 @@ format: $(DEV) ## Rewrite the code in the house format
 env-example: $(RUNTIME) ## Write .env.example from the settings class
 	"$(BIN)/python" -m polystra.app.env_example > .env.example.new
 	mv .env.example.new .env.example
+
+reference: $(RUNTIME) ## Write the reference pages of docs/ from the code
+	"$(BIN)/python" -m polystra.app.reference docs
 
 COMPILE := "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-config
 

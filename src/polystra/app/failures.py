@@ -2,9 +2,6 @@
 
 What lives here: the exit codes, the reading of settings for a command, and the one place that
 turns errors into words. What must not: commands.
-
-0 done; 1 the program failed; 2 a setting, option or file is wrong (one line says which);
-3 `report` found a discrepancy.
 """
 
 from __future__ import annotations
@@ -35,6 +32,13 @@ T = TypeVar("T")
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
 EXIT_DISCREPANCY: Final = 3
+EXIT_CODES: Final = {
+    0: "done",
+    EXIT_FAILED: "it failed, was refused, or is not well (`doctor`, `livetest`, `health`, `alert-test`)",
+    EXIT_USAGE: "a setting, option, id or file is wrong, or nothing is there to be asked; one line says what to do",
+    EXIT_DISCREPANCY: "`report` found a discrepancy",
+}
+"""What the exit code of a command means."""
 
 _UNEXPECTED: Final = re.compile(r"(unexpected extra arguments?)(?:\(s\))? \(.*\)", re.IGNORECASE | re.DOTALL)
 _LONG_HEX: Final = re.compile(r"(?:0x)?[0-9a-fA-F]{32,}")

@@ -117,8 +117,12 @@ def build_status(account: AccountReading, settings: Settings, *, running: bool, 
 
 def available_dollars(account: AccountReading) -> str:
     """The ledger's cash less what live buys may still cost, before fees."""
-    reserved = sum(_reserved(order) for order in account.orders)
-    return format_micros(max(0, own_books(account).ledger().cash - reserved))
+    return format_micros(max(0, own_books(account).ledger().cash - promised_dollars(account)))
+
+
+def promised_dollars(account: AccountReading) -> MicroDollars:
+    """What live buys may still cost, before fees."""
+    return sum(_reserved(order) for order in account.orders)
 
 
 def _results(account: AccountReading) -> Results:

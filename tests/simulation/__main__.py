@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,9 @@ def main() -> int:
     if told.add_up is not None:
         return _added_up([json.loads(line) for line in told.add_up.read_text().splitlines()])
     seeds = range(told.first, told.first + told.seeds)
-    plans = [draw(seed, minutes=told.minutes, profile=told.faults, markets=told.markets) for seed in seeds]
+    plans = [
+        _paced(draw(seed, minutes=told.minutes, profile=told.faults, markets=told.markets), told) for seed in seeds
+    ]
     lines = []
     failures = []
     last = time.perf_counter()
@@ -65,11 +68,17 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--minutes", type=int, default=20)
     parser.add_argument("--faults", choices=PROFILES, default="full")
     parser.add_argument("--markets", type=int, choices=(0, 2, 4), default=0, help="at once; 0: as drawn")
+    parser.add_argument("--pace", type=int, help="other traders act at most so often, per cent; default: as drawn")
     parser.add_argument("--jobs", type=int, default=max(1, multiprocessing.cpu_count()))
     parser.add_argument("--shrink", action="store_true", help="cut failures down and keep them as regression files")
     parser.add_argument("--record", type=Path, help="add a line of figures per seed to this file")
     parser.add_argument("--add-up", type=Path, help="only print the figures of such a file")
     return parser.parse_args()
+
+
+def _paced(plan: Plan, told: argparse.Namespace) -> Plan:
+    """A plan whose other traders are at most as busy as was asked for: quiet markets cost less."""
+    return plan if told.pace is None else replace(plan, pace_percent=min(plan.pace_percent, told.pace))
 
 
 def _line(verdict: Verdict, wall_s: float, told: argparse.Namespace) -> dict[str, Any]:
@@ -79,6 +88,7 @@ def _line(verdict: Verdict, wall_s: float, told: argparse.Namespace) -> dict[str
         "minutes": told.minutes,
         "profile": told.faults,
         "markets": len(verdict.plan.symbols) * len(verdict.plan.windows),
+        "pace": verdict.plan.pace_percent,
         "broken": list(verdict.broken),
         "orders": verdict.orders,
         "fills": verdict.fills,

@@ -114,6 +114,22 @@ class Injector:
                 return True
         return False
 
+    def may_strike(self, stream: str, *families: str) -> bool:
+        """Tell whether any fault of some families could strike a frame of a stream now; cheap.
+
+        Asked for every frame, so that one which nothing can befall is not decoded: in a search of seeds, whose
+        faults have hours, this took 8 % of the time.
+        """
+        since_ns = self._clock.now_ns() - self._start_ns
+        for family in families:
+            for armed in self._families.get(family, ()):
+                plan = armed.plan
+                if since_ns < plan.from_ns or (plan.until_ns is not None and since_ns >= plan.until_ns):
+                    continue
+                if plan.where.get("stream", stream).lower() == stream.lower():
+                    return True
+        return False
+
     @property
     def log(self) -> list[Injected]:
         """The newest injections, oldest first."""

@@ -112,7 +112,7 @@ class FaultySocket(web.WebSocketResponse):
 
     def _is_untouched(self) -> bool:
         books_idle = self._books is None or self._books.idle()
-        return books_idle and not self._behind and not self._injector.has("message", "connection")
+        return books_idle and not self._behind and not self._injector.may_strike(self._stream, "message", "connection")
 
     async def _is_held(self, *, is_data: bool) -> bool:
         """Apply what is on for the whole connection; True when the frame is swallowed."""

@@ -100,9 +100,7 @@ def quiet_status() -> Json:
         ],
         "last_reconcile": "2026-11-02T14:00:15.000Z (start): no differences",
         "reconciled_at": "2026-11-02T14:00:15.000Z",
-        "streams": [
-            {"name": name, "connected": True, "quiet_s": 0.4} for name in ("market", "user", "price", "spot")
-        ],
+        "streams": [{"name": name, "connected": True, "quiet_s": 0.4} for name in ("market", "user", "price", "spot")],
         "loop_lag_ms": 0.2,
         "waiting_inputs": 0,
         "stopping": False,

@@ -54,7 +54,7 @@ function drawTime(width, plot) {
   for (const level of plot.levels ?? []) {
     if (level.value === null) continue;
     root.append(s("line", { class: `level ${level.class}`, x1: edge.left, x2: right, y1: y(level.value), y2: y(level.value) }, s("title", {}, `${level.name} ${format(level.value)}`)));
-    if (!plot.small) root.append(s("text", { class: `level-name ${level.class}`, x: edge.left + 4, y: y(level.value) - 4 }, `${level.name} ${format(level.value)}`));
+    if (!plot.small) root.append(s("text", { class: `level-name ${level.class}`, x: edge.left + 4, y: y(level.value) + (level.class === "entry" ? 13 : -4) }, `${level.name} ${format(level.value)}`));
   }
   for (const line of plot.lines) {
     if (line.points.length > 0) root.append(s("path", { class: `line ${line.class}`, d: path(line, x, y) }));

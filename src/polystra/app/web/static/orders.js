@@ -37,7 +37,8 @@ export function showFills(fills) {
   say(the("fills-words"), fills.length ? (pending ? `${pending} not final` : "all final") : "");
   if (fills.length === 0) return fill(place, h("p", { class: "empty quiet" }, "Nothing has been bought or sold yet."));
   fill(place, table("Fills, newest first", [
-    { name: "At", of: (each) => [h("span", {}, clock(each.at)), h("span", { class: "quiet small block" }, marketWords(each.market))] },
+    { name: "At", of: (each) => clock(each.at) },
+    { name: "Market", of: (each) => marketWords(each.market) },
     { name: "", of: (each) => each.side.toLowerCase() },
     { name: "Shares", class: "figure", of: (each) => shares(each.shares) },
     { name: "Price", class: "figure", of: (each) => price(each.price) },

@@ -36,6 +36,7 @@ class Process:
             "LOG_FORMAT": "json",
             "POLYSTRA_ENV_FILE": str(folder / "no.env"),
             "MAX_CRASHES": "0",
+            "API_PORT": "0",
         } | environment
         with self.stderr.open("wb") as errors:
             self.popen = subprocess.Popen(

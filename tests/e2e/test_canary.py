@@ -46,6 +46,7 @@ MARKED = {
     "ALERT_WEBHOOK_URL": f"{NOWHERE}/hook/canary-token-of-the-webhook",
     "ALERT_DISCORD_URL": f"{NOWHERE}/api/webhooks/1/canary-token-of-discord",
     "DEAD_MAN_URL": f"{NOWHERE}/ping/canary-token-of-the-monitor",
+    "API_TOKEN": "canary-token-of-the-control-api",
 }
 AT_HOME = {name: text for name, text in MARKED.items() if name != "DATABASE_URL"}
 

@@ -7,11 +7,13 @@ makes it, with marks of open positions that are not in the database), printing.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from polystra.adapters.store.account_reading import AccountReading
 from polystra.app.engine_settings import risk_config
 from polystra.app.settings import Settings
+from polystra.domain.facts import PositionRecorded
 from polystra.domain.orders import Order, Purpose
 from polystra.domain.units import MICRO, MicroDollars, format_micros, notional_ceil
 from polystra.engine.results import Results
@@ -26,22 +28,47 @@ class LimitLine:
     limit: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """The results that limits are judged on, micro-dollars."""
+
+    today: MicroDollars
+    below_peak: MicroDollars
+    losses_in_row: int
+
+
 def limit_lines(account: AccountReading, results: Results, settings: Settings) -> tuple[LimitLine, ...]:
     """The limits of entries; losses without what is open."""
+    figures = Figures(
+        today=results.today(account.last_entry_ns),
+        below_peak=results.peak - results.realised,
+        losses_in_row=results.losses_in_row(),
+    )
+    symbols = {market.condition_id: market.symbol for market in account.markets}
+    return limits(account.positions, account.orders, symbols, figures, settings)
+
+
+def limits(
+    positions: Iterable[PositionRecorded],
+    orders: Iterable[Order],
+    symbols: Mapping[str, str],
+    figures: Figures,
+    settings: Settings,
+) -> tuple[LimitLine, ...]:
+    """The same from what holds shares and what may trade; `symbols` names the coin of each market."""
+    held = [line for line in positions if line.pending_shares or line.settled_shares]
     risk = risk_config(settings)
-    markets, symbols, total = _at_risk(account)
-    today = results.today(account.last_entry_ns)
-    held = sum(bool(line.pending_shares or line.settled_shares) for line in account.positions)
+    market, symbol, total = _at_risk(held, orders, symbols)
     return (
         _money("at risk", total, risk.max_exposure),
-        _money("at risk in one market", markets, risk.max_exposure_per_market),
-        _money("at risk in one coin", symbols, risk.max_exposure_per_symbol),
-        LimitLine(name="positions", used=str(held), limit=str(risk.max_open_positions)),
-        _money("lost today", max(0, -today), risk.daily_loss_limit),
-        _money("below the peak", max(0, results.peak - results.realised), risk.max_drawdown),
+        _money("at risk in one market", market, risk.max_exposure_per_market),
+        _money("at risk in one coin", symbol, risk.max_exposure_per_symbol),
+        LimitLine(name="positions", used=str(len(held)), limit=str(risk.max_open_positions)),
+        _money("lost today", max(0, -figures.today), risk.daily_loss_limit),
+        _money("below the peak", max(0, figures.below_peak), risk.max_drawdown),
         LimitLine(
             name="losses in a row",
-            used=str(results.losses_in_row()),
+            used=str(figures.losses_in_row),
             limit=str(risk.max_consecutive_losses or ""),
         ),
     )
@@ -51,13 +78,14 @@ def _money(name: str, used: MicroDollars, limit: MicroDollars) -> LimitLine:
     return LimitLine(name=name, used=format_micros(used), limit=format_micros(limit) if limit else "")
 
 
-def _at_risk(account: AccountReading) -> tuple[MicroDollars, MicroDollars, MicroDollars]:
+def _at_risk(
+    positions: Iterable[PositionRecorded], orders: Iterable[Order], symbol_of: Mapping[str, str]
+) -> tuple[MicroDollars, MicroDollars, MicroDollars]:
     """What is held at its average price and live entries: the most in a market, the most in a coin, all."""
-    symbol_of = {market.condition_id: market.symbol for market in account.markets}
     markets: dict[str, MicroDollars] = defaultdict(int)
-    for line in account.positions:
+    for line in positions:
         markets[line.condition_id] += (line.pending_shares + line.settled_shares) * line.average_price // MICRO
-    for order in account.orders:
+    for order in orders:
         markets[order.terms.condition_id] += _may_cost(order)
     symbols: dict[str, MicroDollars] = defaultdict(int)
     for condition_id, dollars in markets.items():

@@ -20,6 +20,7 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from polystra.app.log_ring import RING
 from polystra.domain.units import NS_PER_MS, NS_PER_S
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
@@ -212,6 +213,7 @@ def configure_logs(
         stamp,
         structlog.processors.format_exc_info,
         Redaction(secrets),
+        RING,
         renderer,
     ]
     structlog.configure(

@@ -10,6 +10,7 @@ WHAT = "What to trade"
 POSITIONS = "Positions"
 RISK = "Risk and shutdown"
 ALERTS = "Alerts"
+API = "Control API and dashboard"
 
 YES_NO = "YES or NO"
 HTTP = "an http or https URL without credentials, or empty"
@@ -26,3 +27,7 @@ COUNT_OR_ZERO = "a whole number from 0 to 1000000"
 DAYS = "a whole number of days from 0 to 36500"
 SECRET = "one line of text, or empty"  # noqa: S105 -- a rule, not a secret
 PATH_OR_NONE = "a path, or empty"
+PORT = "a whole number from 0 to 65535"
+TOKEN = "16 to 200 printable ASCII characters without spaces, or empty"  # noqa: S105 -- a rule, not a secret
+HOST = "an IP address, or localhost"
+HOSTS = "host names or addresses separated by commas, or empty"

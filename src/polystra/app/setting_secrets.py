@@ -30,6 +30,7 @@ SECRETS: Final = (
     "ALERT_WEBHOOK_URL",
     "ALERT_DISCORD_URL",
     "DEAD_MAN_URL",
+    "API_TOKEN",
 )
 """Settings whose value may stand in a file of its own, named by NAME_FILE, or in the keystore."""
 

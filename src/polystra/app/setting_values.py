@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -277,6 +278,37 @@ def parse_weekly_time(value: object) -> str:
     return text
 
 
+def parse_token(value: object) -> object:
+    """Check a token that goes into a header, or nothing; it stays inside the SecretStr."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value).strip()
+    if text and not re.fullmatch(r"[!-~]{16,200}", text):
+        raise ValueError("too short, too long, or with other characters")
+    return text
+
+
+def parse_host(value: object) -> str:
+    """Read the address that a server listens on."""
+    text = str(value).strip().lower()
+    if text != "localhost":
+        try:
+            ip_address(text)
+        except ValueError as error:
+            raise ValueError("not an address") from error
+    return text
+
+
+def parse_hosts(value: object) -> tuple[str, ...]:
+    """Read names that a server may be called by, none by default."""
+    if isinstance(value, tuple):
+        return value
+    names = [name.lower() for name in _split(value) if name] if str(value).strip() else []
+    if any(not re.fullmatch(r"[a-z0-9.-]{1,253}|\[?[0-9a-f:]{2,45}\]?", name) for name in names):
+        raise ValueError("not a host name")
+    if any(SECRET_RUN.search(name) for name in names):
+        raise ValueError("a name that looks like a secret")
+    return tuple(name.strip("[]") for name in names)
+
+
 Flag = Annotated[bool, BeforeValidator(parse_flag)]
 OptionalFlag = Annotated[bool | None, BeforeValidator(parse_optional_flag)]
 Ladder = Annotated[tuple[tuple[Decimal, Decimal], ...], BeforeValidator(parse_ladder)]
@@ -310,5 +342,9 @@ PrivateKey = Annotated[SecretStr, BeforeValidator(parse_private_key)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(parse_database_url)]
 SecretUrl = Annotated[SecretStr, BeforeValidator(parse_secret_url)]
 SignatureType = Annotated[int | None, BeforeValidator(parse_signature_type)]
+Token = Annotated[SecretStr, BeforeValidator(parse_token)]
+ListenHost = Annotated[str, BeforeValidator(parse_host)]
+HostNames = Annotated[tuple[str, ...], BeforeValidator(parse_hosts)]
+Port = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=65_535)]
 Symbols = Annotated[tuple[str, ...], BeforeValidator(parse_symbols)]
 Windows = Annotated[tuple[Window, ...], BeforeValidator(parse_windows)]

@@ -28,7 +28,7 @@ from polystra.app.setting_values import (
     Window,
     note_of,
 )
-from polystra.app.settings_alerts import AlertSettings
+from polystra.app.settings_api import ApiSettings
 from polystra.domain.errors import ConfigError
 
 UNPRINTED: Final = frozenset(SECRETS)
@@ -53,7 +53,7 @@ VENUE_RTDS_URL: Final = "wss://ws-live-data.polymarket.com"
 """The older price socket, asked only while the current one stays away (being retired; Polymarket docs)."""
 
 
-class Settings(AlertSettings):
+class Settings(ApiSettings):
     """All settings, typed and checked; frozen. Made by `load_settings`; reads nothing by itself."""
 
     model_config = SettingsConfigDict(

@@ -122,7 +122,7 @@ def available_dollars(account: AccountReading) -> str:
 
 def promised_dollars(account: AccountReading) -> MicroDollars:
     """What live buys may still cost, before fees."""
-    return sum(_reserved(order) for order in account.orders)
+    return sum(reserved_dollars(order) for order in account.orders)
 
 
 def _results(account: AccountReading) -> Results:
@@ -134,7 +134,7 @@ def _results(account: AccountReading) -> Results:
     return results
 
 
-def _reserved(order: Order) -> MicroDollars:
+def reserved_dollars(order: Order) -> MicroDollars:
     """Dollars that a live buy may still cost, before fees."""
     if not order.is_live or order.terms.side is not Side.BUY:
         return 0

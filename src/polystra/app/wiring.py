@@ -35,6 +35,7 @@ from polystra.app.account_lease import open_store
 from polystra.app.alerting import alerting
 from polystra.app.crash_guard import CrashGuard
 from polystra.app.engine_settings import engine_config, position_rules
+from polystra.app.serving import serving
 from polystra.app.settings import Settings, check_armed
 from polystra.domain.errors import ConfigError, VenueError
 from polystra.domain.events import ClockDriftMeasured
@@ -146,7 +147,7 @@ async def run_daemon(run: Run) -> RunSummary:
             pulse=_pulse(run, board, life),
             tenure=store,
         )
-        return await _trade(run, parts, CrashGuard(store, run.settings, run.clock))
+        return await _trade(run, parts, CrashGuard(store, run.settings, run.clock), audit)
     finally:
         await venue.close()
         await discovery.close()
@@ -157,11 +158,13 @@ async def run_daemon(run: Run) -> RunSummary:
             board.clear()
 
 
-async def _trade(run: Run, parts: Parts, guard: CrashGuard) -> RunSummary:
-    """Run the daemon; people are told of its start, its story and its end."""
+async def _trade(run: Run, parts: Parts, guard: CrashGuard, audit: ApiAudit) -> RunSummary:
+    """Run the daemon; people are told of its start, its story and its end, and may watch it."""
     own = run.wallet.credentials
     derived = (own.api_key, own.secret, own.passphrase)
-    async with alerting(run.settings, clock=run.clock, log=run.log, life=parts.life, hide=derived) as telling:
+    watched = serving(run.settings, run.wallet.account, clock=run.clock, log=run.log, audit=audit, hide=derived)
+    telling_people = alerting(run.settings, clock=run.clock, log=run.log, life=parts.life, hide=derived)
+    async with telling_people as telling, watched as board:
         earlier = 0
         if telling.alerts is not None:
             midnight = run.clock.now_ns() // (_DAY_S * NS_PER_S) * _DAY_S * NS_PER_S
@@ -172,7 +175,7 @@ async def _trade(run: Run, parts: Parts, guard: CrashGuard) -> RunSummary:
             run.log.error(LogEvent.SWITCH_SET, switch=looping.name, reason=looping.reason, source=looping.source)
             if telling.alerts is not None:
                 telling.alerts.heard([looping])
-        summary = await Daemon(replace(parts, alerts=telling.alerts)).run()
+        summary = await Daemon(replace(parts, alerts=telling.alerts, viewer=board, real=SystemClock())).run()
         await guard.end(summary.reason)
         telling.stopped(summary)
     return summary

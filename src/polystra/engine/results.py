@@ -67,6 +67,10 @@ class Results:
         self._roll(now_ns)
         return self.realised - self._day_start
 
+    def day_so_far(self, now_ns: Nanos) -> MicroDollars:
+        """The same for somebody who only looks: nothing here moves on to the next day by it."""
+        return self.realised - self._day_start if now_ns // DAY_NS <= self._day else 0
+
     def losses_in_row(self) -> int:
         """How many of the last positions to end were losses, without a gain between."""
         count = 0

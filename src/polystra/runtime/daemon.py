@@ -29,6 +29,7 @@ from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
 from polystra.ports.tenure import Tenure
 from polystra.ports.venue import EventStream, HoldingsSource, MarketDiscovery, Sink, TokenStream, TradingVenue
+from polystra.ports.viewing import Viewer
 from polystra.runtime.alerts import Alerts
 from polystra.runtime.control_desk import ControlDesk
 from polystra.runtime.health import Pulse
@@ -42,6 +43,7 @@ from polystra.runtime.repair_evidence import RepairEvidence
 from polystra.runtime.supervisor import supervise
 from polystra.runtime.tenure import TenureKeeper
 from polystra.runtime.timers import Timers
+from polystra.runtime.viewing import Viewing
 
 HOUSEKEEPING_EVERY_S: Final = 3_600
 SKIPPED_DECISIONS_KEPT_S: Final = 7 * 86_400
@@ -83,6 +85,10 @@ class Parts:
     """Tells people; hears every committed fact."""
     pulse: Pulse | None = None
     """Tells probes outside how the loop and the streams are; depends on `life`."""
+    viewer: Viewer | None = None
+    """Is shown the account once a second of `real`, and every committed fact."""
+    real: Clock | None = None
+    """The system's clock, whatever the pace of the run; goes with `viewer`."""
     users: Mapping[str, Callable[[Daemon], Coroutine[Any, Any, None]]] = field(default_factory=dict)
     """Eternal tasks that trade or ask through the daemon's desk, by their names."""
 
@@ -195,6 +201,8 @@ class Daemon:
         eternal["market stream"] = parts.market_stream.run(self._sink("market"))
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._sink(name))
+        if (viewing := self._viewing(loop)) is not None:
+            eternal["viewing"] = viewing.run()
         if parts.pulse is not None:
             eternal["pulse"] = parts.pulse.run()
         eternal["outbox"] = outbox.run()
@@ -214,6 +222,22 @@ class Daemon:
             self._repairs.heard(facts)
         if self._parts.alerts is not None:
             self._parts.alerts.heard(facts)
+        if self._parts.viewer is not None:
+            self._parts.viewer.heard(facts)
+
+    def _viewing(self, loop: EngineLoop) -> Viewing | None:
+        parts = self._parts
+        if parts.viewer is None or parts.real is None:
+            return None
+        return Viewing(
+            parts.viewer,
+            state=self._engine.state,
+            clock=parts.clock,
+            real=parts.real,
+            waiting=lambda: len(self._inbox),
+            commit_began=lambda: loop.commit_began_ns,
+            health=None if parts.pulse is None else parts.pulse.look,
+        )
 
     def _control_desk(self) -> ControlDesk | None:
         parts = self._parts

@@ -26,6 +26,7 @@ VALUES = {
     "ALERT_WEBHOOK_URL": "https://hooks.example/services/canary-webhook-token",
     "ALERT_DISCORD_URL": "https://discord.example/api/webhooks/1/canary-discord-token",
     "DEAD_MAN_URL": "https://monitor.example/ping/canary-monitor-token",
+    "API_TOKEN": "canary-token-of-the-control-api",
 }
 
 

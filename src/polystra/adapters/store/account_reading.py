@@ -127,6 +127,25 @@ def is_in_use(url_text: str) -> bool:
     return False
 
 
+def last_reconcile(connection: Connection) -> ReconcileCompleted | None:
+    """The last comparison with the venue."""
+    table = tables.reconciliations
+    row = _last(connection, select(table).order_by(table.c.sequence.desc()))
+    return None if row is None else _reconcile_of(row)
+
+
+def entries_blocked(connection: Connection) -> str:
+    """Why no entries were made when the database was last written to, empty when they were."""
+    notices = tables.notices
+    last = _last(
+        connection,
+        select(notices)
+        .where(notices.c.kind.in_(("entries.blocked", "entries.allowed", "trading.halted")))
+        .order_by(notices.c.sequence.desc()),
+    )
+    return "" if last is None or last.kind == "entries.allowed" else str(last.message)
+
+
 def _advisory_lock_is_held(url_text: str) -> bool:
     url = parse_url(url_text)
     engine = make_engine(url, read_only=True)
@@ -143,7 +162,6 @@ def _advisory_lock_is_held(url_text: str) -> bool:
 
 def _read(connection: Connection, owner: queries.Owner) -> AccountReading:
     t = tables
-    reconcile = _last(connection, select(t.reconciliations).order_by(t.reconciliations.c.sequence.desc()))
     return AccountReading(
         mode=owner.mode,
         account=owner.account,
@@ -167,8 +185,8 @@ def _read(connection: Connection, owner: queries.Owner) -> AccountReading:
             BalanceObserved(cash=row.cash, ledger_cash=row.ledger_cash, at_ns=row.at_ns, source=row.source)
             for row in _rows(connection, t.balances, t.balances.c.sequence)
         ),
-        last_reconcile=None if reconcile is None else _reconcile_of(reconcile),
-        entries_blocked=_blocked(connection),
+        last_reconcile=last_reconcile(connection),
+        entries_blocked=entries_blocked(connection),
         switches=tuple(
             switch_of(row)
             for row in _rows(connection, t.switches, t.switches.c.at_ns, t.switches.c.name, t.switches.c.subject)
@@ -191,17 +209,6 @@ def _rows(connection: Connection, table: Table, *order: ColumnElement[Any]) -> l
 
 def _last(connection: Connection, query: Select[Any]) -> Row[Any] | None:
     return connection.execute(query.limit(1)).one_or_none()
-
-
-def _blocked(connection: Connection) -> str:
-    notices = tables.notices
-    last = _last(
-        connection,
-        select(notices)
-        .where(notices.c.kind.in_(("entries.blocked", "entries.allowed", "trading.halted")))
-        .order_by(notices.c.sequence.desc()),
-    )
-    return "" if last is None or last.kind == "entries.allowed" else str(last.message)
 
 
 def _newest(connection: Connection) -> Nanos:

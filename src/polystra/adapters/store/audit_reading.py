@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, exists, not_
 
 from polystra.adapters.store import queries, tables
 from polystra.adapters.store.audit_writing import is_good_routine
-from polystra.adapters.store.decode import doubt_of, fill_of, order_of, posting_of
+from polystra.adapters.store.decode import decision_of, doubt_of, fill_of, order_of, posting_of
 from polystra.domain.facts import DecisionRecorded, DoubtRecorded
 from polystra.domain.fills import Fill, FillStatus
 from polystra.domain.ids import ClientOrderId, OrderId
@@ -214,35 +214,12 @@ def _decision(connection: Connection, order: Order) -> DecisionRecorded | None:
         .where(decisions.c.action == "ENTER")
         .limit(1)
     ).one_or_none()
-    return None if row is None else _decision_of(row)
+    return None if row is None else decision_of(row)
 
 
 def _decision_by_id(connection: Connection, decision_id: int | None) -> DecisionRecorded | None:
     row = _maybe(connection, tables.decisions, tables.decisions.c.decision_id == decision_id)
-    return None if row is None else _decision_of(row)
-
-
-def _decision_of(row: Row[Any]) -> DecisionRecorded:
-    return DecisionRecorded(
-        decision_id=row.decision_id,
-        condition_id=row.condition_id,
-        symbol=row.symbol,
-        at_ns=row.at_ns,
-        action=row.action,
-        reason=row.reason,
-        outcome=None if row.outcome is None else Outcome(row.outcome),
-        fair_value_up=row.fair_value_up,
-        market_prior_p_up=row.market_prior_p_up,
-        additive_bias=row.additive_bias,
-        additive_confidence=row.additive_confidence,
-        bayesian_bias=row.bayesian_bias,
-        bayesian_confidence=row.bayesian_confidence,
-        p_up=row.p_up,
-        edge=row.edge,
-        price=row.price,
-        quantity=row.quantity,
-        inputs=row.inputs,
-    )
+    return None if row is None else decision_of(row)
 
 
 def _calls_about(connection: Connection, order_id: OrderId | None) -> tuple[StoredCall, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from polystra.domain.events import SwitchName
-from polystra.domain.facts import DoubtRecorded, PositionRecorded, SwitchChanged
+from polystra.domain.facts import DecisionRecorded, DoubtRecorded, PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill, FillStatus, Liquidity
 from polystra.domain.ids import ClientOrderId
 from polystra.domain.ledger import Posting, PostingKind
@@ -194,4 +194,28 @@ def doubt_of(row: Row[Any]) -> DoubtRecorded:
         next_lookup_ns=row.next_lookup_ns,
         outcome=row.outcome,
         at_ns=row.at_ns,
+    )
+
+
+def decision_of(row: Row[Any]) -> DecisionRecorded:
+    """A decision."""
+    return DecisionRecorded(
+        decision_id=row.decision_id,
+        condition_id=row.condition_id,
+        symbol=row.symbol,
+        at_ns=row.at_ns,
+        action=row.action,
+        reason=row.reason,
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        fair_value_up=row.fair_value_up,
+        market_prior_p_up=row.market_prior_p_up,
+        additive_bias=row.additive_bias,
+        additive_confidence=row.additive_confidence,
+        bayesian_bias=row.bayesian_bias,
+        bayesian_confidence=row.bayesian_confidence,
+        p_up=row.p_up,
+        edge=row.edge,
+        price=row.price,
+        quantity=row.quantity,
+        inputs=row.inputs,
     )

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from polystra import __version__
-from polystra.app import account_commands, backtest_commands, control_commands, repair_commands
+from polystra.app import account_commands, backtest_commands, control_commands, record_command, repair_commands
 from polystra.app.alert_test import send_test
 from polystra.app.audit import show_calls
 from polystra.app.database_commands import database_app
@@ -56,6 +56,7 @@ app.add_typer(database_app, name="db")
 app.add_typer(secrets_app, name="secrets")
 account_commands.register(app)
 backtest_commands.register(app)
+record_command.register(app)
 control_commands.register(app)
 repair_commands.register(app)
 

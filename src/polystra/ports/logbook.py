@@ -36,9 +36,15 @@ class LogEvent(StrEnum):
     STORE_STUCK = "store.stuck", "a commit has been under way for long: nothing leaves, stops included"
     STORE_HELD = "store.held", "another daemon may still hold the account; this one waits for the end of its term"
     STORE_COMMIT_SLOWED = "store.commit_slowed", "a commit took longer than it should"
-    RECORDING_STARTED = "recording.started", "every input of the engine is recorded into the folder named"
+    RECORDING_STARTED = "recording.started", "inputs are recorded into the folder named: a session's, or the streams'"
+    RECORDING_FOUND = "recording.found", "a file that an earlier recorder left unfinished; what of it is whole"
+    RECORDING_ROTATED = "recording.rotated", "a file of the recording is whole and in the index; the next one begins"
+    RECORDING_RESUMED = "recording.resumed", "the disk takes blocks again; what came meanwhile is missing"
     RECORDING_ENDED = "recording.ended", "the recording is whole; its inputs, files and bytes"
-    RECORDING_FAILED = "recording.failed", "the recording ends early; trading goes on"
+    RECORDING_FAILED = (
+        "recording.failed",
+        "the disk takes nothing: a session is recorded no further, streams are tried again",
+    )
     ALERTS_READY = "alerts.ready", "alerts leave by the channels named; or none does"
     ALERT_FAILED = "alert.failed", "an alert or a ping could not leave; it waits or is dropped, trading goes on"
     HEALTH_UNTOLD = "health.untold", "the health file cannot be written; probes will call the daemon unhealthy"

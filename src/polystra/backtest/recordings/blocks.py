@@ -104,6 +104,14 @@ class BlockFile:
         except OSError as error:
             raise RecordingError(f"{path}: cannot be created ({error.strerror}); nothing is recorded") from error
         self.size = 0
+        try:
+            self._begin(told)
+        except RecordingError:
+            self._file.close()
+            path.unlink(missing_ok=True)
+            raise
+
+    def _begin(self, told: bytes) -> None:
         self._put(MAGIC + _U32.pack(len(told)) + told + _U32.pack(zlib.crc32(told)))
 
     def append(self, content: bytes, *, rows: int, first_ns: Nanos, last_ns: Nanos) -> None:

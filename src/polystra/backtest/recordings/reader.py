@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Final
 
 from polystra.backtest.recordings.blocks import Block, Damage, Head, read_blocks, read_head
+from polystra.backtest.recordings.index import SUFFIX
 from polystra.backtest.recordings.rows import Recorded, decode
-from polystra.backtest.recordings.writer import SUFFIX
 from polystra.domain.errors import RecordingError
 from polystra.domain.units import NS_PER_S, Nanos
 

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from polystra.backtest.recordings.blocks import Damage, Head, read_blocks, read_head
+from polystra.backtest.recordings.index import INDEX, IndexLine
 from polystra.backtest.recordings.reader import RecordingReader, recording_files
-from polystra.backtest.recordings.writer import INDEX, IndexLine, RecordingWriter, Sizes
+from polystra.backtest.recordings.writer import RecordingWriter, Sizes
 from polystra.domain.errors import RecordingError
 from polystra.domain.events import PriceSource, PriceTicked, TimerFired
 from polystra.domain.units import NS_PER_S

@@ -1,150 +1,71 @@
 """`polystra backtest` and `import`: recordings through the engine that trades, and what it came to.
 
-What lives here: the command, its options, its tables and JSON. What must not: the run (`backtest.driver`), what is
-counted (`backtest.tally`).
+What lives here: the commands, their options and tables. What must not: the run and its JSON (`backtest_result`), pages
+(`backtest_page`), what is counted (`backtest.tally`, `backtest.trades`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 
 from polystra.adapters.clock import SystemClock
-from polystra.app.engine_settings import engine_config
-from polystra.app.failures import env_file_here, fail, guarded, settings_from_here
+from polystra.app.backtest_result import Backtest, as_data, caveats, choose, interruptible, run_backtest
+from polystra.app.failures import guarded, settings_from_here
 from polystra.app.screen import grid, pairs, screen
-from polystra.app.settings import Settings, load_settings
-from polystra.backtest.driver import Driver, DriverResult
-from polystra.backtest.forecasts import Checkpoints
 from polystra.backtest.imports.assemble import assemble
 from polystra.backtest.imports.lines import ImportReport
 from polystra.backtest.imports.settlement_feed import read_feed
 from polystra.backtest.imports.windows import DEFAULT_FEE_PPM, read_windows
 from polystra.backtest.recordings.blocks import Head
-from polystra.backtest.recordings.reader import ReadingReport, RecordingReader, recording_files
 from polystra.backtest.recordings.writer import RecordingWriter
 from polystra.backtest.scoring import FEWEST, Interval
-from polystra.backtest.tally import Tally
 from polystra.domain.errors import ConfigError, RecordingError
-from polystra.domain.units import MICRO, format_micros
-from polystra.matching.paper_venue import PaperRules
+from polystra.domain.units import MICRO
 
-HONEST: str = (
-    "A backtest shows what these settings would have done against what was displayed, not what they will do: "
-    "others did not react to these orders, and a setting that was chosen because it did well here proves nothing."
-)
+PATHS_DRAWN: Final = 24
+"""So many markets are drawn: the traded ones with the largest results."""
+_MOST_ROWS: Final = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backtest:
-    """One run: what was read, what it came to."""
-
-    settings: Settings
-    reading: ReadingReport
-    result: DriverResult
-    tally: Tally
-    cash: int
-
-
-def run_backtest(settings: Settings, places: list[Path], *, capital: int) -> Backtest:
-    """Run the engine over recordings. `capital` in micro-dollars.
-
-    Raises:
-        ConfigError: a place is missing, or nothing in it can be used.
-    """
-    try:
-        reader = RecordingReader(recording_files(places))
-    except RecordingError as error:
-        raise ConfigError(str(error)) from error
-    heads = reader.heads
-    symbols = tuple(dict.fromkeys(symbol for head in heads for symbol in head.symbols))
-    chosen = tuple(symbol for symbol in settings.symbols if symbol in symbols) or symbols
-    salt = hashlib.sha256(b"polystra backtest").digest()
-    config = engine_config(settings, symbols=chosen, salt_seed=salt, markets_limit=0)
-    tally = Tally(Checkpoints(config.strategy.weights))
-    driver = Driver(config, PaperRules(cash=capital), tally.take, tally.checkpoints)
-    result = driver.run(reader)
-    return Backtest(settings=settings, reading=reader.report, result=result, tally=tally, cash=driver.venue.cash)
-
-
-def as_data(run: Backtest) -> dict[str, Any]:
-    """The whole result as plain data; dollars as decimal text."""
-    tally = run.tally
-    profit = tally.profit()
-    return {
-        "recordings": {
-            "files": run.reading.files,
-            "inputs": run.result.inputs,
-            "left_out": run.reading.left_out,
-            "notes": run.reading.notes,
-        },
-        "windows": len(tally.settled),
-        "independent_windows": tally.blocks,
-        "decisions": sum(each.decisions for each in tally.markets.values()),
-        "orders": sum(each.orders for each in tally.markets.values()),
-        "fills": {"taker": tally.taker_fills, "maker": tally.maker_fills},
-        "costs": {
-            "fees": format_micros(sum(each.fees for each in tally.markets.values())),
-            "slippage": format_micros(tally.slippage),
-        },
-        "realised_pnl": None if profit is None else _interval(profit),
-        "drawdown": format_micros(tally.drawdown()),
-        "cash": format_micros(run.cash),
-        "forecasters": [
-            {
-                "name": each.name,
-                "brier": _interval(each.brier),
-                "log_loss": _interval(each.log_loss),
-                "brier_less_market": None if each.against_market is None else _interval(each.against_market),
-                "verdict": each.words,
-            }
-            for each in tally.scores()
-        ],
-        "fusions": tally.fusions_apart(),
-        "markets": [
-            {
-                "slug": each.market.slug,
-                "up_payout": format_micros(each.up_payout or 0),
-                "decisions": each.decisions,
-                "orders": each.orders,
-                "fills": each.fills,
-                "fees": format_micros(each.fees),
-                "realised_pnl": format_micros(each.realised_pnl),
-                "exits": dict(each.exits),
-            }
-            for each in tally.settled
-        ],
-        "left_open": list(run.result.left_open),
-        "facts_hash": run.result.digest,
-        "note": HONEST,
-    }
-
-
-def show(run: Backtest, console: Console) -> None:
+def show(backtest: Backtest, console: Console) -> None:
     """The result for a person."""
-    data = as_data(run)
+    run, data = backtest.run, as_data(backtest)
     tally = run.tally
     for note in run.reading.notes:
         console.print(f"left out: {note}", markup=False)
     profit = tally.profit()
+    costs = data["costs"]
     rows = [
-        ("recorded inputs", f"{run.result.inputs:,} in {run.reading.files} files"),
+        ("recorded inputs", f"{run.result.inputs:,} in {run.reading.files} files, {run.recordings} recordings"),
         ("windows", f"{data['windows']} settled, {tally.blocks} independent"),
         ("decisions, orders", f"{data['decisions']}, {data['orders']}"),
         ("fills", f"{tally.taker_fills} taking, {tally.maker_fills} resting"),
-        ("fees, slippage", f"{data['costs']['fees']}, {data['costs']['slippage']}"),
+        ("fees, half spread, slippage", f"{costs['fees']}, {costs['spread']}, {costs['slippage']}"),
         ("realised result", "no market was settled" if profit is None else _range(profit, "$")),
-        ("deepest drawdown", data["drawdown"]),
+        ("deepest drawdown", f"{data['drawdown']} settled, {data['drawdown_marked']} marked at mid prices"),
         ("facts hash", run.result.digest[:16]),
     ]
     console.print(pairs("Backtest", rows))
+    _show_forecasts(backtest, console)
+    _show_positions(data["positions"], console)
+    settings = backtest.chosen.changed
+    told = ", ".join(f"{line.name}={line.value} ({line.source})" for line in settings) or "all as by default"
+    console.print(f"Settings: {told}", markup=False, highlight=False)
+    for left in run.result.left_open:
+        console.print(f"left open: {left}", markup=False)
+    for caveat in caveats(backtest):
+        console.print(caveat)
+
+
+def _show_forecasts(backtest: Backtest, console: Console) -> None:
+    tally = backtest.run.tally
     scores = [
         (
             each.name,
@@ -158,32 +79,68 @@ def show(run: Backtest, console: Console) -> None:
     if scores:
         names = ("Brier", "log loss", "Brier less market's", "")
         console.print(grid("Forecasts", words=("forecaster",), figures=names, rows=scores))
-    if data["fusions"]:
-        console.print(f"The two fusions: {data['fusions']}.")
+    if fusions := tally.fusions_apart():
+        console.print(f"The two fusions: {fusions}.")
     if 0 < tally.blocks < FEWEST:
         console.print(f"Only {tally.blocks} independent windows: the intervals above say little.")
-    for left in run.result.left_open:
-        console.print(f"left open: {left}", markup=False)
-    console.print(HONEST)
+
+
+def _show_positions(positions: Sequence[dict[str, Any]], console: Console) -> None:
+    if not positions:
+        return
+    rows = [
+        (
+            each["position"],
+            each["entry_reason"],
+            each["exit_reason"],
+            *(each[name] or "" for name in ("shares", "entry_price", "exit_price", "fees", "realised_pnl")),
+        )
+        for each in positions[:_MOST_ROWS]
+    ]
+    figures = ("shares", "bought at", "sold at", "fees $", "result $")
+    console.print(grid("Positions", words=("position", "entry", "exit"), figures=figures, rows=rows))
+    if len(positions) > _MOST_ROWS:
+        console.print(f"and {len(positions) - _MOST_ROWS} more positions: --json and --html list them all")
 
 
 def backtest(
-    places: Annotated[list[Path], typer.Argument(help="recordings, or folders of them")],
+    places: Annotated[list[Path], typer.Argument(metavar="FILES", help="recordings, or folders of them")],
     *,
     change: Annotated[
         list[str] | None, typer.Option("--set", help="a setting for this run, KEY=VALUE; may be given again")
     ] = None,
-    capital: Annotated[int, typer.Option(min=1, help="dollars that the paper account begins with")] = 1_000,
+    capital: Annotated[int, typer.Option(min=1, help="dollars that each paper account begins with")] = 1_000,
+    html: Annotated[
+        Path | None, typer.Option(help="write the report as one HTML page with plots into this file")
+    ] = None,
+    png: Annotated[Path | None, typer.Option(help="write the plots as pictures into this folder")] = None,
+    jobs: Annotated[int, typer.Option(min=0, help="processes for several recordings; 0: one per CPU")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")] = False,
 ) -> None:
     """Run recordings through the engine that trades, against a paper account."""
     settings = settings_from_here(local=True)
-    changed = guarded(lambda: _changed(change or []), settings)
-    run = guarded(lambda: run_backtest(changed, places, capital=capital * MICRO), changed)
+
+    def work() -> Backtest:
+        drawn = html is not None or png is not None
+        done = run_backtest(
+            choose(change or []),
+            places,
+            capital=capital * MICRO,
+            processes=jobs or os.cpu_count() or 1,
+            paths_kept=PATHS_DRAWN if drawn else 0,
+        )
+        if drawn:
+            from polystra.app.backtest_page import write_report  # noqa: PLC0415 - it draws: slow to import
+
+            for path in write_report(done, html=html, png=png):
+                typer.echo(f"written: {path}", err=True)
+        return done
+
+    done = guarded(interruptible(work), settings)
     if as_json:
-        typer.echo(json.dumps(as_data(run)))
+        typer.echo(json.dumps(as_data(done)))
     else:
-        show(run, screen())
+        show(done, screen())
 
 
 def import_recordings(
@@ -246,28 +203,6 @@ def _book_files(places: list[Path]) -> list[Path]:
             raise RecordingError(f"--books {place}: does not exist; name a file or a folder of them")
         found += sorted(place.glob("*.book.jsonl*")) if place.is_dir() else [place]
     return found
-
-
-def _changed(changes: list[str]) -> Settings:
-    """The settings with those of the command line on top."""
-    values = dict(os.environ)
-    for each in changes:
-        name, equals, value = each.partition("=")
-        if not equals or not name:
-            fail(f"--set {each}: expected KEY=VALUE, for example --set MIN_EDGE_PERCENT=2")
-        if name.upper() not in {field.upper() for field in Settings.model_fields}:
-            fail(f"--set {each}: there is no setting {name.upper()}; .env.example lists them all")
-        values[name.upper()] = value
-    return load_settings(values, env_file_here(), local=True)
-
-
-def _interval(interval: Interval) -> dict[str, float | int]:
-    return {
-        "mean": round(interval.mean, 6),
-        "low": round(interval.low, 6),
-        "high": round(interval.high, 6),
-        "blocks": interval.blocks,
-    }
 
 
 def _range(interval: Interval, unit: str = "") -> str:

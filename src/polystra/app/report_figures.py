@@ -15,7 +15,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import matplotlib as mpl
 import numpy as np
@@ -105,9 +105,10 @@ class Chart:
         """The chart as a picture on white, under its title (a page has that as text)."""
         target = io.BytesIO()
         with mpl.rc_context(_STYLE):
-            FigureCanvasAgg(self.figure).print_figure(
-                target, format="png", metadata={"Software": None}, facecolor="white"
-            )
+            title = self.figure.suptitle(self.title, x=0.01, ha="left", weight="bold")
+            canvas = FigureCanvasAgg(self.figure)
+            canvas.print_figure(target, format="png", metadata={"Software": None}, facecolor="white")
+            title.set_text("")
         return target.getvalue()
 
     def save(self, folder: Path) -> Path:
@@ -245,3 +246,48 @@ def bars_chart(
         axes.set_xlabel(unit)
         axes.margins(x=0.15)
     return Chart(name=name, title=title, caption=caption, figure=figure)
+
+
+Marker: TypeAlias = tuple[int, float, str, bool]
+"""(time in ns, probability of Up at which it was made, "entry" or "exit", whether it was of the Up outcome)."""
+
+
+def path_chart(
+    lines: Mapping[str, Sequence[tuple[int, float]]],
+    markers: Sequence[Marker],
+    *,
+    opens_ns: int,
+    closes_ns: int,
+    name: str,
+    title: str,
+) -> Chart:
+    """The course of one market in the Up outcome's terms, with what was bought and sold."""
+    figure, (axes,) = blank(height=3.4)
+    with mpl.rc_context(_STYLE):
+        for number, (who, points) in enumerate(lines.items()):
+            at = times([moment for moment, _ in points])
+            width = 1.8 if who == "market" else 1.1
+            axes.plot(at, [p for _, p in points], color=colour(who, number), linewidth=width, label=who)
+        for what, up, shape in (("entry", True, "^"), ("entry", False, "v"), ("exit", True, "x"), ("exit", False, "x")):
+            own = [each for each in markers if each[2] == what and each[3] is up]
+            if own:
+                axes.scatter(
+                    times([each[0] for each in own]),
+                    [each[1] for each in own],
+                    marker=shape,
+                    s=52,
+                    color=colour("gain" if up else "loss"),
+                    zorder=5,
+                    label=f"{what} {'Up' if up else 'Down'}",
+                )
+        axes.set(ylim=(-0.02, 1.02), ylabel="probability of Up")
+        axes.set_xlim(*times([opens_ns, closes_ns]))
+        clock_axis(axes)
+        if lines or markers:
+            legend_above(axes)
+    return Chart(
+        name=name,
+        title=title,
+        caption="All in the Up outcome's terms: shares of Down bought at 0.30 stand at 0.70. Times are UTC.",
+        figure=figure,
+    )

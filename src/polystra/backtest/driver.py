@@ -21,15 +21,16 @@ from polystra.backtest.paper_signer import PaperSigner
 from polystra.backtest.recordings.rows import Recorded
 from polystra.domain import events as ev
 from polystra.domain.facts import Fact
-from polystra.domain.ids import ConditionId, OrderId
+from polystra.domain.ids import ConditionId, OrderId, TokenId
 from polystra.domain.market import Market
 from polystra.domain.orders import OrderTerms
-from polystra.domain.units import NS_PER_S, Nanos
+from polystra.domain.units import NS_PER_S, MicroPrice, Nanos
 from polystra.engine import effects as fx
 from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
 from polystra.engine.fact_digest import FactDigest
 from polystra.engine.state import EngineState, Turn
+from polystra.engine.strategy.evaluate import Evaluation
 from polystra.matching.paper_venue import PaperRules, PaperVenue
 from polystra.ports.signing import answer_of
 
@@ -72,13 +73,22 @@ class Driver:
         rules: PaperRules,
         on_facts: FactSink | None = None,
         checkpoints: Checkpoints | None = None,
+        on_second: Callable[[Nanos], None] | None = None,
     ) -> None:
-        """`checkpoints` asks the engine for its opinion at fixed times; nothing that it does changes the run."""
+        """`checkpoints` asks the engine for its opinion at fixed times; nothing that it does changes the run.
+
+        `on_second` is called after the first input of each second of the recording; it may look and not touch.
+        """
         self._checkpoints = checkpoints
         self._engine = Engine(config)
         self._venue = PaperVenue(rules, self)
         self._signer = PaperSigner()
         self._on_facts = on_facts
+        self._on_second = on_second
+        self._second_ns: Nanos = 0
+        """When the next second begins."""
+        self._used = 0
+        self._left_out = 0
         self._digest = FactDigest()
         self._now_ns: Nanos = 0
         self._heap: list[tuple[Nanos, int, Callable[[Nanos], None]]] = []
@@ -113,27 +123,48 @@ class Driver:
 
     def run(self, inputs: Iterable[Recorded]) -> DriverResult:
         """Take every recorded input, then stop in order and let what is open settle."""
-        used = left_out = 0
-        for now_ns, event in inputs:
-            if not isinstance(event, _MARKET_INPUTS) and not _is_market_stream(event):
-                left_out += 1
-                continue
-            if not used:
-                self._begin(now_ns)
-            used += 1
-            self._until(now_ns)
-            self._take(event)
-        if used:
+        feed = self.feed
+        for recorded in inputs:
+            feed(recorded)
+        return self.finish()
+
+    def feed(self, recorded: Recorded) -> None:
+        """Take one recorded input, after whatever is due before it."""
+        now_ns, event = recorded
+        if not isinstance(event, _MARKET_INPUTS) and not _is_market_stream(event):
+            self._left_out += 1
+            return
+        if not self._used:
+            self._begin(now_ns)
+        self._used += 1
+        self._until(now_ns)
+        self._take(event)
+        if self._on_second is not None and now_ns >= self._second_ns:
+            self._second_ns = now_ns - now_ns % NS_PER_S + NS_PER_S
+            self._on_second(now_ns)
+
+    def finish(self) -> DriverResult:
+        """Stop in order, let what is open settle, and say what it came to; nothing may be fed after it."""
+        if self._used:
             self._until(self._now_ns + _AFTERMATH_S * NS_PER_S)
             self.tell(ev.StopRequested(mode=ev.StopMode.KEEP_EXITS, reason="the recording has ended"))
             self._until(self._now_ns + _PATIENCE_S * NS_PER_S)
         return DriverResult(
-            inputs=used,
-            left_out=left_out,
+            inputs=self._used,
+            left_out=self._left_out,
             facts=self._digest.facts,
             digest=self._digest.hexdigest(),
             left_open=self._finish.left_open if self._finish is not None else ("it did not finish in time",),
         )
+
+    def quote(self, token_id: TokenId) -> tuple[MicroPrice | None, MicroPrice | None]:
+        """Best bid and best ask of a token as the engine knows them now."""
+        book = self._engine.state.book(token_id)
+        return (None, None) if book is None else (book.best_bid, book.best_ask)
+
+    def opinion(self, condition_id: ConditionId) -> Evaluation | None:
+        """What the engine would say of a market now; None where it has nothing to say."""
+        return self._engine.opinion(condition_id, self._now_ns)
 
     def _begin(self, now_ns: Nanos) -> None:
         self._now_ns = now_ns

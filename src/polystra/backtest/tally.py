@@ -69,7 +69,8 @@ class Tally:
     slippage: MicroDollars = 0
     """What entries and exits paid beyond the price that their plan reckoned with."""
     equity: list[tuple[Nanos, MicroDollars]] = field(default_factory=list)
-    """Realised result after each settlement."""
+    """Realised result after each settlement; windows that closed at one time make one point."""
+    _closed_at_s: int = -1
     _planned: dict[str, int] = field(default_factory=dict)
     _counted: set[str] = field(default_factory=set)
     _results: dict[PositionId, PositionRecorded] = field(default_factory=dict)
@@ -124,7 +125,20 @@ class Tally:
                 known.exits[position.exit_reason or "HELD"] += 1
                 del self._results[position.position_id]
         before = self.equity[-1][1] if self.equity else 0
+        if known.market.closes_at_s == self._closed_at_s:
+            self.equity.pop()
+        self._closed_at_s = known.market.closes_at_s
         self.equity.append((now_ns, before + fact.realised_pnl))
+
+    def absorb(self, later: Tally) -> None:
+        """Add what a later recording came to, as if its result went on from this one's."""
+        base = self.equity[-1][1] if self.equity else 0
+        self.markets |= later.markets
+        self.forecasts += later.forecasts
+        self.taker_fills += later.taker_fills
+        self.maker_fills += later.maker_fills
+        self.slippage += later.slippage
+        self.equity += [(at_ns, base + value) for at_ns, value in later.equity]
 
     # --- answers ----------------------------------------------------------------------
 

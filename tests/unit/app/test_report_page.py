@@ -101,3 +101,9 @@ def test_no_command_imports_the_drawing_library_before_it_draws():
     asked = "import sys, polystra.app.cli; print([n for n in ('matplotlib', 'numpy') if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_picture_stands_alone_with_its_title():
+    first, second = (bars_chart([("fees", -1.0)], name="costs", title=title, caption="") for title in ("One", "Two"))
+    assert first.png() != second.png()
+    assert first.svg() == second.svg().replace("Two", "One")

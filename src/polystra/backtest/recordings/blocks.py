@@ -211,6 +211,37 @@ def read_blocks(path: Path, damage: Damage) -> Iterator[Block]:
             place = found
 
 
+def read_span(path: Path) -> tuple[Nanos, Nanos, int] | None:
+    """The first and last time that a file's blocks tell and how many rows they say to hold; None without a block.
+
+    Only the frames are looked at, so it is quick; behind damaged bytes the search goes on block by block.
+
+    Raises:
+        RecordingError: the file cannot be read or is no recording.
+    """
+    _, place = read_head(path)
+    first_ns: Nanos | None = None
+    last_ns = rows = 0
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        while place < size:
+            file.seek(place)
+            frame = file.read(_FRAME.size)
+            magic, length, held, from_ns, until_ns = (
+                _FRAME.unpack(frame) if len(frame) == _FRAME.size else (b"", 0, 0, 0, 0)
+            )
+            end = place + _FRAME.size + length + _U32.size
+            if magic != _BLOCK or end > size:
+                found = _next_block(file, place + 1, size)
+                if found is None:
+                    break
+                place = found
+                continue
+            first_ns = from_ns if first_ns is None else first_ns
+            last_ns, rows, place = max(last_ns, until_ns), rows + held, end
+    return None if first_ns is None else (first_ns, last_ns, rows)
+
+
 def _block_at(file: BinaryIO, place: int, size: int) -> tuple[Block | None, int]:
     """The whole block that begins there and its length, or None."""
     file.seek(place)

@@ -25,13 +25,13 @@ from polystra.adapters.polymarket.transport import SessionFactory
 from polystra.adapters.polymarket.wallet_code import is_deployed
 from polystra.adapters.spot.binance import SpotStream
 from polystra.app.checks import Check, failed, passed, unchecked, warned
-from polystra.app.engine_settings import WINDOW_SECONDS
 from polystra.app.settings import Settings
 from polystra.app.wiring import Endpoints, Wallet
 from polystra.domain.errors import AuthFailed, VenueError
 from polystra.domain.events import ClockDriftMeasured, StreamConnected, WorldEvent
 from polystra.domain.market import Market
 from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, format_micros
+from polystra.domain.windows import close_of, current_open
 from polystra.ports.clock import Clock
 from polystra.ports.venue import EventStream, SpendableBalance
 
@@ -414,10 +414,10 @@ async def current_market(bench: Bench, *, at_least_s: int = 0) -> Market | None:
     try:
         now_s = (bench.clock.now_ns() + bench.correction_ns) // NS_PER_S
         for window in bench.settings.windows:
-            length_s = WINDOW_SECONDS[window]
-            for ahead in (0, 1):
-                opens_at_s = (now_s // length_s + ahead) * length_s
-                if opens_at_s + length_s - now_s < at_least_s:
+            length_s = window.seconds
+            running_s = current_open(length_s, now_s)
+            for opens_at_s in (running_s, close_of(length_s, running_s)):
+                if close_of(length_s, opens_at_s) - now_s < at_least_s:
                     continue
                 for symbol in bench.settings.symbols:
                     try:

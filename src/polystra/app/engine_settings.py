@@ -6,8 +6,6 @@ sentence that lists the position rules. What must not: concrete adapters (`wirin
 
 from __future__ import annotations
 
-from typing import Final
-
 from polystra.app.settings import Settings
 from polystra.domain.units import NS_PER_S, parse_micros
 from polystra.engine.config import (
@@ -27,8 +25,6 @@ from polystra.engine.config import (
 from polystra.engine.strategy.config import EntryStyle, StrategyConfig
 from polystra.engine.strategy.fusion import Fusion
 from polystra.engine.strategy.sizing import SizingRules
-
-WINDOW_SECONDS: Final = {"5m": 300, "15m": 900}
 
 
 def strategy_config(settings: Settings) -> StrategyConfig:
@@ -56,7 +52,7 @@ def engine_config(
     """The engine's settings in its own units."""
     return EngineConfig(
         symbols=symbols,
-        windows_s=tuple(WINDOW_SECONDS[window] for window in settings.windows),
+        windows_s=tuple(window.seconds for window in settings.windows),
         strategy=strategy_config(settings),
         exits=exit_config(settings),
         risk=risk_config(settings),

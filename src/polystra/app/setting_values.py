@@ -22,6 +22,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr
 
+from polystra.domain.windows import WINDOW_SECONDS
+
 SECRET_RUN: Final = re.compile(r"[0-9a-fA-F]{40,}|[A-Za-z0-9+/_=-]{44,}")
 """Text that may be a key or an API secret wherever it stands (an address alone is excepted by the caller)."""
 
@@ -45,11 +47,14 @@ class Window(StrEnum):
 
     FIVE_MINUTES = "5m"
     FIFTEEN_MINUTES = "15m"
+    HOUR = "1h"
+    FOUR_HOURS = "4h"
+    DAY = "1d"
 
     @property
     def seconds(self) -> int:
-        """The length in seconds."""
-        return {"5m": 300, "15m": 900}[self.value]
+        """The usual length in seconds."""
+        return WINDOW_SECONDS[self.value]
 
 
 DAYS_OF_THE_WEEK: Final = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
@@ -174,8 +179,6 @@ def parse_symbols(value: object) -> tuple[str, ...]:
 def parse_windows(value: object) -> tuple[Window, ...]:
     """Read window lengths separated by commas, each known and named once."""
     parts = [part.lower() for part in _split(value)]
-    if any(part in {"1h", "4h", "1d"} for part in parts):
-        raise ValueError("1h, 4h and 1d are not there yet")
     _distinct(parts)
     return tuple(Window(part) for part in parts)
 

@@ -32,7 +32,7 @@ class TradingSettings(WhereSettings):
     symbols: Symbols = setting(
         "BTC,ETH,SOL,XRP", WHAT, "coins, separated by commas", "some of BTC,ETH,SOL,XRP,DOGE,BNB,HYPE,ZEC, each once"
     )
-    windows: Windows = setting("15m", WHAT, "lengths of the markets, separated by commas", "5m, 15m or 5m,15m")
+    windows: Windows = setting("15m", WHAT, "lengths of the markets, separated by commas", "any of 5m, 15m, 1h, 4h, 1d")
     entry_style: Annotated[Literal["limit", "market"], BeforeValidator(parse_word)] = setting(
         "limit", WHAT, "limit pays at most the edge price, market takes what is there", "limit or market"
     )

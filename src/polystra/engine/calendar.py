@@ -1,8 +1,8 @@
 """The calendar: which markets should be known now, and what happens when their window ends.
 
-Up/down windows start at multiples of their length (5 m and 15 m; Polymarket docs, crypto
-up/down markets). The current window and the next are looked for; a market that is not
-listed yet is asked for again. Markets whose business is done are forgotten, so that memory
+The current window of each symbol and length (`domain.windows`) and, before it ends, the next are
+looked for, so that the next one's book is there when it opens; a market that is not listed yet is
+asked for again. Markets whose business is done are forgotten, so that memory
 stays bounded.
 """
 
@@ -14,6 +14,7 @@ from polystra.domain.facts import MarketRecorded
 from polystra.domain.fills import FillStatus
 from polystra.domain.market import Market
 from polystra.domain.units import NS_PER_S
+from polystra.domain.windows import close_of, current_open
 from polystra.engine.effects import DiscoverMarket, UnwatchTokens, WatchTokens
 from polystra.engine.positions.settlement import FIRST_ASK_S
 from polystra.engine.state import EngineState, MarketState, Turn
@@ -21,6 +22,7 @@ from polystra.engine.state import EngineState, MarketState, Turn
 _RETRY_S = 10
 _FORGET_AFTER_S = 900
 _RETIRED_MAX = 20_000
+_AHEAD_MAX_S = 900
 _JOIN_AT_LEAST_S = 60
 """A window with less than this left when first seen is not joined."""
 
@@ -63,10 +65,11 @@ class Calendar:
         known = {(m.market.symbol, m.market.window_s, m.market.opens_at_s) for m in self._state.markets.values()}
         wanted = []
         for window_s in self._state.config.windows_s:
-            current = now_s - now_s % window_s
-            starts = [current] if current + window_s - now_s >= _JOIN_AT_LEAST_S else []
-            if current + window_s - now_s <= max(self._state.config.discover_ahead_s, window_s // 2):
-                starts.append(current + window_s)
+            current = current_open(window_s, now_s)
+            following = close_of(window_s, current)
+            starts = [current] if following - now_s >= _JOIN_AT_LEAST_S else []
+            if following - now_s <= max(self._state.config.discover_ahead_s, min(window_s // 2, _AHEAD_MAX_S)):
+                starts.append(following)
             for start in starts:
                 wanted += [
                     (symbol, window_s, start)

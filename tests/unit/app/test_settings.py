@@ -111,7 +111,7 @@ def test_a_bad_value_is_named_with_its_rule_and_a_remedy(name: str, value: str) 
     assert f"{name}=" in text or f"leave {name} empty" in text
 
 
-@pytest.mark.parametrize(("name", "value"), [("MODE", "paper"), ("MODE", "backtest"), ("WINDOWS", "15m,1h")])
+@pytest.mark.parametrize(("name", "value"), [("MODE", "paper"), ("MODE", "backtest")])
 def test_what_is_not_built_says_so(name: str, value: str) -> None:
     assert "not there yet" in refusal({name: value})
 

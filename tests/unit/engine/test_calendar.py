@@ -48,6 +48,17 @@ def test_every_symbol_and_window_is_looked_for():
     assert {("BTC", 300, 0), ("ETH", 300, 0), ("BTC", 900, 0), ("ETH", 900, 0)} <= wanted(desk)
 
 
+def test_windows_of_four_hours_and_of_a_day_follow_the_eastern_clock_over_its_change():
+    """At 2026-11-01 08:50 UTC the window of midnight to four is in its fifth hour: the clocks went back at six."""
+    before = 1_793_523_000
+    desk = Desk(config(windows_s=(14_400, 86_400)), now_ns=before * NS_PER_S).start()
+    assert {(each.window_s, each.opens_at_s) for each in desk.asked(fx.DiscoverMarket)} == {
+        (14_400, 1_793_505_600),
+        (14_400, 1_793_523_600),
+        (86_400, 1_793_462_400),
+    }
+
+
 def test_a_market_that_is_not_listed_yet_is_asked_for_again():
     desk = at(100).clear()
     desk.advance(35)

@@ -11,6 +11,7 @@ Source: Polymarket docs, Gamma market fields; crypto 5 m and 15 m markets settle
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from random import Random
 from types import MappingProxyType
 from typing import Final
@@ -33,16 +34,46 @@ from polystra.domain.errors import VenueProtocolError, VenueRefused
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import VENUE_TICKS, FeeSchedule, Market, ResolutionKind, ResolutionRule
 from polystra.domain.units import NS_PER_S
+from polystra.domain.windows import DAY_S, HOUR_S, WINDOW_SECONDS, close_of, eastern_s
 from polystra.ports.clock import Clock
 
-WINDOWS: Final = MappingProxyType({300: "5m", 900: "15m"})
+WINDOWS: Final = MappingProxyType({length: name for name, length in WINDOW_SECONDS.items()})
 """Window lengths in seconds and their names in slugs."""
+
+COINS: Final = MappingProxyType(
+    {
+        "BTC": "bitcoin",
+        "ETH": "ethereum",
+        "SOL": "solana",
+        "XRP": "xrp",
+        "DOGE": "dogecoin",
+        "BNB": "bnb",
+        "HYPE": "hyperliquid",
+        "ZEC": "zcash",
+    }
+)
+"""What a coin is called in the slugs of windows of an hour and a day."""
 
 AVERAGE_SINCE_S: Final = 1_786_665_600
 """2026-08-14 00:00 UTC: from here on 5 m and 15 m windows settle on the 60-second average."""
 
 LOOKBACK_S: Final = 60
 SHOWN: Final = 120
+
+_MONTHS: Final = (
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+)
 
 _AVERAGE_TEXT: Final = re.compile(
     r"\b60[- ]?s(?:ec(?:ond)?s?)?\b[^.]{0,80}(?:average|twap|mean)|(?:average|twap|mean)[^.]{0,80}\b60[- ]?s",
@@ -75,6 +106,9 @@ class GammaDiscovery:
                 return None
             raise
         market = read_market(json_object(reply, "market"), symbol=symbol, window_s=window_s)
+        if window_s == HOUR_S and market.slug == slug and abs(market.opens_at_s - opens_at_s) == HOUR_S:
+            # Two hours of autumn have one label, so one slug: this is the other one.
+            return None
         if (market.slug, market.opens_at_s) != (slug, opens_at_s):
             raise VenueProtocolError(
                 f"asked for {slug}, was answered with {market.slug} opening at {market.opens_at_s}"
@@ -90,7 +124,26 @@ def slug_of(symbol: str, window_s: int, opens_at_s: int) -> str:
     """Return the slug of an up/down market; raises ValueError for a window that has no such slug."""
     if window_s not in WINDOWS:
         raise ValueError(f"window_s is {window_s}, expected one of {sorted(WINDOWS)}")
+    if window_s == HOUR_S:
+        local = _eastern(opens_at_s)
+        hour = f"{local.hour % 12 or 12}{'am' if local.hour < 12 else 'pm'}"
+        return f"{_coin(symbol)}-up-or-down-{_day(local)}-{hour}-et"
+    if window_s == DAY_S:
+        return f"{_coin(symbol)}-up-or-down-on-{_day(_eastern(close_of(window_s, opens_at_s)))}"
     return f"{symbol.lower()}-updown-{WINDOWS[window_s]}-{opens_at_s}"
+
+
+def _eastern(second: int) -> datetime:
+    """US-Eastern wall-clock time, labelled UTC."""
+    return datetime.fromtimestamp(eastern_s(second), UTC)
+
+
+def _day(local: datetime) -> str:
+    return f"{_MONTHS[local.month - 1]}-{local.day}-{local.year}"
+
+
+def _coin(symbol: str) -> str:
+    return COINS.get(symbol.upper(), symbol.lower())
 
 
 def read_market(body: JsonObject, *, symbol: str, window_s: int) -> Market:
@@ -103,7 +156,7 @@ def read_market(body: JsonObject, *, symbol: str, window_s: int) -> Market:
     slug = required_text(body, "slug")
     opens_at_s = instant(body, "eventStartTime", default=0) // NS_PER_S
     closes_at_s = instant(body, "endDate", default=0) // NS_PER_S
-    if closes_at_s - opens_at_s != window_s:
+    if opens_at_s <= 0 or closes_at_s != close_of(window_s, opens_at_s):
         raise VenueRefused(f"market {slug} runs from {opens_at_s} to {closes_at_s}, expected {window_s} seconds")
     version = required_text(body, "version") if "version" in body else "v1"
     up, down = _tokens(body, slug, version)

@@ -12,6 +12,10 @@ from polystra.adapters.polymarket.discovery import AVERAGE_SINCE_S, GammaDiscove
 from polystra.adapters.polymarket.wire import as_object, decode_json
 from polystra.domain.errors import VenueProtocolError, VenueRefused
 from polystra.domain.market import FeeSchedule, Market, ResolutionKind, ResolutionRule
+from polystra.domain.windows import WINDOW_SECONDS
+from polystra.exchange.assets import ASSETS
+from polystra.exchange.schedule import next_open
+from polystra.exchange.schedule import slug_of as exchange_slug
 from tests.unit.adapters.polymarket.scripted import START_NS, Script, play, says, served
 
 OPENS = 1_790_000_100
@@ -168,8 +172,49 @@ def test_fees_may_be_off() -> None:
 def test_slugs() -> None:
     assert slug_of("BTC", 300, 1_773_307_200) == "btc-updown-5m-1773307200"
     assert slug_of("ETH", 900, 1_773_307_800) == "eth-updown-15m-1773307800"
-    with pytest.raises(ValueError, match="3600"):
-        slug_of("BTC", 3_600, 0)
+    with pytest.raises(ValueError, match="600"):
+        slug_of("BTC", 600, 0)
+
+
+@pytest.mark.parametrize("symbol", ["BTC", "ETH", "SOL", "XRP"])
+@pytest.mark.parametrize("window", ["5m", "15m", "1h", "4h", "1d"])
+def test_slugs_are_those_of_the_exchange_in_summer_in_winter_and_when_the_clocks_change(
+    symbol: str, window: str
+) -> None:
+    """The exchange's were written apart from ours, after the same documentation."""
+    for second in (1_773_307_200, 1_782_900_000, 1_772_952_000, 1_793_505_600, 1_793_512_800, 1_798_000_000):
+        opens_at_s = next_open(window, second)
+        ours = slug_of(symbol, WINDOW_SECONDS[window], opens_at_s)
+        assert ours == exchange_slug(ASSETS[symbol], window, opens_at_s)
+
+
+def test_slugs_of_an_hour_and_a_day_are_in_words() -> None:
+    assert slug_of("BTC", 3_600, 1_786_032_000) == "bitcoin-up-or-down-august-6-2026-12pm-et"
+    assert slug_of("ETH", 86_400, 1_786_032_000) == "ethereum-up-or-down-on-august-7-2026"
+    assert slug_of("HYPE", 3_600, 1_786_032_000).startswith("hyperliquid-")
+
+
+def test_the_other_hour_of_one_label_is_not_taken_for_this_one() -> None:
+    """On the first Sunday of November one o'clock comes twice, and both hours have one slug."""
+    first, second = 1_793_509_200, 1_793_512_800
+    slug = slug_of("BTC", 3_600, first)
+    assert slug == slug_of("BTC", 3_600, second)
+    hour = gamma(slug=slug, eventStartTime="2026-11-01T05:00:00Z", endDate="2026-11-01T06:00:00Z")
+
+    async def main() -> None:
+        script = Script()
+        script.on(f"/gamma/markets/slug/{slug}", says(json.dumps(hour)))
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", script.handle)
+        async with served(app) as host:
+            discovery = GammaDiscovery(base_url=f"http://{host}/gamma", clock=LoopClock(START_NS), rng=random.Random(1))
+            assert await discovery.find("BTC", 3_600, second) is None
+            found = await discovery.find("BTC", 3_600, first)
+            assert found is not None
+            assert found.opens_at_s == first
+            await discovery.close()
+
+    play(main())
 
 
 def test_finding() -> None:

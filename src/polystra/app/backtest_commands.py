@@ -1,4 +1,4 @@
-"""`polystra backtest` and `import`: recordings through the engine that trades, and what it came to.
+"""`polystra backtest`: recordings through the engine that trades, and what it came to.
 
 What lives here: the commands, their options and tables. What must not: the run and its JSON (`backtest_result`), pages
 (`backtest_page`), what is counted (`backtest.tally`, `backtest.trades`).
@@ -15,18 +15,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from polystra.adapters.clock import SystemClock
 from polystra.app.backtest_result import Backtest, as_data, caveats, choose, interruptible, run_backtest
 from polystra.app.failures import guarded, settings_from_here
 from polystra.app.screen import grid, pairs, screen
-from polystra.backtest.imports.assemble import assemble
-from polystra.backtest.imports.lines import ImportReport
-from polystra.backtest.imports.settlement_feed import read_feed
-from polystra.backtest.imports.windows import DEFAULT_FEE_PPM, read_windows
-from polystra.backtest.recordings.blocks import Head
-from polystra.backtest.recordings.writer import RecordingWriter
 from polystra.backtest.scoring import FEWEST, Interval
-from polystra.domain.errors import ConfigError, RecordingError
 from polystra.domain.units import MICRO
 
 PATHS_DRAWN: Final = 24
@@ -143,66 +135,9 @@ def backtest(
         show(done, screen())
 
 
-def import_recordings(
-    out: Annotated[Path, typer.Argument(help="the folder that the recording is written into")],
-    *,
-    windows: Annotated[Path, typer.Option(help="table of windows with slug, start, end and winner, .csv")],
-    books: Annotated[
-        list[Path] | None, typer.Option(help="SLUG.book.jsonl[.gz] files of full-depth books, or folders of them")
-    ] = None,
-    feed: Annotated[Path | None, typer.Option(help="settlement feed with feed_ts_ms and value, .csv[.gz]")] = None,
-    symbol: Annotated[str, typer.Option(help="the feed's coin where it has no column for it")] = "BTC",
-    fee_ppm: Annotated[int, typer.Option(min=0, help="taker's rate of those days in millionths")] = DEFAULT_FEE_PPM,
-) -> None:
-    """Turn recordings of others into one that `polystra backtest` reads."""
-    settings = settings_from_here(local=True)
-
-    def work() -> tuple[RecordingWriter, ImportReport]:
-        report = ImportReport()
-        try:
-            table = read_windows(windows, report, fee_ppm=fee_ppm)
-            prices = [] if feed is None else read_feed(feed, report, symbol=symbol)
-            inputs = assemble(table, _book_files(books or []), prices, report)
-            head = Head(
-                origin="import",
-                mode="import",
-                created_ns=SystemClock().now_ns(),
-                symbols=tuple(dict.fromkeys(each.market.symbol for each in table)),
-            )
-            with RecordingWriter(out, head) as writer:
-                for now_ns, event in inputs:
-                    writer.add(event, now_ns)
-        except RecordingError as error:
-            raise ConfigError(str(error)) from error
-        return writer, report
-
-    writer, report = guarded(work, settings)
-    for note in report.notes:
-        typer.echo(note)
-    typer.echo(
-        f"{report.messages} lines of {report.files} files used, {report.left_out} left out: "
-        f"{writer.inputs} inputs in {writer.files} files, {writer.bytes} bytes in {out}"
-    )
-
-
 def register(app: typer.Typer) -> None:
-    """Add the commands to the program's."""
+    """Add the command to the program's."""
     app.command()(backtest)
-    app.command("import")(import_recordings)
-
-
-def _book_files(places: list[Path]) -> list[Path]:
-    """Files as they are named, folders by the books in them, sorted.
-
-    Raises:
-        RecordingError: a place does not exist.
-    """
-    found: list[Path] = []
-    for place in places:
-        if not place.exists():
-            raise RecordingError(f"--books {place}: does not exist; name a file or a folder of them")
-        found += sorted(place.glob("*.book.jsonl*")) if place.is_dir() else [place]
-    return found
 
 
 def _range(interval: Interval, unit: str = "") -> str:

@@ -13,7 +13,14 @@ from typing import Annotated
 import typer
 
 from polystra import __version__
-from polystra.app import account_commands, backtest_commands, control_commands, record_command, repair_commands
+from polystra.app import (
+    account_commands,
+    backtest_commands,
+    control_commands,
+    import_command,
+    record_command,
+    repair_commands,
+)
 from polystra.app.alert_test import send_test
 from polystra.app.audit import show_calls
 from polystra.app.database_commands import database_app
@@ -58,6 +65,7 @@ account_commands.register(app)
 backtest_commands.register(app)
 record_command.register(app)
 control_commands.register(app)
+import_command.register(app)
 repair_commands.register(app)
 
 Prices = Annotated[

@@ -213,6 +213,8 @@ class Driver:
                 checkpoints.book(event.token_id, self._now_ns)
             case ev.PriceTicked():
                 checkpoints.price(event, self._now_ns)
+            case ev.PublicTrade():
+                checkpoints.trade(event.token_id, event.price, self._now_ns)
             case _:
                 pass
 

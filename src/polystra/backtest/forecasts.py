@@ -5,7 +5,7 @@ must not: scores (`scoring`), decisions (the engine is asked for its opinion and
 
 A forecast is taken at fixed times, so that a market that was decided on often counts no more than another, and whether
 or not the decision of that moment was worth writing down. Who is asked: the market's own price, both fusions on top
-of it, the engine's fair value alone, and two that need no engine: `baselines.Digital` and a coin.
+of it, the engine's fair value alone; `baselines.Digital`, the last trade of others and a coin need no engine.
 
 A book or a price that is older than `MOST_AGE_S` is not an opinion of that moment: its forecaster is left out.
 """
@@ -22,7 +22,7 @@ from polystra.backtest.scoring import Forecast
 from polystra.domain.events import PriceTicked
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import Market
-from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, Nanos
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroPrice, Nanos
 from polystra.engine.strategy.evaluate import Evaluation
 from polystra.engine.strategy.fusion import Fused, FusionWeights
 from polystra.engine.strategy.signal import clamp_probability, logistic, logit
@@ -32,8 +32,9 @@ ADDITIVE: Final = "additive"
 BAYESIAN: Final = "bayesian"
 FAIR_VALUE: Final = "fair value"
 DIGITAL: Final = "digital"
+LAST_TRADE: Final = "last trade"
 COIN: Final = "coin"
-FORECASTERS: Final = (MARKET, ADDITIVE, BAYESIAN, FAIR_VALUE, DIGITAL, COIN)
+FORECASTERS: Final = (MARKET, ADDITIVE, BAYESIAN, FAIR_VALUE, DIGITAL, LAST_TRADE, COIN)
 """The first is what the others are held against."""
 CHECKPOINTS_S: Final = (240, 180, 120, 60, 30, 10)
 """Seconds before the close; those outside a window are left out."""
@@ -51,6 +52,8 @@ class Checkpoints:
         self._markets: dict[ConditionId, Market] = {}
         self._books: dict[TokenId, Nanos] = {}
         """When each token's book was last shown."""
+        self._trades: dict[TokenId, tuple[Nanos, MicroPrice]] = {}
+        """The last trade of others in each token."""
         self._digital = Digital()
         self._said: dict[ConditionId, list[tuple[int, dict[str, float]]]] = defaultdict(list)
 
@@ -75,6 +78,10 @@ class Checkpoints:
         """A book was shown."""
         self._books[token_id] = now_ns
 
+    def trade(self, token_id: TokenId, price: MicroPrice, now_ns: Nanos) -> None:
+        """Others traded."""
+        self._trades[token_id] = (now_ns, price)
+
     def price(self, tick: PriceTicked, now_ns: Nanos) -> None:
         """A price was told."""
         self._digital.observe(tick, now_ns)
@@ -86,6 +93,9 @@ class Checkpoints:
         digital = self._digital.probability_up(market, now_ns)
         if digital is not None:
             found[DIGITAL] = digital
+        traded = self._last_trade(market, now_ns)
+        if traded is not None:
+            found[LAST_TRADE] = traded
         if opinion is not None:
             found.update(self._of_engine(market, opinion, now_ns))
         self._said[condition_id].append((left_s, found))
@@ -99,6 +109,7 @@ class Checkpoints:
         self._digital.settled(market)
         for token_id in (market.up_token, market.down_token):
             self._books.pop(token_id, None)
+            self._trades.pop(token_id, None)
         return [
             Forecast(
                 window=market.slug,
@@ -109,6 +120,14 @@ class Checkpoints:
             )
             for left_s, probabilities in said
         ]
+
+    def _last_trade(self, market: Market, now_ns: Nanos) -> float | None:
+        """The price of Up in the newest trade of either token."""
+        up_ns, up = self._trades.get(market.up_token, (0, 0))
+        down_ns, down = self._trades.get(market.down_token, (0, 0))
+        if now_ns - max(up_ns, down_ns) > MOST_AGE_S * NS_PER_S:
+            return None
+        return clamp_probability((up if up_ns >= down_ns else MICRO - down) / MICRO)
 
     def _of_engine(self, market: Market, opinion: Evaluation, now_ns: Nanos) -> dict[str, float]:
         inputs = dict(opinion.inputs)

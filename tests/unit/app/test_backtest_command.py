@@ -49,6 +49,7 @@ def test_the_figures_add_up_and_repeat(recording: Path, here: Path):
         "bayesian",
         "fair value",
         "digital",
+        "last trade",
         "coin",
     }
     assert all("better" not in each["verdict"] for each in data["forecasters"])

@@ -1,13 +1,14 @@
 """Lines of a text file, plain or gzipped, as far as they can be read.
 
-What lives here: opening, unpacking, the end of a cut-off file. What must not: what a line means.
+What lives here: opening, unpacking, the end of a cut-off file, rows of tables. What must not: what they mean.
 """
 
 from __future__ import annotations
 
+import csv
 import gzip
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -76,3 +77,28 @@ def lines_of(path: Path, report: ImportReport) -> Iterator[tuple[int, bytes]]:
         raise RecordingError(f"{path}: cannot be read ({error.strerror or error})") from error
     if not found:
         raise RecordingError(f"{path}: is empty; there is nothing to import")
+
+
+def table_rows(
+    path: Path, report: ImportReport, faults: Faults, needed: Sequence[str]
+) -> Iterator[tuple[int, Mapping[str, str]]]:
+    """Yield the number and columns of every whole row; rows that are cut off or no text are left out and counted.
+
+    Raises:
+        RecordingError: as `lines_of`, or a needed column is missing.
+    """
+    names: list[str] | None = None
+    for number, line in lines_of(path, report):
+        try:
+            values = next(csv.reader([line.decode("utf-8-sig")]), [])
+        except (csv.Error, UnicodeDecodeError):
+            values = []
+        if names is None:
+            names = values
+            missing = [name for name in needed if name not in names]
+            if missing:
+                raise RecordingError(f"{path}: has no column {missing[0]!r}; expected a table with {', '.join(needed)}")
+        elif len(values) == len(names):
+            yield number, dict(zip(names, values, strict=True))
+        else:
+            faults.count("not a whole row of the table", number)

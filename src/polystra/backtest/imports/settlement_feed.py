@@ -9,15 +9,13 @@ A second row for one second of the feed is a correction and is given too, as a l
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
-from polystra.backtest.imports.lines import Faults, ImportReport, lines_of
+from polystra.backtest.imports.lines import Faults, ImportReport, table_rows
 from polystra.backtest.recordings.rows import Recorded
-from polystra.domain.errors import RecordingError
 from polystra.domain.events import PriceSource, PriceTicked
 from polystra.domain.units import E8, NS_PER_MS
 
@@ -33,17 +31,9 @@ def read_feed(path: Path, report: ImportReport, *, symbol: str = "BTC") -> list[
     """
     faults = Faults(report, path.name)
     ticks: list[Recorded] = []
-    names: list[str] | None = None
-    for number, line in lines_of(path, report):
-        values = next(csv.reader([line.decode("utf-8-sig", "replace")]))
-        if names is None:
-            names = values
-            missing = [name for name in _NEEDED if name not in names]
-            if missing:
-                raise RecordingError(f"{path}: has no column {missing[0]!r}; expected feed_ts_ms and value")
-            continue
+    for number, row in table_rows(path, report, faults, _NEEDED):
         try:
-            ticks.append(_tick(dict(zip(names, values, strict=True)), symbol))
+            ticks.append(_tick(row, symbol))
         except (ValueError, InvalidOperation):
             faults.count("not a row of a settlement feed", number)
             continue

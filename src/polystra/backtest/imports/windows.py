@@ -12,15 +12,14 @@ settles on the last price.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Final
 
-from polystra.backtest.imports.lines import Faults, ImportReport, lines_of
-from polystra.domain.errors import PolystraError, RecordingError
+from polystra.backtest.imports.lines import Faults, ImportReport, table_rows
+from polystra.domain.errors import PolystraError
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import FeeSchedule, Market, Outcome, ResolutionKind, ResolutionRule
 from polystra.domain.units import E8, MICRO, PriceE8
@@ -55,9 +54,9 @@ def read_windows(path: Path, report: ImportReport, *, fee_ppm: int = DEFAULT_FEE
     """
     faults = Faults(report, path.name)
     found: dict[str, ImportedWindow] = {}
-    for number, row in _rows(path, report):
+    for number, row in table_rows(path, report, faults, _NEEDED):
         try:
-            window = _window(row, fee_ppm)
+            window = window_of(row, fee_ppm)
         except (PolystraError, ValueError) as error:
             faults.count(str(error), number)
             continue
@@ -71,19 +70,28 @@ def read_windows(path: Path, report: ImportReport, *, fee_ppm: int = DEFAULT_FEE
     return sorted(found.values(), key=lambda window: window.market.opens_at_s)
 
 
-def _rows(path: Path, report: ImportReport) -> Iterator[tuple[int, Mapping[str, str]]]:
-    numbered = ((number, line.decode("utf-8-sig", "replace")) for number, line in lines_of(path, report))
-    first = next(numbered, None)
-    names = next(csv.reader([first[1]]), []) if first else []
-    missing = [name for name in _NEEDED if name not in names]
-    if missing:
-        raise RecordingError(f"{path}: has no column {missing[0]!r}; expected a table with {', '.join(_NEEDED)}")
-    for number, line in numbered:
-        values = next(csv.reader([line]))
-        yield number, dict(zip(names, values, strict=False))
+def told_window(table: Mapping[str, ImportedWindow], slug: str, winner: str, fee_ppm: int) -> ImportedWindow:
+    """Return the window that a recording tells itself, as the table has it where it has it.
+
+    Raises:
+        ValueError: it is no up/down window, or the table knows another winner.
+    """
+    start = slug.rpartition("-")[2]
+    length = _LENGTHS.get(slug.split("-")[2] if slug.count("-") == 3 else "", 0)
+    end = str(int(start) + length) if start.isdecimal() else ""
+    window = window_of({"slug": slug, "start": start, "end": end, "winner": winner}, fee_ppm)
+    known = table.get(slug, window)
+    if known.winner is not window.winner:
+        raise ValueError("its winner is not the one of the table of windows")
+    return known
 
 
-def _window(row: Mapping[str, str], fee_ppm: int) -> ImportedWindow:
+def window_of(row: Mapping[str, str], fee_ppm: int) -> ImportedWindow:
+    """Make a window of a row with the columns of the module docstring.
+
+    Raises:
+        ValueError: it is no up/down window, or it ended in neither way.
+    """
     slug = row["slug"]
     parts = slug.split("-")
     length = _LENGTHS.get(parts[2] if len(parts) == 4 else "")

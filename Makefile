@@ -14,9 +14,12 @@ PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 MADE := $(VENV)/.made
 RUNTIME := $(VENV)/.installed-runtime
 DEV := $(VENV)/.installed-dev
+# Benchmarks have environments of their own: the peers that they are compared with are installed nowhere else.
+BENCH := .venv-bench
+BENCH_PEERS := .venv-bench-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-all check format env-example reference lock clean
+.PHONY: help setup run test test-all check bench format env-example reference lock clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -38,6 +41,15 @@ if "$(BIN)/python" -m pip --version >/dev/null 2>&1; then \
   put() { "$(BIN)/python" -m pip install $(PIP_FLAGS) "$$@"; }; \
 else \
   put() { "$$(cat $(MADE))" -m pip --python "$(BIN)/python" install $(PIP_FLAGS) "$$@"; }; \
+fi; put
+endef
+
+# The same for another environment, named by the argument.
+define INSTALL_IN
+if "$(1)/bin/python" -m pip --version >/dev/null 2>&1; then \
+  put() { "$(1)/bin/python" -m pip install $(PIP_FLAGS) "$$@"; }; \
+else \
+  put() { "$$(cat $(1)/.made)" -m pip --python "$(1)/bin/python" install $(PIP_FLAGS) "$$@"; }; \
 fi; put
 endef
 
@@ -81,6 +93,21 @@ test: check ## Everything that must hold, but for the slow tests; ARGS go to pyt
 test-all: check ## The slow tests too (long simulations): twice the time
 	"$(BIN)/python" -m pytest $(SPREAD) $(ARGS)
 
+$(BENCH)/.installed: requirements.lock requirements-build.lock benchmarks/requirements.lock pyproject.toml
+	@$(MAKE) --no-print-directory VENV=$(BENCH) $(BENCH)/.made
+	@$(call INSTALL_IN,$(BENCH)) --require-hashes -r requirements.lock -r requirements-build.lock
+	@$(call INSTALL_IN,$(BENCH)) --require-hashes -r benchmarks/requirements.lock
+	@$(call INSTALL_IN,$(BENCH)) --no-deps --no-build-isolation --no-index --editable .
+	@touch $@
+
+$(BENCH_PEERS)/.installed: benchmarks/requirements-peers.lock
+	@$(MAKE) --no-print-directory VENV=$(BENCH_PEERS) $(BENCH_PEERS)/.made
+	@$(call INSTALL_IN,$(BENCH_PEERS)) --require-hashes -r benchmarks/requirements-peers.lock
+	@touch $@
+
+bench: $(BENCH)/.installed $(BENCH_PEERS)/.installed ## Figures against their targets and against peers; ARGS="--quick --only sign --json FILE"
+	@BENCH_PEERS="$(BENCH_PEERS)/bin/python" "$(BENCH)/bin/python" -m benchmarks $(ARGS)
+
 format: $(DEV) ## Rewrite the code in the house format
 	"$(BIN)/ruff" format .
 	"$(BIN)/ruff" check --fix .
@@ -99,6 +126,8 @@ lock: ## Write the lock files anew from pyproject.toml (needs uv); UPGRADE=--upg
 	$(COMPILE) $(UPGRADE) --extra dev -o requirements-dev.lock pyproject.toml
 	$(COMPILE) $(UPGRADE) -c requirements-dev.lock -o requirements.lock pyproject.toml
 	echo hatchling | $(COMPILE) $(UPGRADE) -c requirements-dev.lock -o requirements-build.lock -
+	$(COMPILE) $(UPGRADE) -c requirements-dev.lock -o benchmarks/requirements.lock benchmarks/requirements.txt
+	$(COMPILE) $(UPGRADE) -o benchmarks/requirements-peers.lock benchmarks/requirements-peers.txt
 
 clean: ## Remove the environment and the caches; data/ stays
 	rm -rf "$(VENV)" .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

@@ -153,9 +153,7 @@ def _account(number: int, exchange: BuiltInExchange) -> dict[str, Any]:
 def over_http(orders: int, connections: int) -> None:
     """Send signed orders to an exchange of another process and print how many it took a second."""
     command = [sys.executable, "-m", "benchmarks.exchange_speed", "--serve"]
-    with subprocess.Popen(  # noqa: S603 - this very program
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as server:
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdin is not None
         assert server.stdout is not None
         told = msgspec.json.decode(server.stdout.readline())

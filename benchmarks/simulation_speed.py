@@ -137,7 +137,7 @@ async def _simulate(settings: Settings, config: BuiltInConfig, measured: Measure
 @contextmanager
 def _counted(exchange: BuiltInExchange, clock: LoopClock, measured: Measured) -> Iterator[None]:
     """Count what the market channel sends, and how much of it is about markets in their window."""
-    send = MarketChannel._send  # noqa: SLF001 - the one place that every message passes
+    send = MarketChannel._send
 
     def counting(channel: MarketChannel, subscribers: list[Any], payload: Payload) -> None:
         measured.sent += len(subscribers)

@@ -64,7 +64,7 @@ def _moved(event: WorldEvent, by_s: int) -> WorldEvent | None:
     match event:
         case BookChanged():
             changes = tuple(each._replace(token_id=_token(each.token_id, by_s)) for each in event.changes)
-            return replace(event, changes=changes, at_ns=event.at_ns + by_ns)
+            return event._replace(changes=changes, at_ns=event.at_ns + by_ns)
         case BookSnapshot():
             return replace(event, token_id=_token(event.token_id, by_s), at_ns=event.at_ns + by_ns)
         case PriceTicked():

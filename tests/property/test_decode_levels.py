@@ -8,8 +8,8 @@ import msgspec
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from polystra.adapters.polymarket import wire
-from polystra.adapters.polymarket.decode_levels import Unfit, level_changes
+from polystra.adapters.polymarket import decode_levels, wire
+from polystra.adapters.polymarket.decode_levels import Unfit, book_message
 from polystra.adapters.polymarket.decode_market import market_events
 from polystra.adapters.polymarket.wire import decode_json, exact_micros, plain_micros
 from polystra.domain.errors import VenueProtocolError
@@ -44,13 +44,22 @@ def levels(draw: st.DrawFn) -> dict[str, object]:
 
 
 @st.composite
+def sides(draw: st.DrawFn) -> object:
+    listed = st.lists(st.fixed_dictionaries({"price": odd, "size": odd}), max_size=3)
+    return draw(st.one_of(listed, listed, listed, st.none(), st.just("x")))
+
+
+@st.composite
 def messages(draw: st.DrawFn) -> dict[str, object]:
-    kinds = ["price_change"] * 8 + ["book", "last_trade_price", "best_bid_ask", "", None, 3]
+    kinds = ["price_change"] * 8 + ["book"] * 8 + ["last_trade_price", "best_bid_ask", "", None, 3]
     message = {
         "event_type": draw(st.sampled_from(kinds)),
         "market": "0x1",
         "asset_id": draw(st.sampled_from(["9", ""])),
         "price_changes": draw(st.one_of(st.lists(levels(), max_size=3), st.none())),
+        "bids": draw(sides()),
+        "asks": draw(sides()),
+        "tick_size": draw(st.one_of(odd, st.just("0.01"))),
         "timestamp": draw(instants),
     }
     return {name: message[name] for name in message if draw(st.integers(0, 19))}
@@ -75,7 +84,7 @@ def test_text_that_is_not_plain_is_left_to_the_other_reading(text: str) -> None:
 def test_what_is_read_quickly_is_what_is_read_slowly(message: dict[str, object]) -> None:
     frame = msgspec.json.encode(message)
     try:
-        found = level_changes(frame)
+        found = book_message(frame)
     except Unfit:
         return
     assert market_events(decode_json(frame), NOW_NS) == ([] if found is None else [found])  # type: ignore[arg-type]
@@ -97,10 +106,40 @@ def test_the_shape_that_the_venue_sends_is_read_quickly_unless_the_slow_reading_
     except VenueProtocolError:
         slowly = []
     try:
-        quickly = level_changes(msgspec.json.encode(message).decode())
+        quickly = book_message(msgspec.json.encode(message).decode())
     except Unfit:
         quickly = None
     assert [quickly] == slowly if slowly else quickly is None
+
+
+@given(st.lists(st.tuples(plain, plain), max_size=4), st.sampled_from(["", "0.01", "0.001"]))
+def test_a_book_in_the_shape_that_the_venue_sends_is_read_quickly_unless_the_slow_reading_refuses_it(
+    pairs, tick
+) -> None:
+    listed = [{"price": price, "size": size} for price, size in pairs]
+    message = {
+        "event_type": "book",
+        "asset_id": "7",
+        "bids": listed,
+        "asks": listed[:1],
+        "timestamp": "1757908892351",
+        "tick_size": tick,
+    }
+    try:
+        slowly = market_events(message, NOW_NS)
+    except VenueProtocolError:
+        slowly = []
+    try:
+        quickly = book_message(msgspec.json.encode(message))
+    except Unfit:
+        quickly = None
+    assert [quickly] == slowly if slowly else quickly is None
+
+
+def test_texts_that_are_remembered_are_forgotten_when_they_are_too_many() -> None:
+    for number in range(decode_levels._REMEMBERED + 2):
+        assert decode_levels._SIZES[f"{number}.5"] == number * 1_000_000 + 500_000
+    assert len(decode_levels._SIZES) <= decode_levels._REMEMBERED
 
 
 @given(st.one_of(numbers, st.text("0123456789.+-e ", max_size=14)), st.sampled_from([0, 6, 8, 9]))

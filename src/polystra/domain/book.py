@@ -39,27 +39,39 @@ class OrderBook:
 
     def set_level(self, side: Side, price: MicroPrice, size: MicroShares, at_ns: Nanos) -> None:
         """Set the aggregate size of one level; zero removes it. BUY is the bid side."""
+        self.apply(side, price, size, at_ns, None, None)
+
+    def apply(  # noqa: PLR0917 - in the order of a change; called for every one
+        self,
+        side: Side,
+        price: MicroPrice,
+        size: MicroShares,
+        at_ns: Nanos,
+        told_bid: MicroPrice | None,
+        told_ask: MicroPrice | None,
+    ) -> bool:
+        """Set one level and return whether the top is now what the venue tells (None: it does not tell).
+
+        `set_level` and `agrees_with` in one, because it is called for every change: 0.22 us, the two take 0.33 us.
+        """
         self.updated_at_ns = at_ns
+        bid, ask = self.best_bid, self.best_ask
         if side is Side.BUY:
-            self._set_bid(price, size)
-        else:
-            self._set_ask(price, size)
-
-    def _set_bid(self, price: MicroPrice, size: MicroShares) -> None:
-        if size > 0:
-            self.bids[price] = size
-            if self.best_bid is None or price > self.best_bid:
-                self.best_bid = price
-        elif self.bids.pop(price, None) is not None and price == self.best_bid:
-            self.best_bid = max(self.bids, default=None)
-
-    def _set_ask(self, price: MicroPrice, size: MicroShares) -> None:
-        if size > 0:
+            if size > 0:
+                self.bids[price] = size
+                if bid is None or price > bid:
+                    self.best_bid = bid = price
+            elif self.bids.pop(price, None) is not None and price == bid:
+                self.best_bid = bid = max(self.bids, default=None)
+        elif size > 0:
             self.asks[price] = size
-            if self.best_ask is None or price < self.best_ask:
-                self.best_ask = price
-        elif self.asks.pop(price, None) is not None and price == self.best_ask:
-            self.best_ask = min(self.asks, default=None)
+            if ask is None or price < ask:
+                self.best_ask = ask = price
+        elif self.asks.pop(price, None) is not None and price == ask:
+            self.best_ask = ask = min(self.asks, default=None)
+        return (told_bid == bid or told_bid is None or told_bid == (bid or 0)) and (
+            told_ask == ask or told_ask is None or told_ask == (MICRO if ask is None else ask)
+        )
 
     def agrees_with(self, best_bid: MicroPrice | None, best_ask: MicroPrice | None) -> bool:
         """True when the venue's own top of book is ours (None means that the message did not say)."""

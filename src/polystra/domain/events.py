@@ -78,9 +78,11 @@ class LevelChange(NamedTuple):
     best_ask: MicroPrice | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BookChanged:
-    """Level changes of one message (both tokens of a market may be in it)."""
+class BookChanged(NamedTuple):
+    """Level changes of one message (both tokens of a market may be in it).
+
+    A tuple as well: 0.13 us to make by its fields, 0.43 us as a frozen dataclass.
+    """
 
     changes: tuple[LevelChange, ...]
     at_ns: Nanos

@@ -7,11 +7,20 @@ triggers neither entries nor stops. When the market stream breaks, all books are
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 from polystra.domain.book import OrderBook
-from polystra.domain.events import BookChanged, BookSnapshot, PriceSource, PriceTicked, PublicTrade, TickSizeChanged
+from polystra.domain.events import (
+    BookChanged,
+    BookSnapshot,
+    LevelChange,
+    PriceSource,
+    PriceTicked,
+    PublicTrade,
+    TickSizeChanged,
+)
 from polystra.domain.facts import MarketRecorded, NoticeKind
 from polystra.domain.ids import TokenId
 from polystra.domain.market import Market
@@ -51,26 +60,33 @@ class MarketData:
         return market
 
     def changed(self, event: BookChanged, turn: Turn) -> list[MarketState]:
-        """Apply level changes; returns the markets that moved, each once."""
-        moved: dict[str, MarketState] = {}
-        touched: dict[TokenId, tuple[MarketState, OrderBook, int | None, int | None]] = {}
-        for token_id, side, price, size, best_bid, best_ask in event.changes:
-            market = self._state.market_for(token_id)
-            if market is None:
-                continue
-            book = market.books[token_id]
-            if not book.in_sync:
-                if book.updated_at_ns:
-                    self._resync(market, token_id, "changes without a snapshot", turn)
-                continue
-            book.set_level(side, price, size, turn.now_ns)
-            touched[token_id] = (market, book, best_bid, best_ask)
-            moved[market.market.condition_id] = market
-        for changed_id, (market, book, told_bid, told_ask) in touched.items():
-            if not book.agrees_with(told_bid, told_ask):
-                book.in_sync = False
-                self._resync(market, changed_id, "top of book differs from the venue's", turn)
-        return list(moved.values())
+        """Apply level changes; returns the markets that moved, each once.
+
+        Nearly every message has one level of each token of one market, so that the books of the change before are
+        tried first; tops are judged once more only where one differed. 0.7 us for two levels, 1.4 us without that.
+        """
+        moved: list[MarketState] = []
+        market: MarketState | None = None
+        books: dict[TokenId, OrderBook] = {}
+        now_ns, agreed = turn.now_ns, True
+        for token_id, side, price, size, told_bid, told_ask in event.changes:
+            book = books.get(token_id)
+            if book is None:
+                market = self._state.market_for(token_id)
+                if market is None:
+                    continue
+                books = market.books
+                book = books[token_id]
+            if book.in_sync:
+                if not book.apply(side, price, size, now_ns, told_bid, told_ask):
+                    agreed = False
+                if market is not None and market not in moved:
+                    moved.append(market)
+            elif market is not None and book.updated_at_ns:
+                self._resync(market, token_id, "changes without a snapshot", turn)
+        if not agreed:
+            self._judge_tops(event.changes, turn)
+        return moved
 
     def traded(self, event: PublicTrade, turn: Turn) -> None:
         """Count a match of others; it moves no book and is no reason to look at anything."""
@@ -124,6 +140,18 @@ class MarketData:
                 if not market.settled:
                     self._symbols.setdefault(market.market.symbol, []).append(market)
         return self._symbols.get(symbol, [])
+
+    def _judge_tops(self, changes: Sequence[LevelChange], turn: Turn) -> None:
+        """Compare each top with what the last change of its token tells: the ones before it are told on the way."""
+        last = {change[0]: change for change in changes}
+        for token_id, _, _, _, told_bid, told_ask in last.values():
+            market = self._state.market_for(token_id)
+            if market is None:
+                continue
+            book = market.books[token_id]
+            if book.in_sync and not book.agrees_with(told_bid, told_ask):
+                book.in_sync = False
+                self._resync(market, token_id, "top of book differs from the venue's", turn)
 
     def _resync(self, market: MarketState, token_id: str, why: str, turn: Turn) -> None:
         if turn.now_ns - market.resync_asked_ns < _RESYNC_PAUSE_NS:

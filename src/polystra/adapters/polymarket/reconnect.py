@@ -11,12 +11,13 @@ import asyncio
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import suppress
 from random import Random
 from typing import Final, TypeAlias
 
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.exceptions import ConnectionClosed, ConnectionClosedOK, InvalidHandshake, InvalidURI
 
 from polystra.domain.errors import VenueProtocolError
 from polystra.domain.events import StreamConnected, StreamLost, StreamName
@@ -125,8 +126,10 @@ class ReconnectingStream(ABC):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch(socket))
             tasks.create_task(self._while_connected(socket))
-            async for frame in socket:
-                self._heard(frame, sink)
+            # As bytes: the decoders take them as they are, so that no frame is made a text first.
+            with suppress(ConnectionClosedOK):
+                while True:
+                    self._heard(await socket.recv(decode=False), sink)
             raise StreamBroken(f"closed by the server ({socket.close_code} {socket.close_reason or 'no reason'})")
 
     def _heard(self, frame: Frame, sink: Sink) -> None:

@@ -20,7 +20,7 @@ import msgspec
 from websockets.asyncio.client import ClientConnection
 
 from polystra.adapters.polymarket.decode_account import Identity, user_events
-from polystra.adapters.polymarket.decode_levels import Unfit, level_changes
+from polystra.adapters.polymarket.decode_levels import Unfit, book_message
 from polystra.adapters.polymarket.decode_market import market_events
 from polystra.adapters.polymarket.reconnect import Frame, ReconnectingStream, StreamBroken
 from polystra.adapters.polymarket.signing import L2Credentials
@@ -129,14 +129,14 @@ class MarketStream(_ClobStream):
             await self._changed.wait()
 
     def _deliver(self, frame: Frame, sink: Sink) -> None:
-        """Nearly every frame holds one change of a book: that is read at once, all else as on both channels."""
+        """Nearly every frame holds a book or its changes: that is read at once, all else as on both channels."""
         try:
-            changed = level_changes(frame)
+            told = book_message(frame)
         except Unfit:
             super()._deliver(frame, sink)
             return
-        if changed is not None:
-            sink(changed)
+        if told is not None:
+            sink(told)
 
     def _events(self, message: JsonObject) -> list[WorldEvent]:
         return market_events(message, self._clock.now_ns())

@@ -187,8 +187,8 @@ class OrderSigner:
         return (
             f'{{"order":{{"salt":{draft.salt},{self._head}{draft.token_id}",'
             f'"makerAmount":"{draft.maker_amount}","takerAmount":"{draft.taker_amount}",'
-            f'"side":"{draft.side}","signatureType":{self._type_word[-1]},'
-            f'"timestamp":"{draft.timestamp_ms}","expiration":"{draft.expiration_s}",'
+            f'"side":"{draft.side}","expiration":"{draft.expiration_s}","signatureType":{self._type_word[-1]},'
+            f'"timestamp":"{draft.timestamp_ms}",'
             f'"metadata":"0x{draft.metadata.hex()}","builder":"0x{draft.builder.hex()}",'
             f'"signature":"0x{signature.hex()}"}},{self._tails[draft.order_type, draft.post_only]}'
         ).encode()
@@ -217,13 +217,12 @@ def _wallet(key: SigningKey, signature_type: int, funder: str | None) -> tuple[S
 
 
 def _tails(owner: str) -> dict[tuple[TimeInForce, bool], str]:
-    """Return what follows the order in the body: `postOnly` only stands where it is allowed."""
+    """Return what follows the order in the body, as the official client writes it."""
     head = f'"owner":{json.dumps(owner)},"orderType":'
     tails: dict[tuple[TimeInForce, bool], str] = {}
     for kind in TimeInForce:
         for post_only, word in ((False, "false"), (True, "true")):
-            flag = f'"postOnly":{word},' if kind.may_rest else ""
-            tails[kind, post_only] = f'{head}"{kind}",{flag}"deferExec":false}}'
+            tails[kind, post_only] = f'{head}"{kind}","deferExec":false,"postOnly":{word}}}'
     return tails
 
 

@@ -99,7 +99,7 @@ def test_the_monitor_is_pinged_while_a_paced_run_lives(tmp_path):
             "DEAD_MAN_INTERVAL_SECONDS": "1",
             "LOG_LEVEL": "ERROR",
         }
-        run_session(load_settings(values, None), RunOptions(seed=7, markets=1, speed=200))
+        run_session(load_settings(values, None), RunOptions(seed=7, markets=1, speed=200, plot=False))
         structlog.reset_defaults()
     assert hook.pings >= 1
 

@@ -136,7 +136,7 @@ def test_the_stream_tells_looks_facts_and_lines(daemon: ApiDaemon) -> None:
 
 def test_a_busy_port_stops_nothing(daemon: ApiDaemon, tmp_path: Path) -> None:
     port = daemon.url.rsplit(":", 1)[1]
-    other = Process(tmp_path, "run", "--seed", "4", "--markets", "1", "--speed", "60", API_PORT=port)
+    other = Process(tmp_path, "run", "--seed", "4", "--markets", "1", "--speed", "60", "--no-plot", API_PORT=port)
     try:
         told = other.wait_for("api.unavailable")
         assert told["level"] == "warning"

@@ -29,7 +29,7 @@ def daemon(tmp_path: Path) -> Iterator[Callable[[], Process]]:
     made: list[Process] = []
 
     def start() -> Process:
-        made.append(Process(tmp_path, "run", "--speed", "30"))
+        made.append(Process(tmp_path, "run", "--speed", "30", "--no-plot"))
         made[-1].wait_for("reconcile.completed")
         return made[-1]
 

@@ -90,6 +90,10 @@ def run(
     scenario: Scenario = None,
     record: Annotated[Path | None, typer.Option(help="a folder to record every input of the session into")] = None,
     speed: Speed = f"{DEFAULT_SPEED:g}",
+    plot: Annotated[
+        bool | None,
+        typer.Option("--plot/--no-plot", help="draw a simulated session at its end; default: unless --speed is max"),
+    ] = None,
 ) -> None:
     """Trade: in sim mode (the default) against the built-in exchange."""
     settings = settings_from_here()
@@ -102,6 +106,7 @@ def run(
         scenario=scenario,
         record=record,
         speed=parse_speed(speed),
+        plot=plot,
     )
     guarded(lambda: run_session(settings, options), settings)
 

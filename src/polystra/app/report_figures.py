@@ -43,7 +43,7 @@ COLOURS: Final[Mapping[str, str]] = {
 }
 """By what a line is about; every other name gets one of the rest in turn."""
 _REST: Final = ("#8e6cc0", "#c2418f", "#3aa6b9", "#a07d2c")
-_STYLE: Final[dict[Any, Any]] = {
+STYLE: Final[dict[Any, Any]] = {
     "svg.fonttype": "none",
     "font.size": 10.0,
     "font.family": "DejaVu Sans",
@@ -90,7 +90,7 @@ class Chart:
     def svg(self) -> str:
         """An `<svg>` element: transparent, its ids begin with the chart's name, no metadata, nothing from elsewhere."""
         target = io.StringIO()
-        with mpl.rc_context({**_STYLE, "svg.hashsalt": self.name}):
+        with mpl.rc_context({**STYLE, "svg.hashsalt": self.name}):
             FigureCanvasSVG(self.figure).print_figure(target, format="svg", metadata=_NO_METADATA, facecolor="none")
         text = target.getvalue()
         text = text[text.index("<svg") :]
@@ -104,7 +104,7 @@ class Chart:
     def png(self) -> bytes:
         """The chart as a picture on white, under its title (a page has that as text)."""
         target = io.BytesIO()
-        with mpl.rc_context(_STYLE):
+        with mpl.rc_context(STYLE):
             title = self.figure.suptitle(self.title, x=0.01, ha="left", weight="bold")
             canvas = FigureCanvasAgg(self.figure)
             canvas.print_figure(target, format="png", metadata={"Software": None}, facecolor="white")
@@ -133,7 +133,7 @@ _NO_METADATA: Final[dict[str, None]] = {"Date": None, "Creator": None, "Format":
 
 def blank(rows: Sequence[float] = (1.0,), *, height: float = 3.4, share_x: bool = True) -> tuple[Figure, list[Axes]]:
     """A figure with charts one below the other, `rows` their relative heights."""
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DPI, layout="constrained")
         axes = figure.subplots(len(rows), 1, squeeze=False, sharex=share_x, gridspec_kw={"height_ratios": list(rows)})
     return figure, [row[0] for row in axes]
@@ -157,7 +157,7 @@ def legend_above(axes: Axes) -> None:
 def reliability_chart(bins: Mapping[str, Sequence[Bin]], *, name: str = "calibration", note: str = "") -> Chart:
     """What was forecast beside what happened, by forecaster; below, how many forecasts each bin holds."""
     figure, (upper, lower) = blank((3.0, 1.0), height=5.2)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         upper.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="perfect")
         width = 0.08 / max(1, len(bins))
         for number, (who, kept) in enumerate(bins.items()):
@@ -197,7 +197,7 @@ def equity_chart(
     `settled` is the realised result after each settlement, `marked` the same with open positions at the mid price.
     """
     figure, (upper, lower) = blank((2.6, 1.0), height=4.2)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         if marked:
             at = times([moment for moment, _ in marked])
             upper.plot(at, [value for _, value in marked], color=colour("marked"), linewidth=1, label="marked at mid")
@@ -237,7 +237,7 @@ def bars_chart(
 ) -> Chart:
     """Horizontal bars with their figures: gains green and losses red where `signed`."""
     figure, (axes,) = blank(height=0.7 + 0.42 * max(1, len(rows)))
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         shades = [colour("loss" if value < 0 else "gain") if signed else colour("market") for _, value in rows]
         drawn = axes.barh([label for label, _ in rows], [value for _, value in rows], color=shades, height=0.6)
         axes.bar_label(drawn, labels=[f"{value:,.2f}" for _, value in rows], padding=3)
@@ -263,7 +263,7 @@ def path_chart(
 ) -> Chart:
     """The course of one market in the Up outcome's terms, with what was bought and sold."""
     figure, (axes,) = blank(height=3.4)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         for number, (who, points) in enumerate(lines.items()):
             at = times([moment for moment, _ in points])
             width = 1.8 if who == "market" else 1.1

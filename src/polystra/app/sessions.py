@@ -37,6 +37,7 @@ from polystra.app.doctor import Subject, refuse_unless_fit
 from polystra.app.doctor_local import Place
 from polystra.app.failures import env_file_here, redact_tracebacks
 from polystra.app.logs import Redaction, configure_logs
+from polystra.app.session_plot import draw_session
 from polystra.app.session_recording import recording_session
 from polystra.app.setting_secrets import secret_values
 from polystra.app.settings import VENUE_RTDS_URL, Settings
@@ -74,6 +75,13 @@ class RunOptions:
     record: Path | None = None
     """Where the session is recorded."""
     speed: float | None = DEFAULT_SPEED
+    plot: bool | None = None
+    """Whether the session's picture is drawn at its end; None: at a pace yes, as fast as it goes no."""
+
+    @property
+    def draws(self) -> bool:
+        """True when a simulated session ends with its picture."""
+        return self.speed is not None if self.plot is None else self.plot
 
     @property
     def is_repeatable(self) -> bool:
@@ -214,6 +222,8 @@ async def _embedded(
         faults_hash=exchange.faults.injector.digest if options.is_repeatable else None,
         facts_hash=summary.digest if options.is_repeatable else None,
     )
+    if options.draws:
+        draw_session(settings, log)
     return summary
 
 

@@ -168,5 +168,7 @@ class LogEvent(StrEnum):
     )
     EXCHANGE_STOPPED = "exchange.stopped", "the built-in exchange wrote its books and stopped"
     PRICES_LOADED = "prices.loaded", "a recorded or generated price series is ready"
+    SESSION_DRAWN = "session.drawn", "a picture of the session is in the file that is named"
+    SESSION_NOT_DRAWN = "session.not_drawn", "the session's picture could not be drawn; nothing else depends on it"
     SIM_COMPLETED = "sim.completed", "the simulation ended; markets settled and the hash of the facts are named"
     REPORT_CHECKED = "report.checked", "ledger, orders and the exchange's books were compared"

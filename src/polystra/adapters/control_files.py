@@ -9,11 +9,19 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from polystra.domain.controls import LONGEST_PAUSE_S, ControlCommand, ControlWord, RepairAnswer, RepairCommand
+from polystra.domain.controls import (
+    LONGEST_PAUSE_S,
+    ControlCommand,
+    ControlWord,
+    ManualAct,
+    ManualCommand,
+    RepairAnswer,
+    RepairCommand,
+)
 from polystra.domain.errors import ConfigError
 from polystra.domain.events import RepairAct, Sighting
 from polystra.domain.units import Nanos
@@ -23,6 +31,10 @@ KILL_FILE: Final = "KILL"
 _SUFFIX: Final = ".json"
 _LONGEST: Final = 4_096
 _REPAIR: Final = "repair"
+_WISH: Final = "wish"
+_LONGEST_SOURCE: Final = 80
+_MOST: Final = 10**15
+"""A billion dollars, in millionths: what is more is no wish."""
 _ANSWERS_KEPT: Final = 20
 
 
@@ -43,12 +55,15 @@ class ControlFiles:
         """Look once."""
         commands: list[ControlCommand] = []
         repairs: list[RepairCommand] = []
+        wishes: list[ManualCommand] = []
         problems: list[str] = []
         for path in self._waiting(problems):
             try:
                 command = _command(path)
                 if isinstance(command, RepairCommand):
                     repairs.append(command)
+                elif isinstance(command, ManualCommand):
+                    wishes.append(command)
                 else:
                     commands.append(command)
             except FileNotFoundError:
@@ -59,6 +74,7 @@ class ControlFiles:
         return ControlReading(
             commands=tuple(commands),
             repairs=tuple(repairs),
+            wishes=tuple(wishes),
             kill_file=self._killed(problems),
             problems=tuple(problems),
         )
@@ -71,14 +87,25 @@ class ControlFiles:
             return False
         return True
 
-    def leave(self, word: ControlWord, *, seconds: int, now_ns: Nanos) -> ControlCommand:
+    def leave(self, word: ControlWord, *, seconds: int, now_ns: Nanos, source: str = "command") -> ControlCommand:
         """Write a command for the daemon, whole and durable, and return it.
 
         Raises:
             ConfigError: the folder cannot be written to.
         """
-        command = ControlCommand(command_id=_new_id(now_ns), word=word, seconds=seconds)
-        self._leave(command.command_id, {"word": word.value, "seconds": seconds})
+        command = ControlCommand(command_id=_new_id(now_ns), word=word, seconds=seconds, source=source)
+        self._leave(command.command_id, {"word": word.value, "seconds": seconds, "source": source})
+        return command
+
+    def leave_wish(self, wish: ManualCommand, *, now_ns: Nanos) -> ManualCommand:
+        """Write a wish for the running daemon under an id of its own, and return it.
+
+        Raises:
+            ConfigError: the folder cannot be written to.
+        """
+        command = replace(wish, command_id=_new_id(now_ns))
+        body = {name: value for name, value in asdict(command).items() if name != "command_id"}
+        self._leave(command.command_id, {"word": _WISH, **body})
         return command
 
     def leave_repair(
@@ -103,7 +130,7 @@ class ControlFiles:
         self._leave(command.command_id, {"word": _REPAIR, **body})
         return command
 
-    def waits(self, command: ControlCommand | RepairCommand) -> bool:
+    def waits(self, command: ControlCommand | RepairCommand | ManualCommand) -> bool:
         """True while the command has not been carried out."""
         return (self._folder / f"{command.command_id}{_SUFFIX}").exists()
 
@@ -113,8 +140,8 @@ class ControlFiles:
         for old in sorted(self._answers.glob(f"*{_SUFFIX}"))[:-_ANSWERS_KEPT]:
             old.unlink(missing_ok=True)
 
-    def fetch(self, command: RepairCommand) -> RepairAnswer | None:
-        """Return the answer to a repair and delete it, None while there is none.
+    def fetch(self, command: RepairCommand | ManualCommand) -> RepairAnswer | None:
+        """Return the answer to a repair or a wish and delete it, None while there is none.
 
         Raises:
             ConfigError: it is there and cannot be read.
@@ -184,16 +211,45 @@ def _write(folder: Path, name: str, body: dict[str, object]) -> None:
     unfinished.rename(folder / f"{name}{_SUFFIX}")
 
 
-def _command(path: Path) -> ControlCommand | RepairCommand:
+def _command(path: Path) -> ControlCommand | RepairCommand | ManualCommand:
     """Read one file; raises ValueError with what is wrong."""
     with path.open("rb") as file:
         body = json.loads(file.read(_LONGEST))
     if isinstance(body, dict) and body.get("word") == _REPAIR:
         return _repair(path.stem, body)
+    if isinstance(body, dict) and body.get("word") == _WISH:
+        return _wish(path.stem, body)
     seconds = body.get("seconds") if isinstance(body, dict) else None
     if type(seconds) is not int or not 0 <= seconds <= LONGEST_PAUSE_S:
         raise ValueError(f"expected an object with word and seconds (0 to {LONGEST_PAUSE_S})")
-    return ControlCommand(command_id=path.stem, word=ControlWord(str(body.get("word"))), seconds=seconds)
+    word = ControlWord(str(body.get("word")))
+    return ControlCommand(command_id=path.stem, word=word, seconds=seconds, source=_source(body))
+
+
+def _source(body: dict[str, Any]) -> str:
+    """By which way a command came: text that can be stored and shown."""
+    source = str(body.get("source") or "command")
+    if len(source) > _LONGEST_SOURCE or not source.isprintable():
+        raise ValueError(f"expected a source of at most {_LONGEST_SOURCE} printable characters")
+    return source
+
+
+def _wish(command_id: str, body: dict[str, Any]) -> ManualCommand:
+    amounts = [body.get("budget"), body.get("price")]
+    if any(type(amount) is not int or not 0 <= amount <= _MOST for amount in amounts):
+        raise ValueError("expected a wish with budget and price in millionths")
+    if type(body.get("confirmed")) is not bool:
+        raise ValueError("expected a wish with act, subject and confirmed")
+    return ManualCommand(
+        command_id=command_id,
+        act=ManualAct(str(body.get("act"))),
+        subject=str(body.get("subject") or ""),
+        outcome=str(body.get("outcome") or ""),
+        budget=int(body["budget"]),
+        price=int(body["price"]),
+        confirmed=body["confirmed"],
+        source=_source(body),
+    )
 
 
 def _repair(command_id: str, body: dict[str, Any]) -> RepairCommand:

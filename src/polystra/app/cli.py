@@ -18,6 +18,7 @@ from polystra.app import (
     backtest_commands,
     control_commands,
     import_command,
+    manual_commands,
     record_command,
     repair_commands,
 )
@@ -66,6 +67,7 @@ backtest_commands.register(app)
 record_command.register(app)
 control_commands.register(app)
 import_command.register(app)
+manual_commands.register(app)
 repair_commands.register(app)
 
 Prices = Annotated[

@@ -16,22 +16,15 @@ import typer
 
 from polystra.adapters.clock import SystemClock
 from polystra.adapters.control_files import ControlFiles
-from polystra.adapters.store.account_reading import is_in_use
-from polystra.app.book_reading import database_url
+from polystra.app.control_road import answered, refuse_without_daemon
 from polystra.app.failures import EXIT_FAILED, fail, guarded, settings_from_here
-from polystra.app.settings import Settings
-from polystra.app.worlds import database_path
-from polystra.domain.controls import RepairAnswer, RepairCommand
-from polystra.domain.errors import ConfigError
+from polystra.domain.controls import RepairAnswer
 from polystra.domain.events import RepairAct, Sighting
 from polystra.domain.units import MICRO, parse_micros
 
-TAKEN_UP_S: Final = 15.0
-"""How long a repair waits to be taken up; a daemon looks once a second."""
-ANSWERED_S: Final = 60.0
-"""How long its answer is waited for: the venue may have to be asked again."""
-_LOOK_EVERY_S: Final = 0.1
-
+_THROUGH: Final = (
+    "works through the running one: start it with polystra run, which reads the account and settles doubts at its start"
+)
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask, for scripts; the evidence is shown all the same")]
 _PLANS: Final = {
     RepairAct.RECONCILE: "read the account anew; differences are booked by the usual rules only",
@@ -97,7 +90,7 @@ def register(app: typer.Typer) -> None:
 
 def _mend(act: RepairAct, subject: str = "", *, seen: Sighting | None = None, price: int = 0, yes: bool) -> None:
     settings = settings_from_here(local=True)
-    guarded(lambda: _refuse_without_daemon(settings, act), settings)
+    guarded(lambda: refuse_without_daemon(settings, f"polystra {act} {_THROUGH}"), settings)
     if not yes and not sys.stdin.isatty():
         fail(f"polystra {act} asks before it changes anything, and there is no terminal to ask at: add --yes")
     files = ControlFiles(settings.data_dir, settings.mode.value)
@@ -106,7 +99,7 @@ def _mend(act: RepairAct, subject: str = "", *, seen: Sighting | None = None, pr
         command = files.leave_repair(
             act, subject=subject, seen=seen, price=price, confirmed=confirmed, now_ns=SystemClock().now_ns()
         )
-        return asyncio.run(_answered(files, command))
+        return asyncio.run(answered(files, command))
 
     evidence = guarded(lambda: ask(confirmed=False), settings)
     _show(evidence)
@@ -121,36 +114,9 @@ def _mend(act: RepairAct, subject: str = "", *, seen: Sighting | None = None, pr
     typer.echo(answer.outcome)
 
 
-def _refuse_without_daemon(settings: Settings, act: RepairAct) -> None:
-    """Raises ConfigError when no daemon works with this database."""
-    path = database_path(settings)
-    if (path is not None and not path.exists()) or not is_in_use(database_url(settings)):
-        raise ConfigError(
-            f"no daemon runs here, and polystra {act} works through the running one: start it with polystra run, "
-            "which reads the account and settles doubts at its start"
-        )
-
-
 def _show(evidence: RepairAnswer) -> None:
     for title, lines in (("Our books", evidence.ours), ("The venue", evidence.venue)):
         if lines:
             typer.echo(f"{title}:")
         for line in lines:
             typer.echo(f"  {line}")
-
-
-async def _answered(files: ControlFiles, command: RepairCommand) -> RepairAnswer:
-    """Wait for the daemon; raises ConfigError when it does not take the repair up or does not answer."""
-    clock = SystemClock()
-    begun_ns = clock.monotonic_ns()
-    while (answer := files.fetch(command)) is None:
-        waited_s = (clock.monotonic_ns() - begun_ns) / 1e9
-        if files.waits(command) and waited_s >= TAKEN_UP_S:
-            if not files.done(command.command_id):
-                continue  # the daemon takes it up this very moment
-            raise ConfigError(f"the daemon has not taken it up within {TAKEN_UP_S:g} s; it is withdrawn: ask again")
-        if waited_s >= ANSWERED_S:
-            words = "it may still be carried out" if command.confirmed else "nothing was changed"
-            raise ConfigError(f"the daemon has not answered within {ANSWERED_S:g} s ({words}); see its log")
-        await clock.sleep(_LOOK_EVERY_S)
-    return answer

@@ -40,7 +40,7 @@ from polystra.app.logs import Redaction, configure_logs
 from polystra.app.session_plot import draw_session
 from polystra.app.session_recording import recording_session
 from polystra.app.setting_secrets import secret_values
-from polystra.app.settings import VENUE_RTDS_URL, Settings
+from polystra.app.settings import VENUE_RTDS_URL, Settings, load_settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import books_held, clear_world, exchange_books_path
 from polystra.domain.errors import ConfigError
@@ -206,6 +206,7 @@ async def _embedded(
         markets_limit=options.markets or (0 if config.replay is None else 1),
         handle_signals=not options.is_repeatable,
         beside={"exchange": exchange.run},
+        reread=None if config.replay is not None or options.is_repeatable else reread_here,
     )
     try:
         with recording_session(options.record, settings, log) as tap:
@@ -274,6 +275,7 @@ async def _with_credentials(settings: Settings, options: RunOptions, key: str, c
         log=log,
         chance=system_chance(),
         markets_limit=options.markets,
+        reread=reread_here,
     )
     with recording_session(options.record, settings, log) as tap:
         return await run_daemon(replace(run, tap=tap))
@@ -332,6 +334,15 @@ async def shared_clock(clob_url: str) -> ScaledClock:
     if not (isinstance(epoch_ns, int) and isinstance(anchor_ns, int) and isinstance(speed, int | float)):
         raise ConfigError(f"CLOB_URL: {parts.netloc} is not a paced built-in exchange; {remedy}")
     return ScaledClock(epoch_ns, speed, anchor_ns=anchor_ns)
+
+
+def reread_here() -> Settings:
+    """The settings as a start from here would have them now; what a keystore holds stays closed.
+
+    Raises:
+        ConfigError: they cannot be read, or contradict each other.
+    """
+    return load_settings(os.environ, env_file_here(), local=True)
 
 
 async def credentials_of(settings: Settings, key: str) -> L2Credentials:

@@ -24,6 +24,7 @@ RELOADED: Final = frozenset(
         "max_trade_size",
         "capital_total",
         "check_liquidity",
+        "force_entry_enable",
         "max_spread",
         "enable_exit_plan",
         "exit_mode",

@@ -50,6 +50,9 @@ class TradingSettings(WhereSettings):
     trade_size_dollars: PositiveDollars = setting("5", WHAT, "dollars per entry without Kelly", MORE_DOLLARS)
     max_trade_size: PositiveDollars = setting("25", WHAT, "dollars, the most for one entry", MORE_DOLLARS)
     capital_total: Dollars = setting("0", WHAT, "dollars that this daemon may use; 0: the account's balance", DOLLARS)
+    force_entry_enable: Flag = setting(
+        "NO", WHAT, "let a person ask for an entry (polystra forceenter); limits hold for it as for every entry", YES_NO
+    )
     check_liquidity: Flag = setting("YES", WHAT, "enter only where the book holds the size", YES_NO)
     max_spread: ShareOfPrice = setting(
         "0.05", WHAT, "dollars per share between best bid and ask, the most to enter at", "a number between 0 and 1"

@@ -35,6 +35,7 @@ from polystra.app.account_lease import open_store
 from polystra.app.alerting import alerting
 from polystra.app.crash_guard import CrashGuard
 from polystra.app.engine_settings import engine_config, position_rules
+from polystra.app.reload import ReloadedSettings
 from polystra.app.serving import serving
 from polystra.app.settings import Settings, check_armed
 from polystra.domain.errors import ConfigError, VenueError
@@ -112,6 +113,8 @@ class Run:
     inspect: Callable[[EngineState, Sequence[Fact]], None] | None = None
     tap: Callable[[EngineConfig], InputTap] | None = None
     """Makes what sees every input of the engine as it is taken: a recorder."""
+    reread: Callable[[], Settings] | None = None
+    """Reads the user's settings anew; None: this run takes none while it trades."""
     store: Callable[[Store], Store] | None = None
     """Stands between the daemon and its journal: a test's way to a database that is slow, busy or full."""
 
@@ -252,6 +255,7 @@ def _parts(
         log=run.log,
         stop_mode=run.settings.on_shutdown,
         controls=ControlFiles(run.settings.data_dir, run.settings.mode.value),
+        settings=None if run.reread is None else ReloadedSettings(run.settings, run.reread),
         beside=run.beside,
         users=run.users,
         handle_signals=run.handle_signals,

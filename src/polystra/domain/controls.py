@@ -12,7 +12,15 @@ from typing import Final
 
 from polystra.domain.events import RepairAct, Sighting, SwitchName, SwitchRequested
 from polystra.domain.facts import SwitchChanged
-from polystra.domain.units import NS_PER_S, MicroPrice, Nanos
+from polystra.domain.units import NS_PER_S, MicroDollars, MicroPrice, Nanos
+
+
+class ManualAct(StrEnum):
+    """What a person asks the running daemon for, and is answered."""
+
+    FORCE_EXIT = "forceexit"
+    FORCE_ENTER = "forceenter"
+    RELOAD = "reload_config"
 
 
 class ControlWord(StrEnum):
@@ -50,11 +58,15 @@ LONGEST_PAUSE_S: Final = 366 * 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlCommand:
-    """One command; `seconds` is the length of a pause. Commands are carried out in the order of their ids."""
+    """One command; `seconds` is the length of a pause. Commands are carried out in the order of their ids.
+
+    `source` says by which way it came, and by whom where that is known.
+    """
 
     command_id: str
     word: ControlWord
     seconds: int = 0
+    source: str = "command"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +82,26 @@ class RepairCommand:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ManualCommand:
+    """One wish of a person: first for what it would do, then, `confirmed`, to be done.
+
+    `subject` is a position (its id, how it begins, or `all`) or a market (slug or condition id); `outcome`, `budget`
+    and `price` (the worst one; 0: as the book stands) belong to an entry.
+    """
+
+    command_id: str
+    act: ManualAct
+    subject: str = ""
+    outcome: str = ""
+    budget: MicroDollars = 0
+    price: MicroPrice = 0
+    confirmed: bool = False
+    source: str = "command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RepairAnswer:
-    """What the daemon says to a repair: the evidence of both sides, or what was done; `refusal` says why not."""
+    """What the daemon says to a repair or a wish: the evidence, or what was done; `refusal` says why not."""
 
     command_id: str
     ours: tuple[str, ...] = ()
@@ -129,7 +159,7 @@ def _wish(command: ControlCommand, name: SwitchName, *, on: bool, until_ns: Nano
         name=name,
         on=on,
         reason=f"polystra {command.word}",
-        source="command",
+        source=command.source,
         until_ns=until_ns,
         request_id=command.command_id,
     )

@@ -26,6 +26,9 @@ from polystra.domain.wishes import (
     CancelScope as CancelScope,
 )
 from polystra.domain.wishes import (
+    ConfigChanged as ConfigChanged,
+)
+from polystra.domain.wishes import (
     EntryRequested as EntryRequested,
 )
 from polystra.domain.wishes import (
@@ -504,4 +507,5 @@ WorldEvent: TypeAlias = (
     | CancelRequested
     | SwitchRequested
     | RepairRequested
+    | ConfigChanged
 )

@@ -262,6 +262,7 @@ class NoticeKind(StrEnum):
     REVERSAL_STARTED = "reversal.started"
     REVERSAL_ENDED = "reversal.ended"
     REPAIRED = "operator.repaired"
+    CONFIG_CHANGED = "config.changed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

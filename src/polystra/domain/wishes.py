@@ -83,6 +83,19 @@ class CancelRequested:
     source: str = "operator"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChanged:
+    """The settings were read anew: take these values from now on, all of them or none.
+
+    `changes` are paths of the engine's configuration with new values as JSON; `words` tells people the difference.
+    """
+
+    request_id: str
+    changes: tuple[tuple[str, str], ...]
+    words: tuple[str, ...]
+    source: str = "operator"
+
+
 class SwitchName(StrEnum):
     """Values that stop or limit entries until somebody or something clears them; they survive a restart."""
 

@@ -31,6 +31,7 @@ from polystra.engine import exit_memory
 from polystra.engine.bookkeeper import Bookkeeper
 from polystra.engine.calendar import Calendar
 from polystra.engine.config import EngineConfig
+from polystra.engine.config_change import ConfigChange
 from polystra.engine.effects import UnwatchTokens
 from polystra.engine.entries import Entries
 from polystra.engine.gateway import Gateway
@@ -96,6 +97,7 @@ class Engine:
             entries=self._entries,
             requests=self._order_requests,
         )
+        self._config_change = ConfigChange(state, self._exits)
         self._venue_clock = VenueClock(state)
         self._heartbeat = HeartbeatWatch(state, self._gateway, self._reconciler, self._standing)
         self._notices = VenueNotices(state, self._gateway, self._settlement)
@@ -317,6 +319,8 @@ class Engine:
                 self._heartbeat.told(event, turn)
             case ev.RepairRequested():
                 self._repairs.requested(event, turn)
+            case ev.ConfigChanged():
+                self._config_change.requested(event, turn)
             case _:
                 raise InvariantViolation(f"the engine does not know the input {type(event).__name__}")
 

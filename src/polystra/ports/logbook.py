@@ -103,6 +103,8 @@ class LogEvent(StrEnum):
     RETRY_SKIPPED = "retry.skipped", "an entry that did not fill in time is not tried at market"
     SCALE_IN_PLACED = "scale_in.placed", "a position is added to; the dollars available before it are named"
     SCALE_IN_SKIPPED = "scale_in.skipped", "a position could be added to but is not; need and have are named"
+    CONFIG_CHANGED = "config.changed", "settings were read anew and hold from now on; the difference is named"
+    CONTROL_ASKED = "control.asked", "a person asked for something by hand: what, by which way, and what came of it"
     OPERATOR_REPAIRED = "operator.repaired", "a person mended something by hand"
     REVERSAL_STARTED = "reversal.started", "a position is sold so that the other side can be taken"
     REVERSAL_ENDED = "reversal.ended", "a reversal was given up after its sale; the other side was not entered"

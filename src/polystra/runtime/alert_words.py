@@ -32,6 +32,7 @@ NOTICES: Final = MappingProxyType(
         _K.MARKET_THAWED: ("thaw", INFO),
         _K.POSITION_ADOPTED: ("adopted", WARNING),
         _K.REPAIRED: ("repair", WARNING),
+        _K.CONFIG_CHANGED: ("settings", WARNING),
         _K.ORDER_STRANGE: ("strange order", CRITICAL),
         _K.FILL_STRANGE: ("strange fill", CRITICAL),
         _K.TRADING_HALTED: ("halted", CRITICAL),

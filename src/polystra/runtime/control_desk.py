@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from polystra.domain.controls import RepairCommand, wishes
+from polystra.domain.controls import ManualCommand, RepairCommand, wishes
 from polystra.domain.events import SwitchName, SwitchRequested
 from polystra.ports.clock import Clock
-from polystra.ports.controls import Controls
+from polystra.ports.controls import ControlReading, Controls
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
@@ -32,8 +32,10 @@ class ControlDesk:
         inbox: Inbox,
         log: Log,
         on_repair: Callable[[RepairCommand], None] | None = None,
+        on_wish: Callable[[ManualCommand], None] | None = None,
     ) -> None:
         self._on_repair = on_repair
+        self._on_wish = on_wish
         self._controls = controls
         self._clock = clock
         self._inbox = inbox
@@ -58,9 +60,7 @@ class ControlDesk:
         if reading.kill_file:
             reason = f"{reading.kill_file} is there"
             self._inbox.put(SwitchRequested(name=SwitchName.KILL, on=True, reason=reason, source="file"))
-        for repair in reading.repairs:
-            if self._on_repair is not None:
-                self._on_repair(repair)
+        self._pass_on(reading)
         for command in reading.commands:
             if command.command_id in self._taken:
                 continue
@@ -68,6 +68,15 @@ class ControlDesk:
             self._taken[command.command_id] = len(requests)
             for request in requests:
                 self._inbox.put(request)
+
+    def _pass_on(self, reading: ControlReading) -> None:
+        """Repairs and wishes belong to other desks."""
+        if self._on_repair is not None:
+            for repair in reading.repairs:
+                self._on_repair(repair)
+        if self._on_wish is not None:
+            for wish in reading.wishes:
+                self._on_wish(wish)
 
     def committed(self, request: SwitchRequested) -> None:
         """A request was carried out durably; after the last one of a command the command goes."""

@@ -36,10 +36,12 @@ from polystra.runtime.health import Pulse
 from polystra.runtime.inbox import Inbox
 from polystra.runtime.log import Log
 from polystra.runtime.loop import EngineLoop
+from polystra.runtime.manual_desk import ManualDesk
 from polystra.runtime.order_desk import OrderDesk
 from polystra.runtime.outbox import Outbox
 from polystra.runtime.repair_desk import RepairDesk
 from polystra.runtime.repair_evidence import RepairEvidence
+from polystra.runtime.settings_source import SettingsSource
 from polystra.runtime.supervisor import supervise
 from polystra.runtime.tenure import TenureKeeper
 from polystra.runtime.timers import Timers
@@ -81,6 +83,8 @@ class Parts:
     """Sees every input as it is taken."""
     controls: Controls | None = None
     """What people on this machine ask for; None: nobody can."""
+    settings: SettingsSource | None = None
+    """The user's settings, to be read anew while the daemon trades; None: nobody can ask for that."""
     alerts: Alerts | None = None
     """Tells people; hears every committed fact."""
     pulse: Pulse | None = None
@@ -116,6 +120,15 @@ class Daemon:
         tenure = parts.tenure
         self._keeper = None if tenure is None else TenureKeeper(tenure, clock=parts.clock, log=parts.log)
         self._repairs = self._repair_desk()
+        self.manual: Final = ManualDesk(
+            controls=parts.controls,
+            state=self._engine.state,
+            inbox=self._inbox,
+            clock=parts.clock,
+            log=parts.log,
+            settings=parts.settings,
+        )
+        """Where people ask for exits, entries and new settings, and are answered."""
         self.desk: Final = OrderDesk(state=self._engine.state, inbox=self._inbox, venue=parts.venue, clock=parts.clock)
         """Where people and tools place and cancel orders, and ask."""
         for event in parts.opening:
@@ -162,6 +175,7 @@ class Daemon:
             desk.look()
         if self._repairs is not None:
             self._repairs.open()
+        self.manual.open()
         if parts.handle_signals:
             self._listen_for_signals(loop.expect_stop)
         finish = await supervise(loop.run(), self._eternal(loop, outbox, timers, desk))
@@ -198,6 +212,7 @@ class Daemon:
             eternal["controls"] = desk.run()
         if self._repairs is not None:
             eternal["repairs"] = self._repairs.run()
+        eternal["manual desk"] = self.manual.run()
         eternal["market stream"] = parts.market_stream.run(self._sink("market"))
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._sink(name))
@@ -220,6 +235,7 @@ class Daemon:
         self.desk.heard(facts)
         if self._repairs is not None:
             self._repairs.heard(facts)
+        self.manual.heard(facts)
         if self._parts.alerts is not None:
             self._parts.alerts.heard(facts)
         if self._parts.viewer is not None:
@@ -244,7 +260,14 @@ class Daemon:
         if parts.controls is None:
             return None
         take = None if self._repairs is None else self._repairs.take
-        return ControlDesk(controls=parts.controls, clock=parts.clock, inbox=self._inbox, log=parts.log, on_repair=take)
+        return ControlDesk(
+            controls=parts.controls,
+            clock=parts.clock,
+            inbox=self._inbox,
+            log=parts.log,
+            on_repair=take,
+            on_wish=self.manual.take,
+        )
 
     def _repair_desk(self) -> RepairDesk | None:
         parts = self._parts
@@ -273,6 +296,8 @@ class Daemon:
         for number in (signal.SIGINT, signal.SIGTERM):
             with suppress(NotImplementedError):
                 loop.add_signal_handler(number, self._signalled, number, expect_stop)
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(signal.SIGHUP, self.manual.reload, "SIGHUP")
 
     def _signalled(self, number: signal.Signals, expect_stop: Callable[[], None]) -> None:
         """First signal: stop in order. A second one kills, because the handlers are gone by then."""

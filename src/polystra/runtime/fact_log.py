@@ -61,6 +61,7 @@ _NOTICES = {
     ft.NoticeKind.REVERSAL_STARTED: LogEvent.REVERSAL_STARTED,
     ft.NoticeKind.REVERSAL_ENDED: LogEvent.REVERSAL_ENDED,
     ft.NoticeKind.REPAIRED: LogEvent.OPERATOR_REPAIRED,
+    ft.NoticeKind.CONFIG_CHANGED: LogEvent.CONFIG_CHANGED,
     ft.NoticeKind.RETRY_SKIPPED: LogEvent.RETRY_SKIPPED,
     ft.NoticeKind.SCALE_IN_PLACED: LogEvent.SCALE_IN_PLACED,
     ft.NoticeKind.SCALE_IN_SKIPPED: LogEvent.SCALE_IN_SKIPPED,

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from polystra.adapters.control_files import ControlFiles
-from polystra.domain.controls import ControlWord, RepairAnswer, RepairCommand
+from polystra.domain.controls import ControlWord, ManualAct, ManualCommand, RepairAnswer, RepairCommand
 from polystra.domain.errors import ConfigError
 from polystra.domain.events import RepairAct, Sighting
 
@@ -121,3 +121,49 @@ def test_half_a_repair_is_none(files: ControlFiles, tmp_path: Path, body: str):
     reading = files.read()
     assert not reading.repairs
     assert len(reading.problems) == 1
+
+
+def test_a_wish_travels_whole_and_is_answered(files: ControlFiles):
+    wanted = ManualCommand(
+        command_id="",
+        act=ManualAct.FORCE_ENTER,
+        subject="btc-updown-5m-1",
+        outcome="DOWN",
+        budget=7_000_000,
+        price=410_000,
+        confirmed=True,
+        source="telegram 12",
+    )
+    left = files.leave_wish(wanted, now_ns=3)
+    assert files.read().wishes == (left,)
+    assert left == ManualCommand(**{**{n: getattr(wanted, n) for n in wanted.__slots__}, "command_id": left.command_id})
+    assert files.done(left.command_id)
+    answer = RepairAnswer(command_id=left.command_id, ours=("a line",), outcome="done")
+    files.answer(answer)
+    assert files.fetch(left) == answer
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"word": "wish", "act": "forceexit", "budget": 0, "price": 0}',
+        '{"word": "wish", "act": "dance", "budget": 0, "price": 0, "confirmed": true}',
+        '{"word": "wish", "act": "forceexit", "budget": -1, "price": 0, "confirmed": true}',
+        '{"word": "wish", "act": "forceexit", "budget": 1.5, "price": 0, "confirmed": true}',
+        '{"word": "wish", "act": "forceexit", "budget": 99999999999999999999, "price": 0, "confirmed": true}',
+        '{"word": "stop", "seconds": 0, "source": "a\\nb"}',
+    ],
+)
+def test_a_wish_that_is_none_is_set_aside(files: ControlFiles, tmp_path: Path, body: str):
+    (tmp_path / "commands-sim").mkdir()
+    (tmp_path / "commands-sim" / "0.json").write_text(body)
+    reading = files.read()
+    assert not reading.wishes
+    assert not reading.commands
+    assert "no command" in reading.problems[0]
+
+
+def test_a_command_says_by_which_way_it_came(files: ControlFiles):
+    files.leave(ControlWord.STOP, seconds=0, now_ns=1, source="telegram 12")
+    files.leave(ControlWord.START, seconds=0, now_ns=2)
+    assert [command.source for command in files.read().commands] == ["telegram 12", "command"]

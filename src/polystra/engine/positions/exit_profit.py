@@ -18,7 +18,7 @@ from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, Purpose, Side, TimeInForce
 from polystra.domain.positions import Position
 from polystra.domain.units import NS_PER_S, MicroShares, Nanos, floor_to, format_micros
-from polystra.engine.config import DustPolicy, ExitMode
+from polystra.engine.config import DustPolicy, ExitConfig, ExitMode
 from polystra.engine.gateway import Gateway
 from polystra.engine.positions import exit_health
 from polystra.engine.positions.exit_health import Ailment, ExitHealth
@@ -46,7 +46,11 @@ class TakeProfit:
         self._gateway = gateway
         self._orders = orders
         self._health = health
-        self._config = state.config.exits
+
+    @property
+    def _config(self) -> ExitConfig:
+        """As it holds now: settings may change while trading goes on."""
+        return self._state.config.exits
 
     def plan(self, position: Position, market: MarketState, exits: ExitState) -> tuple[Target, ...]:
         """The parts of the take-profit and what of each is still to be sold."""

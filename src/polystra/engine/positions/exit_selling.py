@@ -28,7 +28,7 @@ from polystra.domain.orders import OrderStatus, Purpose, Side, TimeInForce
 from polystra.domain.positions import Position
 from polystra.domain.units import MICRO, NS_PER_S, MicroShares, Nanos, format_micros
 from polystra.domain.venue import VenueMode
-from polystra.engine.config import PostOnlyExit
+from polystra.engine.config import ExitConfig, PostOnlyExit
 from polystra.engine.gateway import Gateway
 from polystra.engine.positions import stops
 from polystra.engine.positions.exit_balance import ExitBalance
@@ -85,7 +85,11 @@ class ExitSelling:
         self._gateway = gateway
         self._orders = orders
         self._balance = balance
-        self._config = state.config.exits
+
+    @property
+    def _config(self) -> ExitConfig:
+        """As it holds now: settings may change while trading goes on."""
+        return self._state.config.exits
 
     def review(self, position: Position, market: MarketState, exits: ExitState, turn: Turn) -> None:
         """Take the next step of the sale, if there is one to take now."""

@@ -24,7 +24,7 @@ from polystra.domain.market import SIZE_STEP
 from polystra.domain.orders import OrderStatus, Purpose, Side
 from polystra.domain.positions import Position
 from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, Nanos, format_micros
-from polystra.engine.config import DustPolicy
+from polystra.engine.config import DustPolicy, ExitConfig
 from polystra.engine.exit_memory import mode_of
 from polystra.engine.gateway import Gateway
 from polystra.engine.positions import exit_health, second_look, stops
@@ -55,13 +55,17 @@ class Exits:
     def __init__(self, state: EngineState, gateway: Gateway) -> None:
         self._state = state
         self._gateway = gateway
-        self._config = state.config.exits
         self._orders = ExitOrders(state, gateway)
         self._balance = ExitBalance(state)
         self._selling = ExitSelling(state, gateway, self._orders, self._balance)
         self._health = ExitHealth()
         self._winners = WinnerSales(state, self._orders)
         self._profit = TakeProfit(state, gateway, self._orders, self._health)
+
+    @property
+    def _config(self) -> ExitConfig:
+        """As it holds now: settings may change while trading goes on."""
+        return self._state.config.exits
 
     # --- what is told from outside ----------------------------------------------------
 
@@ -153,6 +157,14 @@ class Exits:
             if exits is not None:
                 for ailment in exit_health.stuck(resting):
                     self._health.report_stuck(position, exits, ailment, turn)
+
+    def reconfigured(self, turn: Turn) -> None:
+        """The rules are others now: every position is looked at, and its clocks are set anew."""
+        for exits in self._state.exits.values():
+            exits.calm = None
+            exits.clocks_set = False
+            exits.time_stop_ns = 0
+        self.check_all(turn)
 
     # --- one position -----------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from polystra.domain.market import SIZE_STEP, Outcome
 from polystra.domain.orders import OrderStatus, Side
 from polystra.domain.positions import Position
 from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroShares, Nanos
+from polystra.engine.config import ReversalConfig
 from polystra.engine.entries import Entries
 from polystra.engine.risk import Risk
 from polystra.engine.state import EngineState, ExitPhase, MarketState, Turn
@@ -47,9 +48,13 @@ class Reversal:
         self._risk = risk
         self._entries = entries
         self._close = close
-        self._config = state.config.reversal
         self._wanted: dict[ConditionId, _Wanted] = {}
         self._begun: dict[ConditionId, int] = {}
+
+    @property
+    def _config(self) -> ReversalConfig:
+        """As it holds now: settings may change while trading goes on."""
+        return self._state.config.reversal
 
     def follow(self, market: MarketState, evaluation: Evaluation, record: Callable[[], int], turn: Turn) -> bool:
         """Begin or finish a reversal in a market; True when it acted."""

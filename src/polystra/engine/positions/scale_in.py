@@ -22,6 +22,7 @@ from polystra.domain.ids import PositionId
 from polystra.domain.orders import Side
 from polystra.domain.positions import Position
 from polystra.domain.units import MICRO, MicroDollars, floor_to, format_micros
+from polystra.engine.config import ScaleInConfig
 from polystra.engine.entries import Entries
 from polystra.engine.risk import Risk
 from polystra.engine.state import EngineState, ExitPhase, MarketState, OrderTrack, Turn
@@ -38,8 +39,12 @@ class ScaleIn:
         self._state = state
         self._risk = risk
         self._entries = entries
-        self._config = state.config.scale_in
         self._told: dict[PositionId, str] = {}
+
+    @property
+    def _config(self) -> ScaleInConfig:
+        """As it holds now: settings may change while trading goes on."""
+        return self._state.config.scale_in
 
     def follow(self, market: MarketState, evaluation: Evaluation, record: Callable[[], int], turn: Turn) -> bool:
         """Add to the position held in a market when everything allows; True when an order was made."""

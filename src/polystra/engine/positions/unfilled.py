@@ -22,6 +22,7 @@ from polystra.domain.ids import ClientOrderId, ConditionId
 from polystra.domain.market import Outcome
 from polystra.domain.orders import Purpose
 from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, floor_to, format_micros
+from polystra.engine.config import UnfilledConfig
 from polystra.engine.entries import Entries
 from polystra.engine.gateway import Gateway
 from polystra.engine.risk import Risk
@@ -50,8 +51,12 @@ class Unfilled:
         self._gateway = gateway
         self._risk = risk
         self._entries = entries
-        self._config = state.config.unfilled
         self._retries: dict[ConditionId, _Retry] = {}
+
+    @property
+    def _config(self) -> UnfilledConfig:
+        """As it holds now: settings may change while trading goes on."""
+        return self._state.config.unfilled
 
     # --- cancelling -------------------------------------------------------------------
 

@@ -35,6 +35,11 @@ class LogLine:
         said = " ".join(f"{name}={value}" for name, value in self.fields.items())
         return f"{self.event} {said}".rstrip()[:_LONGEST]
 
+    def as_object(self) -> dict[str, Any]:
+        """The line as JSON, as the log itself writes it, with its number."""
+        own = {"number": self.number, "timestamp": self.at, "level": self.level, "event": self.event}
+        return {**own, **{name: value for name, value in self.fields.items() if name not in own}}
+
 
 class LogRing:
     """A structlog processor that keeps what passes it; it stands after the redaction."""

@@ -18,6 +18,7 @@ from polystra.app.alerting import redaction
 from polystra.app.log_ring import RING
 from polystra.app.settings import Settings
 from polystra.app.web.board import Board
+from polystra.app.web.books import Books
 from polystra.app.web.server import AddressFile, WebThread
 from polystra.app.web.site import Site
 from polystra.domain.errors import StoreError
@@ -49,6 +50,7 @@ async def serving(
             version=__version__,
             board=board,
             room=room,
+            books=Books(SystemClock()),
             readers=readers,
             lines=RING,
             log=log,

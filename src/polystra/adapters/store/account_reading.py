@@ -76,10 +76,15 @@ def read_account(url: str) -> AccountReading:
         ConfigError: the URL names no database.
     """
     with queries.reading(url) as connection:
-        owner = queries.owner(connection)
-        if owner is None:
-            raise StoreCorrupt("the database holds no account yet; start polystra run first")
-        return _read(connection, owner)
+        return account_on(connection)
+
+
+def account_on(connection: Connection) -> AccountReading:
+    """The same on an open connection; raises StoreCorrupt when the database was never opened by a daemon."""
+    owner = queries.owner(connection)
+    if owner is None:
+        raise StoreCorrupt("the database holds no account yet; start polystra run first")
+    return _read(connection, owner)
 
 
 def owner_of(url_text: str) -> queries.Owner | None:

@@ -83,14 +83,16 @@ class OrderRow:
 
 
 def latest_calls(
-    connection: Connection, *, limit: int, failed: bool = False, routine: bool = True
+    connection: Connection, *, limit: int, failed: bool = False, routine: bool = True, before: int | None = None
 ) -> tuple[StoredCall, ...]:
-    """The newest requests, newest first.
+    """The newest requests, newest first; with `before` those of lower numbers.
 
     Only those of which something went wrong when `failed`; without routine that went well unless `routine`.
     """
     calls, legs = tables.api_calls, tables.api_call_orders
     query = select(calls).order_by(calls.c.sequence.desc()).limit(limit)
+    if before is not None:
+        query = query.where(calls.c.sequence < before)
     if failed:
         of_call = legs.c.call_sequence == calls.c.sequence
         bad_leg = exists().where(of_call, legs.c.outcome.not_in(GOOD_OUTCOMES))

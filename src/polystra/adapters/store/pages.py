@@ -15,10 +15,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, 
 
 from polystra.adapters.store import tables
 from polystra.adapters.store.audit_reading import OrderRow
-from polystra.adapters.store.decode import decision_of, fill_of, order_of, position_of, posting_of
+from polystra.adapters.store.decode import decision_of, fill_of, order_of, position_of
 from polystra.domain.facts import DecisionRecorded, PositionRecorded
 from polystra.domain.fills import Fill, FillStatus
-from polystra.domain.ledger import Posting
 from polystra.domain.market import Outcome
 from polystra.domain.orders import LIVE_STATUSES
 from polystra.domain.positions import PositionStatus
@@ -234,11 +233,39 @@ def markets_page(
     )
 
 
-def postings_after(connection: Connection, sequence: int, *, limit: int) -> list[tuple[int, Posting]]:
-    """Lines of the ledger in the order of their booking, after the one of that number."""
-    ledger = tables.ledger
-    query = select(ledger).where(ledger.c.sequence > sequence).order_by(ledger.c.sequence).limit(limit)
-    return [(row.sequence, posting_of(row)) for row in connection.execute(query)]
+def entry_decision(connection: Connection, position_id: str) -> DecisionRecorded | None:
+    """The decision behind the first order of a position; None when nobody decided, or it is not kept any more."""
+    orders, intents, decisions = tables.orders, tables.order_intents, tables.decisions
+    row = connection.execute(
+        select(decisions)
+        .join(intents, intents.c.decision_id == decisions.c.decision_id)
+        .join(orders, orders.c.client_order_id == intents.c.client_order_id)
+        .where(orders.c.position_id == position_id)
+        .order_by(orders.c.number)
+        .limit(1)
+    ).one_or_none()
+    return None if row is None else decision_of(row)
+
+
+def decisions_of(
+    connection: Connection, condition_id: str, *, since_ns: Nanos, until_ns: Nanos
+) -> tuple[DecisionRecorded, ...]:
+    """What was thought of a market in a span of time, oldest first; at most 2000 thoughts."""
+    decisions = tables.decisions
+    query = (
+        select(decisions)
+        .where(decisions.c.condition_id == condition_id, decisions.c.at_ns.between(since_ns, until_ns))
+        .order_by(decisions.c.at_ns, decisions.c.decision_id)
+        .limit(2_000)
+    )
+    return tuple(decision_of(row) for row in connection.execute(query))
+
+
+def market_of_slug(connection: Connection, name: str) -> str | None:
+    """The condition id of a market by that id or by its slug; None when there is none."""
+    markets = tables.markets
+    query = select(markets.c.condition_id).where(or_(markets.c.condition_id == name, markets.c.slug == name)).limit(1)
+    return connection.scalar(query)
 
 
 def judged_entries(connection: Connection, *, limit: int) -> tuple[DecisionRow, ...]:

@@ -16,7 +16,7 @@ from polystra.app.position_list import PositionLine, position_line
 from polystra.app.redeemable import runway
 from polystra.app.status import SwitchLine, reserved_dollars
 from polystra.app.web.site import Site, iso, maybe_iso
-from polystra.domain.facts import SwitchChanged
+from polystra.domain.facts import DecisionRecorded, SwitchChanged
 from polystra.domain.ids import ClientOrderId, ConditionId
 from polystra.domain.market import Market
 from polystra.domain.orders import Order, Side
@@ -82,6 +82,23 @@ class StatusAnswer:
     loop_lag_ms: float
     waiting_inputs: int
     stopping: bool
+    speed: float
+    """Seconds of the run's clock in a real one: 1 but in simulations."""
+    look_cost_ms: float
+    """What the look before this one took of the trading loop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """The decision that opened a position: its edge and the probabilities behind it, of Up."""
+
+    decision_id: int
+    at: str
+    edge: float
+    p_up: float
+    market_prior_p_up: float
+    fair_value_up: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +116,8 @@ class PositionAnswer(PositionLine):
     opened_at: str
     resolves_at: str | None
     book_in_sync: bool
+    why: Why | None
+    """Of a position that this run opened; `positions/{id}` tells it of every one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +218,8 @@ def status(site: Site, view: View) -> StatusAnswer:
         loop_lag_ms=round(view.loop_lag_ns / NS_PER_MS, 3),
         waiting_inputs=view.waiting_inputs,
         stopping=view.stopping,
+        speed=site.speed,
+        look_cost_ms=round(view.cost_ns / NS_PER_MS, 3),
     )
 
 
@@ -207,6 +228,21 @@ def positions(site: Site, view: View) -> tuple[PositionAnswer, ...]:
     markets = {watched.market.condition_id: watched.market for watched in view.markets}
     available = format_micros(max(0, view.cash - sum(map(reserved_dollars, view.orders))))
     return tuple(_position(site, view, held, markets, available) for held in view.positions)
+
+
+def why(decision: DecisionRecorded | None) -> Why | None:
+    """A decision as far as it explains a position."""
+    if decision is None:
+        return None
+    return Why(
+        decision_id=decision.decision_id,
+        at=iso(decision.at_ns),
+        edge=decision.edge,
+        p_up=decision.p_up,
+        market_prior_p_up=decision.market_prior_p_up,
+        fair_value_up=decision.fair_value_up,
+        reason=decision.reason,
+    )
 
 
 def resting(view: View) -> tuple[RestingOrder, ...]:
@@ -262,6 +298,7 @@ def _position(
         opened_at=iso(recorded.opened_at_ns),
         resolves_at=None if market is None else iso(market.closes_at_s * NS_PER_S),
         book_in_sync=book is not None and book.in_sync,
+        why=why(site.board.entry(recorded.position_id)),
     )
 
 

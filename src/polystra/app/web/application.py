@@ -18,6 +18,7 @@ from aiohttp.typedefs import Middleware
 
 from polystra.app.web import probes
 from polystra.app.web.guard import Guard, check_json
+from polystra.app.web.openapi import document
 from polystra.app.web.refusal import ErrorAnswer, Refused
 from polystra.app.web.route import Ask, Route, read_body, read_parameters
 from polystra.app.web.routes import BASE, ROUTES
@@ -58,6 +59,7 @@ def application(site: Site, guard: Guard, hub: Hub) -> web.Application:
     for route in ROUTES:
         app.router.add_route(route.method, f"{BASE}{route.path}", _handle(route, site, guard))
     app.router.add_get(f"{BASE}/events", _events(hub), allow_head=False)
+    app.router.add_get(f"{BASE}/openapi.json", _document(site.version))
     app.router.add_get("/livez", _probe(lambda: probes.liveness(site)))
     app.router.add_get("/readyz", _probe(lambda: _ready(site)))
     for path in sorted(STATIC.iterdir()):
@@ -147,6 +149,15 @@ def _events(hub: Hub) -> _Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
         query = read_parameters(StreamQuery, list(request.query.items()))
         return await hub.serve(request, msgspec.convert(query, StreamQuery))
+
+    return handle
+
+
+def _document(version: str) -> _Handle:
+    body = msgspec.json.encode(document(version))
+
+    async def handle(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, content_type="application/json")
 
     return handle
 

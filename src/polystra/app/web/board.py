@@ -15,8 +15,15 @@ from sqlalchemy import Connection
 
 from polystra.adapters.store.account_reading import entries_blocked, last_reconcile
 from polystra.adapters.store.pages import settled_markets
-from polystra.domain import facts as ft
-from polystra.domain.facts import DecisionRecorded, Fact, NoticeKind, ReconcileCompleted, SettlementRecorded
+from polystra.domain.facts import (
+    DecisionRecorded,
+    Fact,
+    IntentRecorded,
+    Notice,
+    NoticeKind,
+    ReconcileCompleted,
+    SettlementRecorded,
+)
 from polystra.domain.ids import ConditionId, PositionId
 from polystra.domain.units import MicroPrice, Nanos
 from polystra.ports.viewing import View
@@ -48,6 +55,7 @@ class Board:
         self._blocked = ""
         self._heart_trouble = ""
         self._decisions: OrderedDict[ConditionId, DecisionRecorded] = OrderedDict()
+        self._entries: OrderedDict[PositionId, DecisionRecorded] = OrderedDict()
         self._paths: OrderedDict[PositionId, deque[PathPoint]] = OrderedDict()
 
     # --- the trading loop's side --------------------------------------------------------
@@ -91,6 +99,10 @@ class Board:
         """The latest decision about a market in this run."""
         return self._decisions.get(condition_id)
 
+    def entry(self, position_id: PositionId) -> DecisionRecorded | None:
+        """The decision of this run that opened a position."""
+        return self._entries.get(position_id)
+
     def path(self, position_id: PositionId) -> Sequence[PathPoint]:
         """What this run saw of a position's price, oldest first."""
         return tuple(self._paths.get(position_id, ()))
@@ -130,17 +142,35 @@ class Board:
                 self._decisions.move_to_end(fact.condition_id)
                 while len(self._decisions) > _DECISIONS_KEPT:
                     self._decisions.popitem(last=False)
+            case IntentRecorded():
+                self._intent(fact)
             case SettlementRecorded():
                 self._settled += 1
             case ReconcileCompleted():
                 self._reconcile = fact
-            case ft.Notice(kind=NoticeKind.ENTRIES_ALLOWED):
+            case Notice():
+                self._notice(fact)
+            case _:
+                pass
+
+    def _intent(self, fact: IntentRecorded) -> None:
+        """Remember the decision behind the first order of a position."""
+        terms = fact.order.terms
+        decision = self._decisions.get(terms.condition_id)
+        if decision is not None and decision.decision_id == fact.decision_id:
+            self._entries.setdefault(terms.position_id, decision)
+        while len(self._entries) > _PATHS_KEPT:
+            self._entries.popitem(last=False)
+
+    def _notice(self, fact: Notice) -> None:
+        match fact.kind:
+            case NoticeKind.ENTRIES_ALLOWED:
                 self._blocked = ""
-            case ft.Notice(kind=NoticeKind.ENTRIES_BLOCKED | NoticeKind.TRADING_HALTED):
+            case NoticeKind.ENTRIES_BLOCKED | NoticeKind.TRADING_HALTED:
                 self._blocked = fact.message
-            case ft.Notice(kind=NoticeKind.HEARTBEAT_FAILED):
+            case NoticeKind.HEARTBEAT_FAILED:
                 self._heart_trouble = fact.message
-            case ft.Notice(kind=NoticeKind.HEARTBEAT_RECOVERED):
+            case NoticeKind.HEARTBEAT_RECOVERED:
                 self._heart_trouble = ""
             case _:
                 pass

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 
@@ -21,6 +21,9 @@ from polystra.app.web.route import Ask, Page
 from polystra.app.web.site import Site, iso
 
 T = TypeVar("T")
+_MOST_DIGITS: Final = 19
+_TOO_MUCH: Final = 2**63
+"""A cursor is a key of the database, which has 64 bits."""
 
 
 class OrdersQuery(Page, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -37,14 +40,6 @@ class OrdersPage:
     next_before: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PositionsPage:
-    """What is held, the oldest first; all of it fits one page."""
-
-    items: tuple[account.PositionAnswer, ...]
-    next_before: None
-
-
 async def get_status(site: Site, _ask: Ask) -> account.StatusAnswer:
     """How the account stands."""
     return account.status(site, site.view())
@@ -53,11 +48,6 @@ async def get_status(site: Site, _ask: Ask) -> account.StatusAnswer:
 async def get_snapshot(site: Site, _ask: Ask) -> account.Snapshot:
     """The same object that is streamed."""
     return account.snapshot(site, site.view())
-
-
-async def get_positions(site: Site, _ask: Ask) -> PositionsPage:
-    """What is held now; what is over is a trade."""
-    return PositionsPage(items=account.positions(site, site.view()), next_before=None)
 
 
 async def get_orders(site: Site, ask: Ask) -> OrdersPage:
@@ -84,9 +74,10 @@ def number_of(before: str | None) -> int | None:
     """A cursor that is a number; raises Refused (400)."""
     if before is None:
         return None
-    if not before.isascii() or not before.isdigit() or len(before) > 18:
+    number = int(before) if before.isascii() and before.isdigit() and len(before) <= _MOST_DIGITS else _TOO_MUCH
+    if number >= _TOO_MUCH:
         raise Refused(400, "before is not what a page gave as next_before: leave it out to begin with the newest")
-    return int(before)
+    return number
 
 
 def keys_of(before: str | None, names: int) -> tuple[int, list[str]] | None:

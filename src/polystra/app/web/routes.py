@@ -5,49 +5,111 @@ What lives here: the one list from which the server and its document are made. W
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from polystra.app.web import account, lists, probes
-from polystra.app.web.route import Route
+from polystra.app.profit import Profit
+from polystra.app.web import account, lists, probes, results, story, workings
+from polystra.app.web.route import ById, Page, Route
 
 BASE: Final = "/api/v1"
 
+
+def _get(path: str, summary: str, **declared: Any) -> Route:  # noqa: ANN401 -- the fields of a Route
+    return Route(method="GET", path=path, summary=summary, **declared)
+
+
 ROUTES: Final[tuple[Route, ...]] = (
-    Route(method="GET", path="/ping", summary="Is somebody there", handler=probes.ping, answer=probes.Ping),
-    Route(
-        method="GET",
-        path="/status",
-        summary="How the account stands now",
-        handler=lists.get_status,
-        answer=account.StatusAnswer,
-    ),
-    Route(
-        method="GET",
-        path="/snapshot",
-        summary="Status, positions and resting orders in one object, as it is streamed",
+    _get("/ping", "Whether somebody is there", handler=probes.ping, answer=probes.Ping),
+    _get("/status", "How the account stands now", handler=lists.get_status, answer=account.StatusAnswer),
+    _get(
+        "/snapshot",
+        "Status, open positions and resting orders in one object, as it is streamed",
         handler=lists.get_snapshot,
         answer=account.Snapshot,
     ),
-    Route(
-        method="GET",
-        path="/health",
-        summary="Loop, streams and readiness",
-        handler=probes.health,
-        answer=probes.HealthAnswer,
+    _get("/health", "The engine's loop, the streams, readiness", handler=probes.health, answer=probes.HealthAnswer),
+    _get("/balance", "Dollars and shares", handler=results.get_balance, answer=results.BalanceAnswer),
+    _get(
+        "/profit",
+        "What was won and lost, after fees",
+        handler=results.get_profit,
+        query=results.ProfitQuery,
+        answer=Profit,
     ),
-    Route(
-        method="GET",
-        path="/positions",
-        summary="What is held now, with the book of this second and the time that is left",
-        handler=lists.get_positions,
-        answer=lists.PositionsPage,
+    _get(
+        "/daily",
+        "The same by UTC day, today first",
+        handler=results.get_daily,
+        query=results.DailyQuery,
+        answer=results.Days,
     ),
-    Route(
-        method="GET",
-        path="/orders",
-        summary="Orders, newest first",
-        handler=lists.get_orders,
-        query=lists.OrdersQuery,
-        answer=lists.OrdersPage,
+    _get(
+        "/positions",
+        "What is held, with the book of this second and the time that is left; then what was",
+        handler=story.get_positions,
+        query=story.PositionsQuery,
+        answer=story.PositionsPage,
+    ),
+    _get(
+        "/positions/{id}",
+        "One position: why, path of price and fair value, every posting, orders, fills",
+        handler=story.get_position,
+        place=ById,
+        answer=story.PositionStory,
+        refusals={404: "no position or several have such an id"},
+    ),
+    _get("/orders", "Orders", handler=lists.get_orders, query=lists.OrdersQuery, answer=lists.OrdersPage),
+    _get(
+        "/orders/{id}",
+        "The life of one order: decision, intent, requests and replies, events, fills, postings",
+        handler=story.get_order,
+        place=ById,
+        answer=dict[str, Any],
+        refusals={404: "no order or several have such an id"},
+    ),
+    _get(
+        "/trades",
+        "Positions that have ended, the one that ended last first",
+        handler=results.get_trades,
+        query=Page,
+        answer=results.Trades,
+    ),
+    _get("/fills", "Fills with their settlement", handler=story.get_fills, query=Page, answer=story.FillsPage),
+    _get(
+        "/decisions",
+        "Why entries were made and why not: both fusions, every gate",
+        handler=story.get_decisions,
+        query=story.DecisionsQuery,
+        answer=story.DecisionsPage,
+        refusals={404: "no such market is known"},
+    ),
+    _get(
+        "/equity",
+        "The path of the account against the day's loss limit",
+        handler=results.get_equity,
+        query=results.EquityQuery,
+        answer=results.EquityAnswer,
+    ),
+    _get(
+        "/calibration",
+        "How good the forecasts behind entries were, beside the market's price",
+        handler=results.get_calibration,
+        answer=results.CalibrationAnswer,
+    ),
+    _get(
+        "/markets",
+        "Markets with their books and verdicts",
+        handler=workings.get_markets,
+        query=Page,
+        answer=workings.MarketsPage,
+    ),
+    _get("/logs", "Lines of the log", handler=workings.get_logs, query=workings.LogsQuery, answer=workings.LogsPage),
+    _get("/config", "Every setting, no secret", handler=workings.get_config, answer=workings.ConfigAnswer),
+    _get(
+        "/audit",
+        "Requests that may have changed something, at the venue and here",
+        handler=workings.get_audit,
+        query=workings.AuditQuery,
+        answer=workings.AuditPage,
     ),
 )

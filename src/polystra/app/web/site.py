@@ -16,10 +16,13 @@ from typing import TypeVar
 
 from sqlalchemy import Connection
 
+from polystra.adapters.clock import ScaledClock
+from polystra.adapters.store.account_reading import AccountReading
 from polystra.adapters.store.reading_room import ReadingRoom
 from polystra.app.log_ring import LogRing
 from polystra.app.settings import Settings
 from polystra.app.web.board import Board
+from polystra.app.web.books import Books
 from polystra.app.web.refusal import Refused
 from polystra.domain.errors import StoreError
 from polystra.domain.units import NS_PER_MS, NS_PER_S, Nanos
@@ -40,6 +43,7 @@ class Site:
     version: str
     board: Board
     room: ReadingRoom
+    books: Books
     readers: Executor
     lines: LogRing
     log: Log
@@ -48,6 +52,11 @@ class Site:
     """The run's, which may be simulated: what times in the database are counted on."""
     real: Clock
     clean: Callable[[str], str]
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the run's clock in a real second."""
+        return self.clock.speed if isinstance(self.clock, ScaledClock) else 1.0
 
     @property
     def mode(self) -> str:
@@ -60,6 +69,10 @@ class Site:
         if view is None:
             raise Refused(503, "the daemon is starting and has shown nothing yet: ask again in a second")
         return view
+
+    async def study(self, question: Callable[[AccountReading], T]) -> T:
+        """Put a question to the whole account, as it was read lately; raises Refused (503) as `read`."""
+        return await self.read(lambda connection: question(self.books.account(connection)))
 
     async def read(self, question: Callable[[Connection], T]) -> T:
         """Put a question to the database, away from this loop; raises Refused (503) when it does not answer."""
@@ -83,3 +96,8 @@ def iso(at_ns: Nanos) -> str:
 def maybe_iso(at_ns: Nanos | None) -> str | None:
     """The same, None for no time."""
     return iso(at_ns) if at_ns else None
+
+
+def iso_words(moment: str) -> str:
+    """A time as commands tell it (`order_words.moment`) in the way of the server; empty stays empty."""
+    return f"{moment.replace(' ', 'T')}Z" if moment else ""

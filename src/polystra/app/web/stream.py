@@ -6,7 +6,7 @@ dropped when its queue is full; it costs the others nothing, and the trading loo
 
 `event: snapshot` is `Snapshot`, when a new look is there (once a second), and at once for a new watcher.
 `event: fact` is one committed fact as the log tells it: `{"at", "event", "level", "text", "fields"}`.
-`event: log` is one line of the log: `{"number", "at", "level", "event", "text"}`.
+`event: log` is one line of the log: `{"number", "timestamp", "level", "event"}` and the fields of that event.
 A comment is sent when nothing else was for 15 s, so that both ends see a broken line.
 """
 
@@ -67,16 +67,6 @@ class FactLine(msgspec.Struct, frozen=True, kw_only=True):
     level: str
     text: str
     fields: dict[str, str]
-
-
-class StreamLogLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of the log."""
-
-    number: int
-    at: str
-    level: str
-    event: str
-    text: str
 
 
 class _Collector:
@@ -201,7 +191,7 @@ class Hub:
         if view is not None:
             watcher.offer("snapshot", self._snapshot(view))
         for line in self._site.lines.find(limit=_FIRST_LINES)[::-1]:
-            watcher.offer("log", _event("log", _line(line.number, line.at, line.level, line.event, line.text)))
+            watcher.offer("log", _event("log", line.as_object()))
 
     def _snapshot(self, view: View) -> bytes:
         return _event("snapshot", snapshot(self._site, view))
@@ -225,15 +215,11 @@ class Hub:
             self._told_line = lines[-1].number
         if self._watchers:
             for line in lines:
-                self._offer("log", _event("log", _line(line.number, line.at, line.level, line.event, line.text)))
+                self._offer("log", _event("log", line.as_object()))
 
     def _offer(self, kind: str, event: bytes) -> None:
         for watcher in self._watchers:
             watcher.offer(kind, event)
-
-
-def _line(number: int, at: str, level: str, event: str, text: str) -> StreamLogLine:
-    return StreamLogLine(number=number, at=at, level=level, event=event, text=text)
 
 
 def _event(kind: str, what: object) -> bytes:

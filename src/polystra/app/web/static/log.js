@@ -8,7 +8,7 @@ import { clock } from "./words.js";
 const KEPT = 600;
 const SHOWN = 250;
 const RANK = { debug: 0, info: 1, warning: 2, error: 3, critical: 4 };
-const OWN = new Set(["timestamp", "level", "event", "key"]);
+const OWN = new Set(["number", "timestamp", "level", "event", "key"]);
 
 /** The lines of the log that this page knows, oldest first. */
 export class Log {

@@ -19,6 +19,7 @@ from polystra.app.failures import EXIT_CODES
 from polystra.app.setting_secrets import SECRETS
 from polystra.app.settings import Settings, default_text, note
 from polystra.app.settings_reload import is_reloaded
+from polystra.app.web.metric_table import METRICS, PREFIX
 
 _MADE: Final = "This page is generated from the code (`make reference`)."
 _SETTINGS_HEAD: Final = f"""# Settings
@@ -30,6 +31,16 @@ take YES/NO, true/false, 1/0; the environment wins over `.env`; a name that is n
 The last column says what a change needs. *reload*: `polystra reload_config` (or SIGHUP to the daemon) takes it while
 trading goes on, and says what changed. *restart*: a reload that finds such a change is refused as a whole, names it,
 and changes nothing. A reload of a file that cannot be read or holds an impossible value changes nothing either.
+"""
+_METRICS_HEAD: Final = f"""# Metrics
+
+{_MADE} The daemon serves them for Prometheus at `/metrics` beside its page
+(`API_HOST`, `API_PORT`; no token), from a thread that does not trade.
+
+Counters count since the daemon's start. Latencies are seconds of the run's clock (in `sim` simulated ones), ages of
+loop and streams seconds of the machine's. Dollars are floats here, for plots and alarms; exact figures are
+`polystra report`'s. `deploy/prometheus` has a scrape configuration and alert rules, `deploy/grafana/polystra.json` a
+board to import.
 """
 _COMMANDS_HEAD: Final = f"""# Commands
 
@@ -74,7 +85,16 @@ def commands_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-PAGES: Final = {"settings.md": settings_page, "commands.md": commands_page}
+def metrics_page() -> str:
+    """The text of `docs/metrics.md`."""
+    rows = []
+    for metric in METRICS:
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        rows.append(f"| `{PREFIX}{metric.name}` | {metric.kind} | {labels} | {_cell(metric.meaning)} |")
+    return "\n".join([_METRICS_HEAD, "| metric | kind | labels | meaning |", "|---|---|---|---|", *rows]) + "\n"
+
+
+PAGES: Final = {"settings.md": settings_page, "commands.md": commands_page, "metrics.md": metrics_page}
 
 
 def main(arguments: list[str]) -> int:

@@ -161,13 +161,15 @@ async def run_daemon(run: Run) -> RunSummary:
             board.clear()
 
 
-async def _trade(run: Run, parts: Parts, guard: CrashGuard, audit: ApiAudit) -> RunSummary:
+async def _trade(run: Run, parts: Parts, guard: CrashGuard, audit: AuditJournal) -> RunSummary:
     """Run the daemon; people are told of its start, its story and its end, and may watch it."""
     own = run.wallet.credentials
     derived = (own.api_key, own.secret, own.passphrase)
     watched = serving(run.settings, run.wallet.account, clock=run.clock, log=run.log, audit=audit, hide=derived)
     telling_people = alerting(run.settings, clock=run.clock, log=run.log, life=parts.life, hide=derived)
     async with telling_people as telling, watched as board:
+        if board is not None:
+            audit.listen(board.called)
         earlier = 0
         if telling.alerts is not None:
             midnight = run.clock.now_ns() // (_DAY_S * NS_PER_S) * _DAY_S * NS_PER_S

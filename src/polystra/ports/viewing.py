@@ -22,6 +22,7 @@ from polystra.domain.positions import Position
 from polystra.domain.units import MicroDollars, MicroPrice, Nanos, PriceE8
 from polystra.domain.venue import VenueMode
 from polystra.ports.health import HealthReading
+from polystra.ports.rate import BudgetLeft
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,17 @@ class WatchedMarket:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workings:
+    """How the machine runs: sums since the start, and what waits now."""
+
+    sends_waiting: int
+    commits: int
+    committing_ns: Nanos
+    """What the commits took together."""
+    budget: BudgetLeft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class View:
     """One look at the account. `number` counts the looks of this run."""
 
@@ -96,6 +108,7 @@ class View:
     commit_age_ns: Nanos
     """For how long a commit has been under way; 0 while none is."""
     health: HealthReading | None
+    workings: Workings | None = None
 
 
 class Viewer(Protocol):

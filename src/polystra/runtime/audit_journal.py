@@ -8,6 +8,7 @@ kept while there is room, then dropped, counted and logged.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 from threading import Lock
 from typing import Final
@@ -44,6 +45,7 @@ class AuditJournal:
         self._refused = 0
         self._told_crowded = False
         self._told_failure = False
+        self._listener: Callable[[ApiCall], None] | None = None
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -53,8 +55,14 @@ class AuditJournal:
         """Calls that were never written: no room, or refused by the store."""
         return self._crowded_out + self._refused
 
+    def listen(self, listener: Callable[[ApiCall], None]) -> None:
+        """Hand every call on to somebody who only stores it."""
+        self._listener = listener
+
     def record(self, call: ApiCall) -> None:
         """Take a call; without room the oldest one goes."""
+        if self._listener is not None:
+            self._listener(call)
         with self._guard:
             self._waiting.append(call)
             self._make_room()

@@ -29,7 +29,7 @@ from polystra.ports.signing import TermsSigner
 from polystra.ports.store import Store, StoredState
 from polystra.ports.tenure import Tenure
 from polystra.ports.venue import EventStream, HoldingsSource, MarketDiscovery, Sink, TokenStream, TradingVenue
-from polystra.ports.viewing import Viewer
+from polystra.ports.viewing import Viewer, Workings
 from polystra.runtime.alerts import Alerts
 from polystra.runtime.control_desk import ControlDesk
 from polystra.runtime.health import Pulse
@@ -216,7 +216,7 @@ class Daemon:
         eternal["market stream"] = parts.market_stream.run(self._sink("market"))
         for name, stream in parts.streams.items():
             eternal[f"{name} stream"] = stream.run(self._sink(name))
-        if (viewing := self._viewing(loop)) is not None:
+        if (viewing := self._viewing(loop, outbox)) is not None:
             eternal["viewing"] = viewing.run()
         if parts.pulse is not None:
             eternal["pulse"] = parts.pulse.run()
@@ -241,7 +241,7 @@ class Daemon:
         if self._parts.viewer is not None:
             self._parts.viewer.heard(facts)
 
-    def _viewing(self, loop: EngineLoop) -> Viewing | None:
+    def _viewing(self, loop: EngineLoop, outbox: Outbox) -> Viewing | None:
         parts = self._parts
         if parts.viewer is None or parts.real is None:
             return None
@@ -253,6 +253,12 @@ class Daemon:
             waiting=lambda: len(self._inbox),
             commit_began=lambda: loop.commit_began_ns,
             health=None if parts.pulse is None else parts.pulse.look,
+            workings=lambda: Workings(
+                sends_waiting=len(outbox),
+                commits=loop.commits,
+                committing_ns=loop.committing_ns,
+                budget=parts.venue.budget.left(),
+            ),
         )
 
     def _control_desk(self) -> ControlDesk | None:

@@ -83,6 +83,9 @@ class EngineLoop:
         self.digest = FactDigest()
         self.finish: fx.Finish | None = None
         self.steps = 0
+        self.commits = 0
+        self.committing_ns: Nanos = 0
+        """What the commits took together."""
         self.commit_began_ns: Nanos | None = None
         """By the monotonic clock: since when a commit is under way, None while none is."""
         self._stop_asked_ns: Nanos | None = None
@@ -167,7 +170,7 @@ class EngineLoop:
 
     async def _durable(self, facts: Sequence[Fact], *, held: int) -> None:
         """Return when the facts are committed, however long the store is busy; `held` effects wait for it."""
-        self.commit_began_ns = self._clock.monotonic_ns()
+        began_ns = self.commit_began_ns = self._clock.monotonic_ns()
         busy = False
         while True:
             try:
@@ -179,6 +182,8 @@ class EngineLoop:
                 busy = True
                 await self._clock.sleep(_BUSY_PAUSE_S)
                 self._tell_held_stop()
+        self.commits += 1
+        self.committing_ns += self._clock.monotonic_ns() - began_ns
         self.commit_began_ns = None
         if busy:
             self._log.info(LogEvent.STORE_FREED, released_effects=held)

@@ -16,7 +16,7 @@ from polystra.domain.units import NS_PER_S, Nanos, PriceE8
 from polystra.engine.state import EngineState, MarketState
 from polystra.ports.clock import Clock
 from polystra.ports.health import HealthReading
-from polystra.ports.viewing import BookTop, HeldPosition, View, Viewer, WatchedMarket
+from polystra.ports.viewing import BookTop, HeldPosition, View, Viewer, WatchedMarket, Workings
 
 LOOK_EVERY_S: Final = 1.0
 
@@ -34,7 +34,9 @@ class Viewing:
         waiting: Callable[[], int],
         commit_began: Callable[[], Nanos | None],
         health: Callable[[], HealthReading] | None = None,
+        workings: Callable[[], Workings] | None = None,
     ) -> None:
+        self._workings = workings
         self._viewer = viewer
         self._state = state
         self._clock = clock
@@ -92,6 +94,7 @@ class Viewing:
             cost_ns=self._cost_ns,
             commit_age_ns=0 if began_ns is None else max(0, self._clock.monotonic_ns() - began_ns),
             health=None if self._health is None else self._health(),
+            workings=None if self._workings is None else self._workings(),
         )
 
     # --- inside -----------------------------------------------------------------------

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 from aiohttp import web
@@ -25,6 +26,10 @@ from polystra.app.web.routes import BASE, ROUTES
 from polystra.app.web.site import Site
 from polystra.app.web.stream import Hub, StreamQuery
 
+if TYPE_CHECKING:  # slow to import, and needed by nobody but the web thread
+    from polystra.app.web.metrics import Metrics
+
+METRICS_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 STATIC: Final = Path(__file__).parent / "static"
 LONGEST_BODY: Final = 65_536
 HEADERS: Final = {
@@ -62,6 +67,9 @@ def application(site: Site, guard: Guard, hub: Hub) -> web.Application:
     app.router.add_get(f"{BASE}/openapi.json", _document(site.version))
     app.router.add_get("/livez", _probe(lambda: probes.liveness(site)))
     app.router.add_get("/readyz", _probe(lambda: _ready(site)))
+    metrics: Metrics = import_module("polystra.app.web.metrics").Metrics(site)
+    hub.counts(metrics.note)
+    app.router.add_get("/metrics", _metrics(metrics))
     for path in sorted(STATIC.iterdir()):
         if path.suffix in _TYPES:
             app.router.add_get("/" if path.name == "index.html" else f"/{path.name}", _file(path))
@@ -171,6 +179,13 @@ def _probe(look: Callable[[], probes.Probe]) -> _Handle:
     async def handle(_request: web.Request) -> web.StreamResponse:
         probe = look()
         return json_response(probe, status=HTTPStatus.OK if probe.ok else HTTPStatus.SERVICE_UNAVAILABLE)
+
+    return handle
+
+
+def _metrics(metrics: Metrics) -> _Handle:
+    async def handle(_request: web.Request) -> web.StreamResponse:
+        return web.Response(body=metrics.render(), headers={"Content-Type": METRICS_TYPE})
 
     return handle
 

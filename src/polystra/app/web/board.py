@@ -26,6 +26,7 @@ from polystra.domain.facts import (
 )
 from polystra.domain.ids import ConditionId, PositionId
 from polystra.domain.units import MicroPrice, Nanos
+from polystra.ports.audit import ApiCall
 from polystra.ports.viewing import View
 
 BATCHES_KEPT: Final = 5_000
@@ -50,6 +51,7 @@ class Board:
     def __init__(self) -> None:
         self._view: View | None = None
         self._heard: deque[Sequence[Fact]] = deque(maxlen=BATCHES_KEPT)
+        self._calls: deque[ApiCall] = deque(maxlen=BATCHES_KEPT)
         self._settled = 0
         self._reconcile: ReconcileCompleted | None = None
         self._blocked = ""
@@ -67,6 +69,10 @@ class Board:
     def heard(self, facts: Sequence[Fact]) -> None:
         """Keep facts until the web thread takes them; the oldest go when it does not."""
         self._heard.append(facts)
+
+    def called(self, call: ApiCall) -> None:
+        """Keep a request to the venue until the web thread takes it; from whichever thread sent it."""
+        self._calls.append(call)
 
     # --- the web thread's side ----------------------------------------------------------
 
@@ -120,6 +126,13 @@ class Board:
             taken += self._heard.popleft()
         for fact in taken:
             self._note(fact)
+        return taken
+
+    def take_calls(self) -> list[ApiCall]:
+        """Requests to the venue since the last call."""
+        taken: list[ApiCall] = []
+        while self._calls:
+            taken.append(self._calls.popleft())
         return taken
 
     def note_view(self, view: View) -> None:

@@ -13,7 +13,7 @@ A comment is sent when nothing else was for 15 s, so that both ends see a broken
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Annotated, Final, Literal
 
@@ -25,6 +25,7 @@ from polystra.app.web.refusal import Refused
 from polystra.app.web.site import Site, iso
 from polystra.domain import facts as ft
 from polystra.domain.facts import Fact
+from polystra.ports.audit import ApiCall
 from polystra.ports.logbook import LogEvent
 from polystra.ports.viewing import View
 from polystra.runtime.fact_log import FactLog
@@ -113,6 +114,7 @@ class Hub:
         self._watchers: dict[_Watcher, Callable[[], None]] = {}
         self._collector = _Collector()
         self._facts = FactLog(self._collector)
+        self._count: Callable[[Sequence[Fact], Sequence[ApiCall]], None] | None = None
         self._told_view = 0
         self._told_line = 0
         self._last: bytes = b""
@@ -121,6 +123,10 @@ class Hub:
 
     def __len__(self) -> int:
         return len(self._watchers)
+
+    def counts(self, count: Callable[[Sequence[Fact], Sequence[ApiCall]], None]) -> None:
+        """Hand everything that is taken off the board to somebody who counts it."""
+        self._count = count
 
     async def pump(self) -> None:
         """Feed for ever."""
@@ -131,6 +137,9 @@ class Hub:
     def feed(self) -> None:
         """Take what is new and hand it to every watcher."""
         facts = self._site.board.take()
+        calls = self._site.board.take_calls()
+        if self._count is not None and (facts or calls):
+            self._count(facts, calls)
         view = self._site.board.view
         if view is not None and view.number != self._told_view:
             self._told_view = view.number

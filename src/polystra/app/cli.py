@@ -16,6 +16,7 @@ from polystra import __version__
 from polystra.app import (
     account_commands,
     backtest_commands,
+    compare_command,
     control_commands,
     import_command,
     manual_commands,
@@ -64,6 +65,7 @@ app.add_typer(database_app, name="db")
 app.add_typer(secrets_app, name="secrets")
 account_commands.register(app)
 backtest_commands.register(app)
+compare_command.register(app)
 record_command.register(app)
 control_commands.register(app)
 import_command.register(app)

@@ -123,7 +123,7 @@ def run_job(job: Job, progress: Progress | None = None) -> Run:
     """
     reader = RecordingReader(job.unit.paths)
     part = Part(job)
-    for recorded in _told(reader, progress):
+    for recorded in told_while_read(reader, progress):
         part.driver.feed(recorded)
     return part.finish(reader.report)
 
@@ -163,7 +163,8 @@ class Part:
         )
 
 
-def _told(reader: Iterable[Recorded], progress: Progress | None) -> Iterator[Recorded]:
+def told_while_read(reader: Iterable[Recorded], progress: Progress | None) -> Iterator[Recorded]:
+    """The same inputs, with their number told now and then."""
     if progress is None:
         yield from reader
         return

@@ -25,6 +25,7 @@ from polystra.domain.fills import Liquidity
 from polystra.domain.ids import ConditionId, PositionId
 from polystra.domain.market import Market
 from polystra.domain.units import MICRO, MicroDollars, Nanos
+from polystra.engine.strategy.evaluate import Action
 
 
 @dataclass(slots=True)
@@ -68,6 +69,8 @@ class Tally:
     maker_fills: int = 0
     slippage: MicroDollars = 0
     """What entries and exits paid beyond the price that their plan reckoned with."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why nothing was done, by the decisions that were written down."""
     equity: list[tuple[Nanos, MicroDollars]] = field(default_factory=list)
     """Realised result after each settlement; windows that closed at one time make one point."""
     _closed_at_s: int = -1
@@ -80,8 +83,7 @@ class Tally:
         for fact in facts:
             match fact:
                 case DecisionRecorded():
-                    if (known := self.markets.get(fact.condition_id)) is not None:
-                        known.decisions += 1
+                    self._decided(fact)
                 case MarketRecorded(market=market):
                     self.markets.setdefault(market.condition_id, MarketTally(market)).market = market
                 case IntentRecorded(order=order):
@@ -96,6 +98,12 @@ class Tally:
                     self._settled(fact, now_ns)
                 case _:
                     pass
+
+    def _decided(self, fact: DecisionRecorded) -> None:
+        if (known := self.markets.get(fact.condition_id)) is not None:
+            known.decisions += 1
+        if fact.action == Action.SKIP:
+            self.reasons[fact.reason] += 1
 
     def _fill(self, fact: FillRecorded) -> None:
         fill = fact.fill
@@ -138,6 +146,7 @@ class Tally:
         self.taker_fills += later.taker_fills
         self.maker_fills += later.maker_fills
         self.slippage += later.slippage
+        self.reasons += later.reasons
         self.equity += [(at_ns, base + value) for at_ns, value in later.equity]
 
     # --- answers ----------------------------------------------------------------------

@@ -7,7 +7,7 @@ Nothing is served on virtual time: nobody can watch a simulated day that takes a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 
@@ -30,12 +30,19 @@ from polystra.runtime.log import Log
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, account: str, *, clock: Clock, log: Log, audit: ApiAudit, hide: Iterable[str] = ()
+    current: Callable[[], Settings],
+    account: str,
+    *,
+    clock: Clock,
+    log: Log,
+    audit: ApiAudit,
+    hide: Iterable[str] = (),
 ) -> AsyncIterator[Board | None]:
     """Serve while the body runs; yields the board to show the account on, None when nothing is served.
 
-    `hide`: secrets that are not settings.
+    `current` gives the settings that hold; `hide`: secrets that are not settings.
     """
+    settings = current()
     if not settings.enable_api or isinstance(clock, LoopClock):
         yield None
         return
@@ -45,7 +52,7 @@ async def serving(
 
     def make(readers: ThreadPoolExecutor) -> Site:
         return Site(
-            settings=settings,
+            current=current,
             account=account,
             version=__version__,
             board=board,

@@ -24,4 +24,3 @@ class ApiSettings(AlertSettings):
     api_allowed_hosts: HostNames = setting(
         "", API, "further names by which a browser may call the server, as behind a reverse proxy", HOSTS
     )
-    force_entry_enable: Flag = setting("NO", API, "allow entries by hand (forceenter)", YES_NO)

@@ -165,7 +165,15 @@ async def _trade(run: Run, parts: Parts, guard: CrashGuard, audit: AuditJournal)
     """Run the daemon; people are told of its start, its story and its end, and may watch it."""
     own = run.wallet.credentials
     derived = (own.api_key, own.secret, own.passphrase)
-    watched = serving(run.settings, run.wallet.account, clock=run.clock, log=run.log, audit=audit, hide=derived)
+    source = parts.settings
+    watched = serving(
+        lambda: source.current if isinstance(source, ReloadedSettings) else run.settings,
+        run.wallet.account,
+        clock=run.clock,
+        log=run.log,
+        audit=audit,
+        hide=derived,
+    )
     telling_people = alerting(run.settings, clock=run.clock, log=run.log, life=parts.life, hide=derived)
     async with telling_people as telling, watched as board:
         if board is not None:

@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from polystra.app.web import probes
+from polystra.app.web.auditing import Record, auditing
 from polystra.app.web.guard import Guard, check_json
 from polystra.app.web.openapi import document
 from polystra.app.web.refusal import ErrorAnswer, Refused
@@ -122,7 +123,7 @@ def refusal(refused: Refused) -> web.Response:
     if refused.status == HTTPStatus.UNAUTHORIZED:
         response.headers["WWW-Authenticate"] = 'Bearer realm="polystra"'
     if refused.status == HTTPStatus.TOO_MANY_REQUESTS:
-        response.headers["Retry-After"] = "60"
+        response.headers["Retry-After"] = str(refused.after_s)
     return response
 
 
@@ -138,19 +139,29 @@ def client_of(request: web.BaseRequest) -> str:
 
 def _handle(route: Route, site: Site, guard: Guard) -> _Handle:
     async def handle(request: web.Request) -> web.StreamResponse:
-        client = client_of(request)
-        if route.acts:
-            guard.check_actor(request, client)
+        if not route.acts:
+            return json_response(await route.handler(site, await _ask(route, request)))
+        with auditing(site, guard, request, client_of(request)) as record:
+            guard.check_actor(request, client_of(request))
             check_json(request)
-        ask = Ask(
-            query=read_parameters(route.query, list(request.query.items())),
-            place=read_parameters(route.place, list(request.match_info.items())),
-            body=None if route.body is None else read_body(route.body, await request.read()),
-            client=client,
-        )
-        return json_response(await route.handler(site, ask))
+            ask = await _ask(route, request, record)
+            answer = await route.handler(site, ask)
+            record.done(answer)
+        return json_response(answer)
 
     return handle
+
+
+async def _ask(route: Route, request: web.Request, record: Record | None = None) -> Ask:
+    text = b"" if route.body is None else await request.read()
+    if record is not None:
+        record.body = text
+    return Ask(
+        query=read_parameters(route.query, list(request.query.items())),
+        place=read_parameters(route.place, list(request.match_info.items())),
+        body=None if route.body is None else read_body(route.body, text),
+        client=client_of(request),
+    )
 
 
 def _events(hub: Hub) -> _Handle:

@@ -65,6 +65,7 @@ class Guard:
         self._wrong = Rate(WRONG_TOKENS_PER_MINUTE, clock)
         self._wrong_by_all = Rate(6 * WRONG_TOKENS_PER_MINUTE, clock)
         self._actions = Rate(ACTIONS_PER_MINUTE, clock)
+        self._told = Rate(1, clock)
         self.wrong_tokens = 0
 
     def check_place(self, request: web.BaseRequest) -> None:
@@ -87,7 +88,7 @@ class Guard:
             raise Refused(403, "no action is taken: API_TOKEN is empty; set it in .env and start the daemon anew")
         wait_s = max(self._wrong.wait_s(client), self._wrong_by_all.wait_s(_ALL))
         if wait_s:
-            raise Refused(429, f"too many wrong tokens: try again in {wait_s} s")
+            raise Refused(429, f"too many wrong tokens: try again in {wait_s} s", after_s=wait_s)
         given = _token(request)
         if not hmac.compare_digest(given, self._token):
             self.wrong_tokens += 1
@@ -97,8 +98,17 @@ class Guard:
             raise Refused(401, f"{what}: send API_TOKEN as Authorization: Bearer, or as X-API-Token")
         wait_s = self._actions.wait_s(client)
         if wait_s:
-            raise Refused(429, f"more than {ACTIONS_PER_MINUTE} actions within a minute: try again in {wait_s} s")
+            raise Refused(
+                429, f"more than {ACTIONS_PER_MINUTE} actions within a minute: try again in {wait_s} s", after_s=wait_s
+            )
         self._actions.add(client)
+
+    def tells_flood(self) -> bool:
+        """True once a minute: a flood is told, not each of its drops."""
+        if self._told.wait_s(_ALL):
+            return False
+        self._told.add(_ALL)
+        return True
 
 
 def check_json(request: web.BaseRequest) -> None:

@@ -11,10 +11,12 @@ import msgspec
 class Refused(Exception):
     """Answered as `{"error": sentence}`; the sentence names what is wrong and what to do, and no secret."""
 
-    def __init__(self, status: int, sentence: str) -> None:
+    def __init__(self, status: int, sentence: str, *, after_s: int = 60) -> None:
         super().__init__(sentence)
         self.status = status
         self.sentence = sentence
+        self.after_s = after_s
+        """Seconds until it may be tried again; told where too much was asked."""
 
 
 class ErrorAnswer(msgspec.Struct, frozen=True, kw_only=True):

@@ -17,6 +17,7 @@ from polystra.app.web.refusal import Refused
 from polystra.app.web.site import Site
 
 _SHOWN: Final = 40
+_SENTENCE: Final = 160
 _NAME: Final = r"^[!-~]{1,200}$"
 
 
@@ -100,10 +101,11 @@ def read_body(kind: type[msgspec.Struct], text: bytes) -> msgspec.Struct:
     except msgspec.ValidationError as error:
         problem, _, where = str(error).partition(" - at `$")
         name = where.rstrip("`").lstrip(".").split(".")[0].split("[")[0]
-        known = {each.name for each in msgspec.structs.fields(kind)}
+        known = {each.encode_name: each.name for each in msgspec.structs.fields(kind)}
         if name in known:
-            raise Refused(400, f"{name} does not fit: expected {described(kind, name)}") from None
-        raise Refused(400, f"the body does not fit: {problem[:200]}; it takes {', '.join(sorted(known))}") from None
+            raise Refused(400, f"{name} does not fit, expected {described(kind, known[name])}") from None
+        takes = f"it takes {', '.join(known)}" if known else "it takes an empty object"
+        raise Refused(400, f"the body does not fit: {printable(problem)}; {takes}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Refused(400, "the body is not JSON: send an object with content-type application/json") from None
 
@@ -117,7 +119,12 @@ def described(kind: type[msgspec.Struct], name: str) -> str:
     raise TypeError(f"{kind.__name__}.{name} is declared without a description")
 
 
+def printable(text: str) -> str:
+    """A text that others wrote, on one line and no longer than a sentence."""
+    return "".join(character if character.isprintable() else "?" for character in text[:_SENTENCE])
+
+
 def shown(text: str) -> str:
     """What was sent, as far as it may be repeated."""
-    safe = "".join(character if character.isprintable() else "?" for character in text[:_SHOWN])
+    safe = printable(text[:_SHOWN])
     return repr(safe) if len(text) <= _SHOWN else f"{safe!r}…"

@@ -7,15 +7,31 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from polystra.app.profit import Profit
-from polystra.app.web import account, lists, probes, results, story, workings
-from polystra.app.web.route import ById, Page, Route
+from polystra.app.web import account, actions, lists, probes, results, story, workings
+from polystra.app.web.route import ById, Handler, Page, Route
 
 BASE: Final = "/api/v1"
 
 
 def _get(path: str, summary: str, **declared: Any) -> Route:  # noqa: ANN401 -- the fields of a Route
     return Route(method="GET", path=path, summary=summary, **declared)
+
+
+def _post(path: str, summary: str, handler: Handler, body: type[msgspec.Struct] = actions.Nothing) -> Route:
+    refusals = {409: "it cannot be done as things stand, or was not granted"}
+    return Route(
+        method="POST",
+        path=path,
+        summary=summary,
+        handler=handler,
+        answer=actions.Done,
+        body=body,
+        acts=True,
+        refusals=refusals,
+    )
 
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -112,4 +128,19 @@ ROUTES: Final[tuple[Route, ...]] = (
         query=workings.AuditQuery,
         answer=workings.AuditPage,
     ),
+    _get(
+        "/forceexit",
+        "What an exit would take at worst, from the book of this second",
+        handler=actions.offers,
+        query=actions.ExitQuery,
+        answer=actions.ExitOffers,
+        refusals={404: "no open position has such an id"},
+    ),
+    _post("/stop", "The kill switch: no entry leaves, resting entries are cancelled, exits go on", actions.stop),
+    _post("/start", "Resume entries", actions.start),
+    _post("/stopentry", "Make no new entries; what rests stays, exits go on", actions.stopentry),
+    _post("/pause", "Make no new entries for a while", actions.pause, actions.PauseBody),
+    _post("/forceexit", "Sell a position, or all, at the market now", actions.forceexit, actions.ExitBody),
+    _post("/forceenter", "Buy an outcome at the market now; off by default", actions.forceenter, actions.EntryBody),
+    _post("/reload_config", "Read the settings anew", actions.reload_config, actions.ReloadBody),
 )

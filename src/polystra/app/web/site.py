@@ -38,7 +38,8 @@ T = TypeVar("T")
 class Site:
     """See the module docstring. `clean` takes secrets out of a text; `real` is the system's clock."""
 
-    settings: Settings
+    current: Callable[[], Settings]
+    """The settings that hold now: a reload changes them."""
     account: str
     version: str
     board: Board
@@ -52,6 +53,11 @@ class Site:
     """The run's, which may be simulated: what times in the database are counted on."""
     real: Clock
     clean: Callable[[str], str]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that hold now."""
+        return self.current()
 
     @property
     def speed(self) -> float:

@@ -8,6 +8,7 @@ const FIRST_PAUSE_MS = 1000;
 const LONGEST_PAUSE_MS = 10000;
 const SILENT_MS = 6000; // The daemon says something every two seconds.
 const READ_MS = 10000;
+const ACT_MS = 65000; // A sale is waited for until it is committed.
 
 /** Read /api/v1/{path}; raises Error with the daemon's sentence, or with ours. */
 export async function read(path) {
@@ -31,7 +32,7 @@ export async function act(path, body, token) {
     cache: "no-store",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}` },
     body: JSON.stringify(body ?? {}),
-    signal: AbortSignal.timeout(READ_MS),
+    signal: AbortSignal.timeout(ACT_MS),
   });
   const told = await reply.json().catch(() => null);
   return { status: reply.status, told, after: reply.headers.get("Retry-After") };

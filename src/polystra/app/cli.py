@@ -20,6 +20,7 @@ from polystra.app import (
     control_commands,
     import_command,
     manual_commands,
+    outcomes_command,
     record_command,
     repair_commands,
 )
@@ -69,6 +70,7 @@ compare_command.register(app)
 record_command.register(app)
 control_commands.register(app)
 import_command.register(app)
+outcomes_command.register(app)
 manual_commands.register(app)
 repair_commands.register(app)
 

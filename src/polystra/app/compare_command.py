@@ -15,13 +15,15 @@ import typer
 from rich.console import Console
 
 from polystra.app.backtest_result import choose, config_for, interruptible, progress_bar, units_in
-from polystra.app.compare_data import Compared, as_data, caveats, dollars, figures_of, moments, plain
-from polystra.app.failures import guarded, settings_from_here
+from polystra.app.compare_data import Compared, as_data, caveats, dollars, figures_of, moments, plain, words_of
+from polystra.app.failures import EXIT_DISCREPANCY, guarded, settings_from_here
 from polystra.app.screen import grid, pairs, screen
 from polystra.backtest.comparison import FOLLOW_S, TRADERS, Trial, put_together, run_trial
 from polystra.backtest.forecasts import CHECKPOINTS_S
 from polystra.backtest.jobs import run_all
+from polystra.backtest.lookahead import LookAhead, compare_cuts, compare_knowledge
 from polystra.backtest.recordings.blocks import read_head
+from polystra.backtest.recordings.reader import RecordingReader
 from polystra.domain.units import MICRO, format_micros
 from polystra.matching.paper_venue import PaperRules
 
@@ -70,6 +72,24 @@ def run_comparison(
     )
 
 
+def check(changes: list[str], places: list[Path], seconds_left: tuple[int, ...]) -> LookAhead:
+    """Look for knowledge of the future: at every moment of a forecast, and in every decision before two cuts.
+
+    Raises:
+        ConfigError, RecordingError: as `run_comparison`.
+    """
+    chosen = choose(changes)
+    units, _ = units_in(places)
+    config = config_for(chosen.settings, units)
+    found = LookAhead()
+    for unit in units:
+        whole = list(RecordingReader(unit.paths))
+        found.absorb(compare_knowledge(whole, whole, config, PaperRules(), seconds_left))
+        cuts_ns = [whole[len(whole) * third // 3].now_ns for third in (1, 2)]
+        found.absorb(compare_cuts(lambda whole=whole: whole, config, PaperRules(), cuts_ns))  # type: ignore[misc]
+    return found
+
+
 def compare(
     places: Annotated[list[Path], typer.Argument(metavar="FILES", help="recordings, or folders of them")],
     *,
@@ -86,10 +106,18 @@ def compare(
     html: Annotated[Path | None, typer.Option(help="write the comparison as one HTML page into this file")] = None,
     png: Annotated[Path | None, typer.Option(help="write its plots as pictures into this folder")] = None,
     jobs: Annotated[int, typer.Option(min=0, help="processes; 0: one per CPU")] = 0,
+    look_ahead: Annotated[
+        bool, typer.Option("--look-ahead", help="check instead whether anything knew what the recording told later")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="one JSON object instead of tables")] = False,
 ) -> None:
     """Compare the market's price, both fusions, fair value and baselines: scores, calibration, earnings."""
     settings = settings_from_here(local=True)
+    if look_ahead:
+        found = guarded(interruptible(lambda: check(change or [], places, moments(at))), settings)
+        for sentence in words_of(found):
+            typer.echo(sentence)
+        raise typer.Exit(0 if found.clean else EXIT_DISCREPANCY)
 
     def work() -> Compared:
         done = run_comparison(

@@ -13,6 +13,7 @@ from polystra.app.backtest_result import HONEST, interval_data
 from polystra.app.config_view import ConfigLine
 from polystra.backtest.comparison import FOLLOW_BUDGET, Comparison
 from polystra.backtest.forecasts import MARKET
+from polystra.backtest.lookahead import LookAhead
 from polystra.backtest.scoring import FEWEST, Interval
 from polystra.domain.errors import ConfigError
 from polystra.domain.units import MICRO, format_micros
@@ -63,11 +64,29 @@ def caveats(compared: Compared) -> list[str]:
     found = [favourite, HONEST]
     if 0 < comparison.independent < FEWEST:
         found.insert(0, f"Only {comparison.independent} independent windows: the intervals say little.")
+    better = [each.words for each in comparison.scores() if each.words.startswith(f"{each.name} is better")]
+    if better:
+        found.insert(
+            0,
+            f"Too good? {'; '.join(better)}. Run `polystra compare --look-ahead` on the same files, and another "
+            "recording, before you believe it.",
+        )
     if compared.simulated:
         found.append(
             "Simulated: the recorded market is made of seeded makers; a result here means nothing about real markets."
         )
     return found
+
+
+def words_of(found: LookAhead) -> list[str]:
+    """What a check for look-ahead came to, one sentence each."""
+    looked = (
+        f"look-ahead: {found.moments} moments of forecasts and {found.decisions} decisions before {found.cuts} cuts "
+        "were looked at"
+    )
+    if found.clean:
+        return [f"{looked}; nothing knew what was told later"]
+    return [f"{looked}; {found.from_the_future} knew what was told later", *found.found]
 
 
 def plain(interval: Interval | None, digits: int = 4) -> str:

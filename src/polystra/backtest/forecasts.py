@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final, TypeAlias
 
 from polystra.backtest.baselines import Digital
 from polystra.backtest.scoring import Forecast
@@ -42,11 +42,17 @@ MOST_AGE_S: Final = 30
 """As old as a book may be before the engine itself calls it silent."""
 
 
+Witness: TypeAlias = Callable[[Market, int, Evaluation | None], None]
+
+
 class Checkpoints:
     """Collects forecasts of one run: told of markets, books and prices, asked at the moments that are due."""
 
-    def __init__(self, weights: FusionWeights, seconds_left: Sequence[int] = CHECKPOINTS_S) -> None:
-        """`seconds_left` are the moments, in seconds before a close."""
+    def __init__(
+        self, weights: FusionWeights, seconds_left: Sequence[int] = CHECKPOINTS_S, witness: Witness | None = None
+    ) -> None:
+        """`seconds_left` are the moments, in seconds before a close; `witness` sees every opinion as it is given."""
+        self._witness = witness
         self._weights = weights
         self._seconds_left = tuple(seconds_left)
         self._markets: dict[ConditionId, Market] = {}
@@ -89,6 +95,8 @@ class Checkpoints:
     def ask(self, condition_id: ConditionId, left_s: int, opinion: Evaluation | None, now_ns: Nanos) -> None:
         """One moment of one market: `opinion` is what the engine would say."""
         market = self._markets[condition_id]
+        if self._witness is not None:
+            self._witness(market, left_s, opinion)
         found = {COIN: 0.5}
         digital = self._digital.probability_up(market, now_ns)
         if digital is not None:

@@ -95,3 +95,11 @@ def test_bad_input_is_one_sentence(middles: Path, arguments: tuple[str, ...], se
     assert result.exit_code == 2
     assert sentence in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_the_check_for_look_ahead_says_what_it_looked_at(middles: Path):
+    result = told(str(middles), "--at", "50", "--look-ahead")
+    assert result.exit_code == 0, result.output
+    words = " ".join(result.output.split())
+    assert "look-ahead: 60 moments of forecasts and" in words
+    assert "before 2 cuts were looked at; nothing knew what was told later" in words

@@ -52,6 +52,7 @@ def tell(name: str, folder: Path, doom: Point | None = None, *, again: Point | N
     seen: list[Points] = []
 
     async def legs(run: Run, exchange: BuiltInExchange) -> RunSummary:
+        assert run.wallet is not None
         eye.owner = run.wallet.credentials.api_key
         exchange.core.add_listener(eye.heard, OrderEvent)
         chance = Random(f"{doom}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from polystra.adapters.clock import LoopClock, SystemClock
@@ -17,11 +18,11 @@ from polystra.adapters.notify.sender import Sender
 from polystra.adapters.notify.webhook import WebhookChannel
 from polystra.app.logs import Redaction
 from polystra.app.setting_secrets import secret_values
-from polystra.app.settings import Settings
+from polystra.app.settings import Mode, Settings
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import LifeSign
 from polystra.ports.logbook import LogEvent
-from polystra.ports.notify import AlertChannel, Severity
+from polystra.ports.notify import Alert, AlertChannel, Severity
 from polystra.runtime.alert_post import AlertPost
 from polystra.runtime.alert_thread import AlertThread, Outgoing
 from polystra.runtime.alerts import Alerts
@@ -41,7 +42,27 @@ def channels(settings: Settings, clock: Clock) -> tuple[AlertChannel, ...]:
         found.append(WebhookChannel(Sender(webhook, who="the webhook of ALERT_WEBHOOK_URL", clock=clock)))
     if discord:
         found.append(DiscordChannel(Sender(discord, who="the channel of ALERT_DISCORD_URL", clock=clock)))
-    return tuple(found)
+    return tuple(_PaperMarked(channel) for channel in found) if settings.mode is Mode.PAPER else tuple(found)
+
+
+class _PaperMarked:
+    """Fulfils `AlertChannel`: another one, whose every text says that it is about paper."""
+
+    def __init__(self, channel: AlertChannel) -> None:
+        self._channel = channel
+
+    @property
+    def name(self) -> str:
+        """The channel's own."""
+        return self._channel.name
+
+    async def send(self, alert: Alert) -> None:
+        """Deliver one message; raises AlertNotDelivered."""
+        await self._channel.send(replace(alert, text=f"[paper] {alert.text}"))
+
+    async def close(self) -> None:
+        """Release the connection."""
+        await self._channel.close()
 
 
 def redaction(settings: Settings, hide: Iterable[str] = ()) -> Callable[[str], str]:

@@ -48,7 +48,7 @@ def check_auto_redeem(settings: Settings, now_ns: Nanos) -> Check:
         account = read_account(database_url(settings))
     except StoreError as error:
         return unchecked(NAME, f"the books cannot be read: {error}")
-    newest_ns = now_ns if settings.mode.value == "live" else account.last_entry_ns
+    newest_ns = now_ns if settings.listens_to_venue else account.last_entry_ns
     return judge(redemptions(account.postings), newest_ns)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from polystra.adapters.store.account_reading import AccountReading, is_in_use, read_account
 from polystra.app.own_books import OwnBooks
 from polystra.app.reconciliation import discrepancies
-from polystra.app.settings import Settings
+from polystra.app.settings import Mode, Settings
 from polystra.domain.errors import ConfigError
 from polystra.exchange.books import ExchangeBooks, read_books
 
@@ -86,8 +86,10 @@ def own_books(account: AccountReading) -> OwnBooks:
 
 
 def _venue(settings: Settings) -> tuple[ExchangeBooks | None, str]:
-    if settings.mode.value == "live":
+    if settings.mode is Mode.LIVE:
         return None, "themselves (the venue keeps no books that can be read)"
+    if settings.mode is Mode.PAPER:
+        return None, "themselves (a paper account exists in them alone)"
     clob_url = settings.url("clob_url")
     if clob_url:
         return fetch_books(clob_url), f"the exchange at {urlsplit(clob_url).netloc}"

@@ -16,7 +16,7 @@ from polystra.adapters.control_files import ControlFiles
 from polystra.adapters.store.account_reading import is_in_use, owner_of, read_account
 from polystra.adapters.store.writer import SqlStore
 from polystra.app.book_reading import database_url
-from polystra.app.settings import Mode, Settings
+from polystra.app.settings import Settings
 from polystra.app.worlds import database_path
 from polystra.domain.controls import (
     ControlCommand,
@@ -109,7 +109,7 @@ async def answered(files: ControlFiles, command: RepairCommand | ManualCommand) 
 async def _write(settings: Settings, url: str, word: ControlWord, seconds: int, source: str) -> str:
     """No daemon runs: write the switches themselves."""
     account = read_account(url)
-    now_ns: Nanos = SystemClock().now_ns() if settings.mode is Mode.LIVE else account.last_entry_ns
+    now_ns: Nanos = SystemClock().now_ns() if settings.listens_to_venue else account.last_entry_ns
     store = await SqlStore.open(url, mode=account.mode, account=account.account)
     try:
         stored = await store.load()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Final
 
+from polystra.adapters.polymarket.rtds_stream import RtdsStream
 from polystra.adapters.polymarket.signing import L2Credentials, SigningKey
 from polystra.adapters.polymarket.transport import SessionFactory
 from polystra.adapters.store.account_reading import read_account
@@ -27,8 +28,8 @@ from polystra.app.doctor_local import Place
 from polystra.app.doctor_venue import Bench
 from polystra.app.engine_settings import strategy_config
 from polystra.app.setting_secrets import secret_values
-from polystra.app.settings import Settings
-from polystra.app.wiring import Endpoints, Wallet
+from polystra.app.settings import Mode, Settings
+from polystra.app.wiring import PAPER_ACCOUNT, Endpoints, Wallet
 from polystra.domain.errors import ConfigError, PolystraError, StoreError
 from polystra.domain.events import ClockDriftMeasured
 from polystra.domain.market import Market
@@ -53,6 +54,9 @@ _OF_THE_ACCOUNT: Final = (
 )
 
 
+_IN_PAPER: Final = ("price stream", "bankroll")
+
+
 class NotFit(PolystraError):
     """A hard check failed: live does not start."""
 
@@ -72,7 +76,9 @@ class Subject:
 
     @property
     def account(self) -> str:
-        """The address that holds the funds; raises ConfigError when the key is none."""
+        """The address that holds the funds; raises ConfigError when the key is none. A paper account has none."""
+        if self.settings.mode is Mode.PAPER:
+            return PAPER_ACCOUNT
         return self.settings.poly_funder_address or SigningKey(self.key_text).address
 
 
@@ -159,6 +165,8 @@ async def _at_the_venue(subject: Subject, secrets: list[str]) -> list[Check]:
     bench, clock_check = await _clock_of(subject)
     first = [clock_check, await run_one("CLOB", _NETWORK, lambda: venue.check_rest(bench), clock)]
     market, gamma = await _market_of(bench)
+    if subject.settings.mode is Mode.PAPER:
+        return [*first, gamma, *await _together(_public(bench, market)), *await _of_paper(bench, market)]
     try:
         credentials = await subject.credentials()
     except PolystraError as error:
@@ -173,6 +181,19 @@ async def _at_the_venue(subject: Subject, secrets: list[str]) -> list[Check]:
     rest = await _together([*_private(bench), *_public(bench, market)])
     approvals = await _approvals_of(bench, market)
     return [*first, gamma, credential_check, wallet, *approvals, *rest, _bankroll(bench.settings, market, cash)]
+
+
+async def _of_paper(bench: Bench, market: Market | None) -> list[Check]:
+    """What stands in paper where the account's checks stand in live."""
+    feed = RtdsStream(url=bench.endpoints.rtds_url, symbols=bench.settings.symbols, clock=bench.clock, rng=bench.chance)
+
+    async def prices() -> Check:
+        return await venue.check_stream(bench, "price stream", feed, needs_message=True, soft=True)
+
+    found = await run_one("price stream", _NETWORK, prices, bench.clock, soft=True)
+    cash = parse_micros(bench.settings.paper_balance_dollars, field="PAPER_BALANCE_DOLLARS")
+    left_out = [unchecked(name, "a paper account is simulated") for name in _OF_THE_ACCOUNT if name not in _IN_PAPER]
+    return [*left_out, found, _bankroll(bench.settings, market, cash)]
 
 
 async def _clock_of(subject: Subject) -> tuple[Bench, Check]:

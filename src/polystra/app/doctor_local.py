@@ -20,7 +20,7 @@ from polystra.app.checks import Check, failed, passed, unchecked, warned
 from polystra.app.setting_files import read_env_file
 from polystra.app.setting_secrets import KEYSTORE, PASSPHRASE_FILE, SECRETS
 from polystra.app.setting_values import DAYS_OF_THE_WEEK
-from polystra.app.settings import Settings, check_armed
+from polystra.app.settings import Mode, Settings, check_armed
 from polystra.domain.market import FeeSchedule
 from polystra.domain.units import MICRO, MicroDollars, MicroPrice, MicroShares, Nanos, format_micros
 from polystra.engine.strategy.sizing import SizingRules, cost_per_share, size_entry
@@ -50,12 +50,16 @@ class Place:
 def check_settings(settings: Settings, account: str) -> Check:
     """MODE, and in live the address that was typed out."""
     check_armed(settings, account)
-    risk = f"; LIVE_MAX_DOLLARS {settings.live_max_dollars}" if settings.mode.value == "live" else ""
+    risk = "" if settings.mode is Mode.SIM else f"; LIVE_MAX_DOLLARS {settings.live_max_dollars}"
+    if settings.mode is Mode.PAPER:
+        risk += f"; a simulated account, PAPER_BALANCE_DOLLARS {settings.paper_balance_dollars} when it is new"
     return passed("settings", f"MODE {settings.mode.value}, account {account}{risk}")
 
 
 def check_key(settings: Settings, key_text: str) -> Check:
     """The key is one, and it is told whose."""
+    if settings.mode is Mode.PAPER:
+        return passed("key", "none is needed: no order leaves in paper mode")
     address = SigningKey(key_text).address
     where = "of the simulation" if not settings.poly_private_key.get_secret_value() else "of POLY_PRIVATE_KEY"
     return passed("key", f"signer {address}, the address {where}")

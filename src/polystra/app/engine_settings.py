@@ -6,7 +6,7 @@ sentence that lists the position rules. What must not: concrete adapters (`wirin
 
 from __future__ import annotations
 
-from polystra.app.settings import Settings
+from polystra.app.settings import Mode, Settings
 from polystra.domain.units import NS_PER_S, parse_micros
 from polystra.engine.config import (
     BalanceConfig,
@@ -128,9 +128,9 @@ def exit_config(settings: Settings) -> ExitConfig:
 
 
 def risk_config(settings: Settings) -> RiskConfig:
-    """The limits in micro-dollars and nanoseconds; in live mode LIVE_MAX_DOLLARS caps the exposure."""
+    """The limits in micro-dollars and nanoseconds; in live and paper LIVE_MAX_DOLLARS caps the exposure."""
     exposure = settings.max_exposure_dollars
-    if settings.mode.value == "live":
+    if settings.mode is not Mode.SIM:
         exposure = min(exposure, settings.live_max_dollars)
 
     def dollars(name: str) -> int:

@@ -24,10 +24,10 @@ from polystra.app.doctor import Subject
 from polystra.app.doctor_venue import Bench, current_market, user_stream
 from polystra.app.live_order import LIFE_S, LiveOrder
 from polystra.app.setting_secrets import secret_values
-from polystra.app.settings import Settings, check_armed
+from polystra.app.settings import Mode, Settings, check_armed
 from polystra.app.visits import visit
 from polystra.app.wiring import Wallet
-from polystra.domain.errors import PolystraError
+from polystra.domain.errors import ConfigError, PolystraError
 from polystra.domain.ids import ClientOrderId, PositionId, TokenId
 from polystra.domain.market import Market
 from polystra.domain.orders import OrderTerms, Purpose, Side, TimeInForce
@@ -65,7 +65,7 @@ def show_livetest(settings: Settings, *, yes: bool, as_json: bool) -> bool:
 
     Raises:
         TestRefused: nothing was sent, and why.
-        ConfigError: as `polystra doctor`.
+        ConfigError: as `polystra doctor`; or the mode is paper, in which no order may leave.
         VenueError: the venue does not answer; nothing was sent.
     """
 
@@ -75,6 +75,8 @@ def show_livetest(settings: Settings, *, yes: bool, as_json: bool) -> bool:
     async def act(subject: Subject) -> tuple[Check, ...]:
         return await livetest(subject, confirmed)
 
+    if settings.mode is Mode.PAPER:
+        raise ConfigError("MODE is paper, but a live test places a real order: set MODE=live for it")
     checks = visit(settings, act)
     show("Live test", checks, as_json=as_json)
     return any_failed(checks)

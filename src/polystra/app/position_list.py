@@ -20,7 +20,7 @@ from polystra.adapters.store.queries import MarketRow
 from polystra.app.book_reading import database_url
 from polystra.app.order_words import moment, rule_word, status_words
 from polystra.app.screen import grid, screen
-from polystra.app.settings import Mode, Settings
+from polystra.app.settings import Settings
 from polystra.app.status import available_dollars, is_open
 from polystra.domain.facts import PositionRecorded
 from polystra.domain.ids import PositionId
@@ -107,8 +107,8 @@ def show_positions(settings: Settings, *, as_json: bool) -> None:
 
 
 def run_clock(account: AccountReading, settings: Settings) -> Nanos:
-    """Now on the run's clock: real time in live mode, the newest entry of a simulated run."""
-    if settings.mode is Mode.LIVE:
+    """Now on the run's clock: real time on the venue, the newest entry of a simulated run."""
+    if settings.listens_to_venue:
         return max(account.last_entry_ns, SystemClock().now_ns())
     return account.last_entry_ns
 

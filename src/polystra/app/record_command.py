@@ -17,7 +17,6 @@ from typing import Annotated, Final
 
 import typer
 
-from polystra.adapters.clock import SystemClock
 from polystra.adapters.entropy import system_chance
 from polystra.adapters.polymarket.discovery import GammaDiscovery
 from polystra.adapters.polymarket.public_venue import PublicVenue
@@ -26,7 +25,7 @@ from polystra.adapters.polymarket.streams import MarketStream
 from polystra.adapters.spot.binance import SpotStream
 from polystra.app.engine_settings import engine_config
 from polystra.app.failures import guarded, settings_from_here
-from polystra.app.sessions import configured_endpoints, on_real_loop, shared_clock, start_log
+from polystra.app.sessions import configured_endpoints, on_real_loop, public_clock, start_log
 from polystra.app.settings import Settings
 from polystra.backtest.recordings.blocks import Head
 from polystra.backtest.recordings.index import IndexLine, complete_index
@@ -152,19 +151,17 @@ async def _record(settings: Settings, out: Path, sizes: Sizes, markets: int) -> 
 
 
 async def clock_of(settings: Settings) -> Clock:
-    """This machine's clock against the venue, the exchange's own in sim.
+    """This machine's clock against the venue, the exchange's own against a built-in one.
 
     Raises:
-        ConfigError: sim without a server that could be listened to.
+        ConfigError: there is no server that could be listened to.
     """
-    if settings.mode.value == "live":
-        return SystemClock()
     if not settings.url("clob_url"):
         raise ConfigError(
-            "CLOB_URL is empty, but a recorder needs a server to listen to: start `polystra exchange` and set CLOB_URL "
-            "to its clob_url, or set MODE"
+            "CLOB_URL is empty, but a recorder needs a server to listen to: set MODE=paper for the venue's, or start "
+            "`polystra exchange` and set CLOB_URL to its clob_url"
         )
-    return await shared_clock(settings.url("clob_url"))
+    return await public_clock(settings)
 
 
 @contextmanager

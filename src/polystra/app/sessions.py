@@ -4,6 +4,7 @@
 - `--speed N`: both in one process over real loopback sockets, simulated time N times as fast.
 - `CLOB_URL` set in sim mode: a built-in exchange that runs elsewhere; its clock is shared.
 - live: the venue, real time.
+- paper: the venue's streams, real time, and an account that exists here alone; CLOB_URL may name another server.
 
 A run with a seed, a recording or `--speed max` begins in an empty world: the files of the
 world before are moved into `previous/` beside them, never deleted. A paced run without them
@@ -40,7 +41,7 @@ from polystra.app.logs import Redaction, configure_logs
 from polystra.app.session_plot import draw_session
 from polystra.app.session_recording import recording_session
 from polystra.app.setting_secrets import secret_values
-from polystra.app.settings import VENUE_RTDS_URL, Settings, load_settings
+from polystra.app.settings import VENUE_RTDS_URL, Mode, Settings, load_settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import books_held, clear_world, exchange_books_path
 from polystra.domain.errors import ConfigError
@@ -102,8 +103,10 @@ def run_session(settings: Settings, options: RunOptions) -> RunSummary:
         PolystraError: whatever ended the run.
     """
     _refuse_faults_elsewhere(settings, options)
-    if settings.mode.value == "live":
+    if settings.mode is Mode.LIVE:
         return on_real_loop(_live(settings, options))
+    if settings.mode is Mode.PAPER:
+        return on_real_loop(_paper(settings, options))
     if settings.url("clob_url"):
         return on_real_loop(_beside_exchange(settings, options))
     config = _world(settings, options)
@@ -142,10 +145,10 @@ def tell_faults(log: Log, exchange: BuiltInExchange) -> None:
 
 def _refuse_faults_elsewhere(settings: Settings, options: RunOptions) -> None:
     """Faults are the built-in exchange's own; another one cannot be asked for them from here."""
-    if options.scenario is not None and (settings.mode.value == "live" or settings.url("clob_url")):
+    if options.scenario is not None and (settings.mode is not Mode.SIM or settings.url("clob_url")):
         raise ConfigError(
-            "--scenario needs the exchange inside this run: leave it out in live mode; with CLOB_URL set, start that "
-            "exchange with `polystra exchange --scenario FILE`"
+            "--scenario needs the exchange inside this run: leave it out in live and paper mode; with CLOB_URL set, "
+            "start that exchange with `polystra exchange --scenario FILE`"
         )
 
 
@@ -257,6 +260,32 @@ async def _live(settings: Settings, options: RunOptions) -> RunSummary:
     return await _with_credentials(settings, options, key, clock)
 
 
+async def _paper(settings: Settings, options: RunOptions) -> RunSummary:
+    """Live data, a simulated account: no key is read, nothing is signed, nothing is sent."""
+    clock = await public_clock(settings)
+    log = start_log(settings, clock)
+    urls = configured_endpoints(settings)
+    log.warning(
+        LogEvent.APP_STARTED,
+        account="PAPER: simulated, no order leaves this process",
+        balance=settings.paper_balance_dollars,
+        exchange=urls.clob_url,
+    )
+    run = Run(
+        settings=settings,
+        symbols=settings.symbols,
+        endpoints=urls,
+        wallet=None,
+        clock=clock,
+        log=log,
+        chance=system_chance(),
+        markets_limit=options.markets,
+        reread=reread_here,
+    )
+    with recording_session(options.record, settings, log) as tap:
+        return await run_daemon(replace(run, tap=tap))
+
+
 async def _with_credentials(settings: Settings, options: RunOptions, key: str, clock: Clock) -> RunSummary:
     credentials = await credentials_of(settings, key)
     log = start_log(settings, clock, hide=(key, credentials.secret, credentials.passphrase, credentials.api_key))
@@ -287,7 +316,7 @@ async def _with_credentials(settings: Settings, options: RunOptions, key: str, c
 def start_log(settings: Settings, clock: Clock, *, hide: Iterable[str] = ()) -> Log:
     """Set the log up for this process; its times are the clock's. `hide`: secrets that are not settings.
 
-    From now on no traceback shows them either.
+    From now on no traceback shows them either. In paper mode every line of it says so.
     """
     secrets = [*secret_values(settings), *hide]
     configure_logs(
@@ -298,7 +327,7 @@ def start_log(settings: Settings, clock: Clock, *, hide: Iterable[str] = ()) -> 
         secrets=secrets,
     )
     redact_tracebacks(Redaction(secrets))
-    log: Log = structlog.get_logger()
+    log: Log = structlog.get_logger(mode="paper") if settings.mode is Mode.PAPER else structlog.get_logger()
     return log
 
 
@@ -345,6 +374,17 @@ def reread_here() -> Settings:
     return load_settings(os.environ, env_file_here(), local=True)
 
 
+async def public_clock(settings: Settings) -> Clock:
+    """The clock of whoever is listened to: this machine's on the venue, a built-in exchange's own on one.
+
+    Raises:
+        ConfigError: nobody answers at CLOB_URL.
+    """
+    if settings.listens_to_venue:
+        return SystemClock()
+    return await shared_clock(settings.url("clob_url"))
+
+
 async def credentials_of(settings: Settings, key: str) -> L2Credentials:
     """The API credentials: as set, or derived from the key; raises AuthFailed or VenueError."""
     secrets = [
@@ -371,7 +411,7 @@ def endpoints_of(urls: ExchangeUrls) -> Endpoints:
 
 
 def configured_endpoints(settings: Settings) -> Endpoints:
-    """The URLs as set; in sim mode those left empty are the exchange's own paths beside CLOB_URL."""
+    """The URLs as set; those left empty are the venue's, or a built-in exchange's own paths beside CLOB_URL."""
     parts = urlsplit(settings.url("clob_url"))
     http, ws = f"{parts.scheme}://{parts.netloc}", f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}"
     return Endpoints(
@@ -381,7 +421,7 @@ def configured_endpoints(settings: Settings) -> Endpoints:
         market_ws_url=settings.url("market_ws_url") or f"{ws}/ws/market",
         user_ws_url=settings.url("user_ws_url") or f"{ws}/ws/user",
         price_ws_url=settings.url("price_ws_url") or f"{ws}/prices/ws",
-        rtds_url=VENUE_RTDS_URL if settings.mode.value == "live" else f"{ws}/rtds",
+        rtds_url=VENUE_RTDS_URL if settings.listens_to_venue else f"{ws}/rtds",
         spot_ws_url=settings.url("spot_ws_url") or f"{ws}/spot/ws",
     )
 

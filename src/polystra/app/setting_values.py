@@ -36,9 +36,10 @@ _WHOLE: Final = Decimal(100)
 
 
 class Mode(StrEnum):
-    """Where orders go: the built-in exchange, or the venue with real money."""
+    """Where orders go: the built-in exchange, a simulated account on the venue's books, the venue with real money."""
 
     SIM = "sim"
+    PAPER = "paper"
     LIVE = "live"
 
 
@@ -184,12 +185,10 @@ def parse_windows(value: object) -> tuple[Window, ...]:
 
 
 def parse_mode(value: object) -> Mode:
-    """Read `sim` or `live`; the modes of later versions say so."""
+    """Read `sim`, `paper` or `live`; what is a command says so."""
     word = str(value).strip().lower()
-    if word == "paper":
-        raise ValueError("paper is not there yet")
     if word == "backtest":
-        raise ValueError("backtest is not there yet")
+        raise ValueError("backtest is a command: polystra backtest DIR")
     return Mode(word)
 
 

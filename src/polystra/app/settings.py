@@ -46,7 +46,7 @@ VENUE_URLS: Final[Mapping[str, str]] = {
     "price_ws_url": "wss://ws-live-v2.polymarket.com/ws",
     "spot_ws_url": "wss://stream.binance.com:9443/ws",
 }
-"""What an empty URL means in live mode (Polymarket CLOB docs, endpoints; Binance spot streams)."""
+"""What an empty URL means in live and paper mode (Polymarket CLOB docs, endpoints; Binance spot streams)."""
 
 VENUE_DOMAIN: Final = "polymarket.com"
 VENUE_RTDS_URL: Final = "wss://ws-live-data.polymarket.com"
@@ -107,11 +107,21 @@ class Settings(ApiSettings):
         return SecretStr(text.replace("{data_dir}", quote(str(self.data_dir))).replace("{mode}", self.mode.value))
 
     def url(self, name: str) -> str:
-        """Return a URL by its field name: as set, else the venue's in live mode, else empty (the built-in exchange)."""
+        """Return a URL by its field name: as set, else the venue's in live mode, else empty (the built-in exchange).
+
+        In paper mode an empty one is the venue's, unless CLOB_URL names another server: then that server's own.
+        """
         value = getattr(self, name)
         if not isinstance(value, str):
             raise TypeError(f"{name} is not a URL setting")
-        return value or (VENUE_URLS[name] if self.mode is Mode.LIVE else "")
+        return value or (VENUE_URLS[name] if self.listens_to_venue else "")
+
+    @property
+    def listens_to_venue(self) -> bool:
+        """True when what is not set means the venue itself."""
+        return self.mode is Mode.LIVE or (
+            self.mode is Mode.PAPER and (not self.clob_url or _is_venue(urlsplit(self.clob_url).hostname or ""))
+        )
 
 
 class _Disagreement(ValueError):
@@ -119,13 +129,17 @@ class _Disagreement(ValueError):
 
 
 def _check_world(settings: Settings) -> None:
-    """Orders of a simulation never have the venue's address."""
+    """Orders of a simulation never have the venue's address; a paper account has nothing that could send one."""
     host = urlsplit(settings.clob_url).hostname or ""
-    if settings.mode is not Mode.LIVE and (host == VENUE_DOMAIN or host.endswith(f".{VENUE_DOMAIN}")):
+    if settings.mode is Mode.SIM and _is_venue(host):
         raise _Disagreement(
             f"CLOB_URL names the venue's host {host} while MODE is {settings.mode.value}: empty CLOB_URL, or set "
-            "MODE=live"
+            "MODE=paper or MODE=live"
         )
+
+
+def _is_venue(host: str) -> bool:
+    return host == VENUE_DOMAIN or host.endswith(f".{VENUE_DOMAIN}")
 
 
 def _check_wallet(settings: Settings) -> None:

@@ -41,7 +41,10 @@ class RiskSettings(PositionSettings):
     )
     max_open_positions: Count = setting("8", RISK, "positions at a time", COUNT)
     live_max_dollars: PositiveDollars = setting(
-        "50", RISK, "dollars, the hard cap on what live mode may have at risk until you raise it", MORE_DOLLARS
+        "50",
+        RISK,
+        "dollars, the hard cap on what live and paper mode may have at risk until you raise it",
+        MORE_DOLLARS,
     )
     daily_loss_limit_dollars: Dollars = setting(
         "25",

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import BaseSettings
 
-from polystra.app.setting_rules import DAYS, HTTP, PATH_OR_NONE, SECRET, WHERE, WS
+from polystra.app.setting_rules import DAYS, HTTP, MORE_DOLLARS, PATH_OR_NONE, SECRET, WHERE, WS
 from polystra.app.setting_values import (
     Address,
     ChainId,
@@ -20,6 +20,7 @@ from polystra.app.setting_values import (
     HttpUrl,
     Mode,
     OptionalFile,
+    PositiveDollars,
     PrivateKey,
     SecretUrl,
     SignatureType,
@@ -35,7 +36,14 @@ class WhereSettings(BaseSettings):
     """Endpoints, wallet, database, logs."""
 
     mode: Annotated[Mode, BeforeValidator(parse_mode)] = setting(
-        "sim", WHERE, "sim trades against the built-in exchange, live against the venue with real money", "sim or live"
+        "sim",
+        WHERE,
+        "sim trades against the built-in exchange, paper on the venue's books with a simulated account, live against "
+        "the venue with real money",
+        "sim, paper or live",
+    )
+    paper_balance_dollars: PositiveDollars = setting(
+        "1000", WHERE, "dollars that a new paper account begins with; one that exists goes on as it is", MORE_DOLLARS
     )
     live_armed: Address = setting(
         "", WHERE, "the account's address, typed out, without which MODE=live does not start", "an address, or empty"
@@ -67,13 +75,15 @@ class WhereSettings(BaseSettings):
     poly_chain_id: ChainId = setting(
         "137", WHERE, "the chain of the contracts; 137 is Polygon", "a whole number from 1"
     )
-    clob_url: HttpUrl = setting("", WHERE, "orders; empty: the venue's in live, the built-in exchange's in sim", HTTP)
+    clob_url: HttpUrl = setting(
+        "", WHERE, "orders; empty: the venue's in live and paper, the built-in exchange's in sim", HTTP
+    )
     gamma_url: HttpUrl = setting("", WHERE, "markets; empty as CLOB_URL", HTTP)
     data_api_url: HttpUrl = setting("", WHERE, "holdings, the second source; empty as CLOB_URL", HTTP)
     market_ws_url: WsUrl = setting("", WHERE, "books; empty as CLOB_URL", WS)
     user_ws_url: WsUrl = setting("", WHERE, "own orders and fills; empty as CLOB_URL", WS)
     price_ws_url: WsUrl = setting("", WHERE, "the feed that markets settle on; empty as CLOB_URL", WS)
-    spot_ws_url: WsUrl = setting("", WHERE, "the spot prices that lead it; empty: Binance's in live", WS)
+    spot_ws_url: WsUrl = setting("", WHERE, "the spot prices that lead it; empty: Binance's in live and paper", WS)
     rpc_url: SecretUrl = setting(
         "",
         WHERE,

@@ -66,6 +66,9 @@ class Status:
     last_entry: str
 
 
+MODE_WORDS: Final = {"paper": "paper (live data, a simulated account: no money moves)"}
+
+
 def show_status(settings: Settings, *, as_json: bool) -> None:
     """Print how the account stands.
 
@@ -159,7 +162,7 @@ def is_open(line: PositionRecorded) -> bool:
 
 def _in_words(status: Status) -> dict[str, str]:
     return {
-        "mode": status.mode,
+        "mode": MODE_WORDS.get(status.mode, status.mode),
         "account": status.account,
         "schema": status.schema,
         "daemon": "running" if status.running else "not running",

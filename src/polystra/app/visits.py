@@ -31,11 +31,12 @@ from polystra.app.sessions import (
     credentials_of,
     endpoints_of,
     on_real_loop,
+    public_clock,
     shared_clock,
     simulated_key,
 )
 from polystra.app.setting_secrets import secret_values
-from polystra.app.settings import Settings
+from polystra.app.settings import Mode, Settings
 from polystra.app.wiring import endless_session
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, planned_start_ns
 from polystra.ports.clock import Clock
@@ -56,7 +57,7 @@ def show_doctor(settings: Settings, *, as_json: bool, notify: bool = False) -> b
     checks = visit(settings, examine)
     if notify:
         checks += alert_checks(settings)
-    title = "Doctor" if settings.mode.value == "live" or settings.url("clob_url") else "Doctor (a built-in exchange)"
+    title = "Doctor" if settings.url("clob_url") else "Doctor (a built-in exchange)"
     show(title, checks, as_json=as_json)
     return any_failed(checks)
 
@@ -80,8 +81,10 @@ def alert_checks(settings: Settings) -> tuple[Check, ...]:
 
 def visit(settings: Settings, action: Callable[[Subject], Awaitable[T]]) -> T:
     """Carry out an action on the venue of the settings; logs go to stderr and hold errors only."""
-    if settings.mode.value == "live":
+    if settings.mode is Mode.LIVE:
         return on_real_loop(_real(settings, action))
+    if settings.mode is Mode.PAPER:
+        return on_real_loop(_paper(settings, action))
     if settings.url("clob_url"):
         return on_real_loop(_beside(settings, action))
     config = BuiltInConfig(symbols=settings.symbols, windows=settings.windows, speed=None)
@@ -91,6 +94,11 @@ def visit(settings: Settings, action: Callable[[Subject], Awaitable[T]]) -> T:
 async def _real(settings: Settings, action: Callable[[Subject], Awaitable[T]]) -> T:
     key = settings.poly_private_key.get_secret_value()
     return await action(subject_of(settings, key, SystemClock()))
+
+
+async def _paper(settings: Settings, action: Callable[[Subject], Awaitable[T]]) -> T:
+    """Public questions only: the key stands in where a value has to, and nothing is signed with it."""
+    return await action(subject_of(settings, simulated_key(DEFAULT_SEED), await public_clock(settings)))
 
 
 async def _beside(settings: Settings, action: Callable[[Subject], Awaitable[T]]) -> T:

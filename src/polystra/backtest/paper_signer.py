@@ -1,7 +1,8 @@
 """Signs nothing: gives orders the ids and amounts that the paper venue knows them by.
 
 What lives here: a `TermsSigner` without a key, for paper and backtest. What must not: anything that a real venue
-would accept. Ids are SHA-256 of the terms and the salt: the same intent has the same id in every run.
+would accept: the bytes are the order's id in words. Ids are SHA-256 of the terms and the salt: the same intent has the
+same id in every run.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class PaperSigner:
         return SignedOrder(
             client_order_id=terms.client_order_id,
             order_id=OrderId(f"0x{name}"),
-            body=b"",
+            body=f"paper {name}".encode(),
             salt=salt,
             timestamp_ms=timestamp_ms,
             quantity=quantity,

@@ -37,6 +37,7 @@ from polystra.domain.events import (
     RefusalClass,
     SubmitAccepted,
     SubmitRefused,
+    SubmitUnknown,
     TokenBalanceRead,
     VenueOrderStatus,
     WorldEvent,
@@ -48,6 +49,7 @@ from polystra.domain.orders import OrderTerms, Side, SignedOrder, TimeInForce
 from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S, MicroDollars, MicroShares, Nanos
 from polystra.matching.book import DOWN, UP
 from polystra.matching.book import Side as BookSide
+from polystra.matching.paper_account import PaperAccount, PaperOrder
 from polystra.matching.recorded_book import RecordedBook, RestingFill, Take
 
 _SIDES: Final[dict[Side, BookSide]] = {Side.BUY: "BUY", Side.SELL: "SELL"}
@@ -79,34 +81,6 @@ class PaperRules:
 
 
 @dataclass(slots=True)
-class _Order:
-    signed: SignedOrder
-    terms: OrderTerms
-    outcome: int
-    status: VenueOrderStatus = VenueOrderStatus.LIVE
-    matched: MicroShares = 0
-    paid: MicroDollars = 0
-    """Of a buy: what its fills cost, fees included."""
-    detail: str = ""
-    fills: list[FillReport] = field(default_factory=list)
-
-    @property
-    def is_open(self) -> bool:
-        return self.status is VenueOrderStatus.LIVE
-
-    @property
-    def quantity(self) -> MicroShares:
-        return self.signed.quantity
-
-    def reserve(self) -> int:
-        """Micro-dollars (buy) or micro-shares (sell) that the open rest needs."""
-        left = max(0, self.quantity - self.matched)
-        if not self.is_open:
-            return 0
-        return left if self.terms.side is Side.SELL else -(-left * self.terms.price // MICRO)
-
-
-@dataclass(slots=True)
 class _Market:
     market: Market
     book: RecordedBook = field(default_factory=RecordedBook)
@@ -119,12 +93,14 @@ class _Market:
 class PaperVenue:
     """See the module docstring. The driver tells it of every recorded input and of every request."""
 
-    def __init__(self, rules: PaperRules, agenda: Agenda) -> None:
+    def __init__(self, rules: PaperRules, agenda: Agenda, *, run: str = "") -> None:
+        """Begin with the rules' cash and nothing else; `run` keeps the ids of trades apart from those of other runs."""
         self._rules: Final = rules
         self._agenda: Final = agenda
+        self._run: Final = run
         self._markets: dict[ConditionId, _Market] = {}
         self._by_token: dict[TokenId, _Market] = {}
-        self._orders: dict[OrderId, _Order] = {}
+        self._orders: dict[OrderId, PaperOrder] = {}
         self.cash: MicroDollars = rules.cash
         self._pending_out: MicroDollars = 0
         """Promised to trades that have not settled."""
@@ -179,6 +155,33 @@ class PaperVenue:
         known.verdict = event
         self._closed(known, now_ns)
         self._agenda.at(now_ns + self._rules.redeem_ms * NS_PER_MS, lambda at_ns: self._redeem(known, at_ns))
+
+    # --- an account of an earlier run -----------------------------------------------------
+
+    def resume(self, account: PaperAccount, now_ns: Nanos) -> None:
+        """Go on with an account as its owner's books know it; its markets are listed already.
+
+        What was under way settles `settle_ms` from now; open orders rest again, behind all that is displayed.
+        """
+        self.cash = account.cash
+        self.tokens = dict(account.tokens)
+        for carried in account.orders:
+            terms = carried.terms
+            known = self._by_token.get(terms.token_id)
+            if known is None:
+                continue
+            status = VenueOrderStatus.LIVE if carried.is_open else VenueOrderStatus.CANCELED
+            matched = sum(fill.quantity for fill, _ in carried.fills)
+            order = PaperOrder(carried.signed, terms, known.outcome(terms.token_id), status=status, matched=matched)
+            order.fills = [fill for fill, _ in carried.fills]
+            self._orders[carried.signed.order_id] = order
+            if carried.is_open:
+                left = carried.signed.quantity - matched
+                known.book.rest(carried.signed.order_id, order.outcome, _SIDES[terms.side], terms.price, left)
+                self._expire_later(order, known)
+            for report, fee in carried.fills:
+                if report.status is not FillStatus.CONFIRMED:
+                    self._settle_later(order, report, fee, now_ns)
 
     # --- requests ---------------------------------------------------------------------
 
@@ -280,11 +283,15 @@ class PaperVenue:
 
     def _arrive(self, signed: SignedOrder, terms: OrderTerms, deadline_ns: Nanos, now_ns: Nanos) -> None:
         known = self._by_token.get(terms.token_id)
+        if signed.order_id in self._orders:
+            text = f"order {signed.order_id} is invalid. Duplicated."
+            self._reply(SubmitUnknown(order_id=signed.order_id, message=text, is_known=True), now_ns)
+            return
         why = self._why_not(signed, terms, known, deadline_ns, now_ns)
         if why is not None or known is None:
             self._refuse(signed.order_id, *(why or ("the market is not known here", RefusalClass.REFUSED)), now_ns)
             return
-        order = _Order(signed, terms, known.outcome(terms.token_id))
+        order = PaperOrder(signed, terms, known.outcome(terms.token_id))
         takes = known.book.would_take(order.outcome, _SIDES[terms.side], terms.price)
         if not takes or not self._rules.hold_ms:
             self._place(order, known, now_ns)
@@ -292,7 +299,7 @@ class PaperVenue:
         held_ns = now_ns + self._rules.hold_ms * NS_PER_MS
         self._agenda.at(held_ns, lambda at_ns: self._after_hold(order, known, at_ns))
 
-    def _after_hold(self, order: _Order, known: _Market, now_ns: Nanos) -> None:
+    def _after_hold(self, order: PaperOrder, known: _Market, now_ns: Nanos) -> None:
         """The hold is over: everything is checked again, against the book as it is now."""
         why = self._why_not(order.signed, order.terms, known, 0, now_ns)
         if why is None:
@@ -303,8 +310,6 @@ class PaperVenue:
     def _why_not(
         self, signed: SignedOrder, terms: OrderTerms, known: _Market | None, deadline_ns: Nanos, now_ns: Nanos
     ) -> tuple[str, RefusalClass] | None:
-        if signed.order_id in self._orders:
-            return f"order {signed.order_id} is invalid. Duplicated.", RefusalClass.REFUSED
         if deadline_ns and now_ns > deadline_ns:
             return "the order is stale", RefusalClass.REFUSED
         if known is None or now_ns >= known.market.closes_at_s * NS_PER_S:
@@ -321,7 +326,7 @@ class PaperVenue:
             enough = needed <= free
         return None if enough else ("not enough balance / allowance", RefusalClass.REPLAN)
 
-    def _place(self, order: _Order, known: _Market, now_ns: Nanos) -> None:
+    def _place(self, order: PaperOrder, known: _Market, now_ns: Nanos) -> None:
         terms, signed = order.terms, order.signed
         side = _SIDES[terms.side]
         takes = known.book.plan(
@@ -351,7 +356,7 @@ class PaperVenue:
         self._reply(accepted, now_ns)
         self._stream(self._report(order, now_ns), now_ns)
 
-    def _expire_later(self, order: _Order, known: _Market) -> None:
+    def _expire_later(self, order: PaperOrder, known: _Market) -> None:
         expires_ns = order.terms.expires_at_s * NS_PER_S
         if expires_ns:
             self._agenda.at(expires_ns, lambda now_ns: self._end(order, known, VenueOrderStatus.EXPIRED, now_ns))
@@ -365,7 +370,7 @@ class PaperVenue:
         self._end(order, self._by_token[order.terms.token_id], VenueOrderStatus.CANCELED, now_ns)
         self._reply(CancelAccepted(order_id=order_id), now_ns)
 
-    def _end(self, order: _Order, known: _Market, status: VenueOrderStatus, now_ns: Nanos) -> None:
+    def _end(self, order: PaperOrder, known: _Market, status: VenueOrderStatus, now_ns: Nanos) -> None:
         if order.is_open:
             known.book.cancel(order.signed.order_id)
             order.status = status
@@ -388,16 +393,15 @@ class PaperVenue:
             self._stream(self._report(order, now_ns), now_ns)
 
     def _matched(
-        self, order: _Order, known: _Market, takes: Iterable[Take], liquidity: Liquidity, now_ns: Nanos
+        self, order: PaperOrder, known: _Market, takes: Iterable[Take], liquidity: Liquidity, now_ns: Nanos
     ) -> None:
         legs = tuple(takes)
         size = sum(each for _, each in legs)
         cash = sum(price * each // MICRO for price, each in legs)
-        fee = known.market.fees.trade_fee(legs) if liquidity is Liquidity.TAKER else 0
         self._trades += 1
         terms = order.terms
         report = FillReport(
-            trade_id=TradeId(f"paper-{self._trades}"),
+            trade_id=TradeId(f"paper-{self._run}{self._trades}"),
             order_id=order.signed.order_id,
             condition_id=terms.condition_id,
             token_id=terms.token_id,
@@ -412,15 +416,21 @@ class PaperVenue:
         )
         order.matched += size
         order.fills.append(report)
-        if terms.side is Side.BUY:
+        self._stream(report, now_ns)
+        fee = known.market.fees.trade_fee(legs) if liquidity is Liquidity.TAKER else 0
+        self._settle_later(order, report, fee, now_ns)
+
+    def _settle_later(self, order: PaperOrder, report: FillReport, fee: MicroDollars, now_ns: Nanos) -> None:
+        """Promise what a fill moves, and move it when it has settled."""
+        size, cash = report.quantity, report.cash or 0
+        if report.side is Side.BUY:
             self._pending_out += cash + fee
         else:
-            self._leaving[terms.token_id] = self._leaving.get(terms.token_id, 0) + size
-        self._stream(report, now_ns)
+            self._leaving[report.token_id] = self._leaving.get(report.token_id, 0) + size
         settles_ns = now_ns + self._rules.settle_ms * NS_PER_MS
         self._agenda.at(settles_ns, lambda at_ns: self._settle(order, report, cash, fee, at_ns))
 
-    def _settle(self, order: _Order, report: FillReport, cash: int, fee: int, now_ns: Nanos) -> None:
+    def _settle(self, order: PaperOrder, report: FillReport, cash: int, fee: int, now_ns: Nanos) -> None:
         token, size = report.token_id, report.quantity
         if report.side is Side.BUY:
             self._pending_out -= cash + fee
@@ -455,7 +465,7 @@ class PaperVenue:
     ) -> None:
         self._reply(SubmitRefused(order_id=order_id, message=message, kind=kind, killed=killed), now_ns)
 
-    def _report(self, order: _Order, now_ns: Nanos) -> OrderReport:
+    def _report(self, order: PaperOrder, now_ns: Nanos) -> OrderReport:
         terms = order.terms
         return OrderReport(
             order_id=order.signed.order_id,
@@ -477,5 +487,5 @@ class PaperVenue:
         self._agenda.at(now_ns + self._rules.stream_ms * NS_PER_MS, lambda _: self._agenda.tell(event))
 
 
-def _sells(order: _Order) -> bool:
+def _sells(order: PaperOrder) -> bool:
     return order.terms.side is Side.SELL

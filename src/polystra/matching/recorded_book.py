@@ -22,6 +22,8 @@ from typing import Final, TypeAlias
 
 from polystra.matching.book import ONE, UP, Side, is_bid, up_price
 
+_ALL: Final = 1 << 62
+"""Stands before an order of which nobody knows yet who does."""
 _ONE_EVENT_NS: Final = 1_000_000_000
 """A print that comes so long after a level shrank may be the reason of it."""
 Take: TypeAlias = tuple[int, int]
@@ -52,6 +54,13 @@ class Resting:
     def level(self) -> int:
         """Its price in the Up token's terms."""
         return up_price(self.outcome, self.price)
+
+    def shrink(self, ahead: int, now_ns: int) -> None:
+        """No more than this is displayed at its price now."""
+        gone = self.ahead - ahead
+        self.shrunk = gone if now_ns - self.shrunk_ns > _ONE_EVENT_NS else self.shrunk + gone
+        self.shrunk_ns = now_ns
+        self.ahead = ahead
 
     def reached(self, size: int, now_ns: int) -> int:
         """How much of a print at our price comes as far as us; what stands before us gets less by it."""
@@ -96,6 +105,10 @@ class RecordedBook:
             for price, size in shown.items():
                 self._set(bid, price, size, now_ns)
         self.seen = True
+        for order in self._resting.values():  # one that came before anything was displayed learns its place now
+            shown_there = self._shown[order.bid].get(order.level, 0)
+            if order.ahead > shown_there:
+                order.shrink(shown_there, now_ns)
 
     def change(self, outcome: int, side: Side, price: int, size: int, now_ns: int) -> None:
         """One level of one outcome has this size now."""
@@ -115,10 +128,7 @@ class RecordedBook:
                 del self._taken[bid, price]
         for order in self._resting.values():
             if order.ahead > size and order.level == price and order.bid is bid:
-                gone = order.ahead - size
-                order.shrunk = gone if now_ns - order.shrunk_ns > _ONE_EVENT_NS else order.shrunk + gone
-                order.shrunk_ns = now_ns
-                order.ahead = size
+                order.shrink(size, now_ns)
 
     def traded(self, outcome: int, side: Side, price: int, size: int, now_ns: int) -> list[RestingFill]:
         """Others matched, as printed in the taker's terms: what our resting orders would have got of it."""
@@ -201,7 +211,7 @@ class RecordedBook:
     def rest(self, order_id: str, outcome: int, side: Side, price: int, size: int) -> None:
         """Put an order on the book."""
         order = self._resting[order_id] = Resting(order_id, outcome, side, price, size)
-        order.ahead = self._shown[order.bid].get(order.level, 0)
+        order.ahead = self._shown[order.bid].get(order.level, 0) if self.seen else _ALL
 
     def cancel(self, order_id: str) -> int | None:
         """Take an order off the book; its open size, None when it is not there."""

@@ -111,9 +111,8 @@ def test_a_bad_value_is_named_with_its_rule_and_a_remedy(name: str, value: str) 
     assert f"{name}=" in text or f"leave {name} empty" in text
 
 
-@pytest.mark.parametrize(("name", "value"), [("MODE", "paper"), ("MODE", "backtest")])
-def test_what_is_not_built_says_so(name: str, value: str) -> None:
-    assert "not there yet" in refusal({name: value})
+def test_a_mode_that_is_a_command_says_so() -> None:
+    assert "backtest is a command: polystra backtest DIR" in refusal({"MODE": "backtest"})
 
 
 def test_an_unknown_name_in_the_file_names_the_nearest_and_no_value(tmp_path: Path) -> None:

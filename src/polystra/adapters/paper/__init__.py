@@ -1,0 +1,1 @@
+"""Paper: a simulated account that trades on live books."""

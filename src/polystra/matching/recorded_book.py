@@ -16,7 +16,7 @@ Sizes in micro-shares, prices in micro-dollars of a share, 0 < price < 1_000_000
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -26,6 +26,8 @@ _ALL: Final = 1 << 62
 """Stands before an order of which nobody knows yet who does."""
 _ONE_EVENT_NS: Final = 1_000_000_000
 """A print that comes so long after a level shrank may be the reason of it."""
+Levels: TypeAlias = Sequence[tuple[int, int]]
+"""(price, size) in an outcome's own terms."""
 Take: TypeAlias = tuple[int, int]
 """(price in the taker's own token, size) of one level."""
 
@@ -55,12 +57,13 @@ class Resting:
         """Its price in the Up token's terms."""
         return up_price(self.outcome, self.price)
 
-    def shrink(self, ahead: int, now_ns: int) -> None:
-        """No more than this is displayed at its price now."""
-        gone = self.ahead - ahead
-        self.shrunk = gone if now_ns - self.shrunk_ns > _ONE_EVENT_NS else self.shrunk + gone
-        self.shrunk_ns = now_ns
-        self.ahead = ahead
+    def shows(self, size: int, now_ns: int) -> None:
+        """So much is displayed at our price now: no more than that stands before us."""
+        if self.ahead > size:
+            gone = self.ahead - size
+            self.shrunk = gone if now_ns - self.shrunk_ns > _ONE_EVENT_NS else self.shrunk + gone
+            self.shrunk_ns = now_ns
+            self.ahead = size
 
     def reached(self, size: int, now_ns: int) -> int:
         """How much of a print at our price comes as far as us; what stands before us gets less by it."""
@@ -85,7 +88,10 @@ class RecordedBook:
     """One market. Mutable; fed by recorded messages, asked by our orders."""
 
     def __init__(self) -> None:
-        self._shown: Final[dict[bool, dict[int, int]]] = {True: {}, False: {}}
+        self._sides: Final[dict[bool, dict[int, int]]] = {True: {}, False: {}}
+        """Up price -> displayed size, of bids (True) and asks; see `_shown`."""
+        self._told: tuple[int, Levels, Levels] | None = None
+        """The last snapshot as long as nobody asked for it: most are replaced unread by the next one."""
         self._taken: Final[dict[tuple[bool, int], int]] = {}
         self._resting: Final[dict[str, Resting]] = {}
         self.seen = False
@@ -93,22 +99,39 @@ class RecordedBook:
 
     # --- the recording speaks ---------------------------------------------------------
 
-    def snapshot(
-        self, outcome: int, bids: Iterable[tuple[int, int]], asks: Iterable[tuple[int, int]], now_ns: int
-    ) -> None:
+    def snapshot(self, outcome: int, bids: Levels, asks: Levels, now_ns: int) -> None:
         """The whole book of one outcome, in its own terms."""
-        for side, levels in (("BUY", bids), ("SELL", asks)):
-            bid = (side == "BUY") == (outcome == UP)
-            shown = {up_price(outcome, price): size for price, size in levels if size > 0}
-            for price in [each for each in self._shown[bid] if each not in shown]:
-                self._set(bid, price, 0, now_ns)
-            for price, size in shown.items():
-                self._set(bid, price, size, now_ns)
+        self._told = (outcome, bids, asks)
         self.seen = True
-        for order in self._resting.values():  # one that came before anything was displayed learns its place now
-            shown_there = self._shown[order.bid].get(order.level, 0)
-            if order.ahead > shown_there:
-                order.shrink(shown_there, now_ns)
+        if self._taken or self._resting:
+            self._compare(now_ns)
+
+    def _compare(self, now_ns: int) -> None:
+        """After a snapshot: what we took and what stands before us is no more than what is displayed now.
+
+        An order that came before anything was displayed learns its place here.
+        """
+        for (bid, price), taken in list(self._taken.items()):
+            size = self._shown(bid).get(price, 0)
+            if size == 0:
+                del self._taken[bid, price]
+            elif taken > size:
+                self._taken[bid, price] = size
+        for order in self._resting.values():
+            if order.ahead:
+                order.shows(self._shown(order.bid).get(order.level, 0), now_ns)
+
+    def _shown(self, bid: bool) -> dict[int, int]:
+        """The displayed levels of one side."""
+        if self._told is not None:
+            outcome, bids, asks = self._told
+            self._told = None
+            for of_bids, levels in ((True, bids), (False, asks)):
+                if outcome == UP:
+                    self._sides[of_bids] = {price: size for price, size in levels if size > 0}
+                else:
+                    self._sides[not of_bids] = {ONE - price: size for price, size in levels if size > 0}
+        return self._sides[bid]
 
     def change(self, outcome: int, side: Side, price: int, size: int, now_ns: int) -> None:
         """One level of one outcome has this size now."""
@@ -116,19 +139,20 @@ class RecordedBook:
         self.seen = True
 
     def _set(self, bid: bool, price: int, size: int, now_ns: int) -> None:
-        shown = self._shown[bid]
+        shown = self._shown(bid)
         if size > 0:
             shown[price] = size
         else:
             shown.pop(price, None)
-        taken = self._taken.get((bid, price), 0)
-        if taken > size:
-            self._taken[bid, price] = size
-            if size == 0:
-                del self._taken[bid, price]
+        if self._taken:
+            taken = self._taken.get((bid, price), 0)
+            if taken > size:
+                self._taken[bid, price] = size
+                if size == 0:
+                    del self._taken[bid, price]
         for order in self._resting.values():
             if order.ahead > size and order.level == price and order.bid is bid:
-                order.shrink(size, now_ns)
+                order.shows(size, now_ns)
 
     def traded(self, outcome: int, side: Side, price: int, size: int, now_ns: int) -> list[RestingFill]:
         """Others matched, as printed in the taker's terms: what our resting orders would have got of it."""
@@ -211,7 +235,7 @@ class RecordedBook:
     def rest(self, order_id: str, outcome: int, side: Side, price: int, size: int) -> None:
         """Put an order on the book."""
         order = self._resting[order_id] = Resting(order_id, outcome, side, price, size)
-        order.ahead = self._shown[order.bid].get(order.level, 0) if self.seen else _ALL
+        order.ahead = self._shown(order.bid).get(order.level, 0) if self.seen else _ALL
 
     def cancel(self, order_id: str) -> int | None:
         """Take an order off the book; its open size, None when it is not there."""
@@ -226,12 +250,18 @@ class RecordedBook:
     # --- inside -----------------------------------------------------------------------
 
     def _best(self, bid: bool) -> int | None:
+        shown = self._shown(bid)
+        if not shown:
+            return None
+        best = max(shown) if bid else min(shown)
+        if shown[best] > self._taken.get((bid, best), 0):
+            return best
         return next((price for price, _ in self._levels(bid)), None)
 
     def _levels(self, bid: bool) -> list[tuple[int, int]]:
         """(Up price, visible size) of one side, the best first."""
         taken = self._taken
-        shown = self._shown[bid]
+        shown = self._shown(bid)
         visible = [(price, shown[price] - taken.get((bid, price), 0)) for price in sorted(shown, reverse=bid)]
         return [(price, size) for price, size in visible if size > 0]
 

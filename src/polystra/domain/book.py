@@ -8,7 +8,6 @@ itself against the venue's own best bid and ask where a message carries them.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from polystra.domain.orders import Side
@@ -17,25 +16,67 @@ from polystra.domain.units import MICRO, MicroDollars, MicroPrice, MicroShares, 
 Level: TypeAlias = tuple[MicroPrice, MicroShares]
 
 
-@dataclass(slots=True)
 class OrderBook:
-    """Mutable inside the engine; price -> size per side."""
+    """Mutable inside the engine; price -> size per side.
 
-    bids: dict[MicroPrice, MicroShares] = field(default_factory=dict)
-    asks: dict[MicroPrice, MicroShares] = field(default_factory=dict)
-    best_bid: MicroPrice | None = None
-    best_ask: MicroPrice | None = None
-    updated_at_ns: Nanos = 0
-    in_sync: bool = False
+    The levels of a snapshot are laid out when somebody asks for more than the best prices: most snapshots are
+    replaced by the next one before that.
+    """
+
+    __slots__ = ("_asks", "_bids", "_told", "best_ask", "best_bid", "in_sync", "updated_at_ns")
+
+    def __init__(self) -> None:
+        self._bids: dict[MicroPrice, MicroShares] = {}
+        self._asks: dict[MicroPrice, MicroShares] = {}
+        self._told: tuple[tuple[Level, ...], tuple[Level, ...]] | None = None
+        """Bids and asks of a snapshot that are not laid out yet."""
+        self.best_bid: MicroPrice | None = None
+        self.best_ask: MicroPrice | None = None
+        self.updated_at_ns: Nanos = 0
+        self.in_sync = False
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, OrderBook) and self._whole() == other._whole()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @property
+    def bids(self) -> dict[MicroPrice, MicroShares]:
+        """Price -> size of the bids."""
+        if self._told is not None:
+            self._lay_out(*self._told)
+        return self._bids
+
+    @property
+    def asks(self) -> dict[MicroPrice, MicroShares]:
+        """Price -> size of the asks."""
+        if self._told is not None:
+            self._lay_out(*self._told)
+        return self._asks
 
     def replace(self, bids: Iterable[Level], asks: Iterable[Level], at_ns: Nanos) -> None:
         """Take a full snapshot."""
-        self.bids = {price: size for price, size in bids if size > 0}
-        self.asks = {price: size for price, size in asks if size > 0}
-        self.best_bid = max(self.bids, default=None)
-        self.best_ask = min(self.asks, default=None)
+        told = tuple(bids), tuple(asks)
+        best_bid = max(told[0], default=None)
+        best_ask = min(told[1], default=None)
         self.updated_at_ns = at_ns
         self.in_sync = True
+        if (best_bid is not None and best_bid[1] <= 0) or (best_ask is not None and best_ask[1] <= 0):
+            self._lay_out(*told)
+            self.best_bid = max(self._bids, default=None)
+            self.best_ask = min(self._asks, default=None)
+            return
+        self._told = told
+        self.best_bid = None if best_bid is None else best_bid[0]
+        self.best_ask = None if best_ask is None else best_ask[0]
+
+    def _whole(self) -> tuple[object, ...]:
+        return self.bids, self.asks, self.best_bid, self.best_ask, self.updated_at_ns, self.in_sync
+
+    def _lay_out(self, bids: Iterable[Level], asks: Iterable[Level]) -> None:
+        self._told = None
+        self._bids = {price: size for price, size in bids if size > 0}
+        self._asks = {price: size for price, size in asks if size > 0}
 
     def set_level(self, side: Side, price: MicroPrice, size: MicroShares, at_ns: Nanos) -> None:
         """Set the aggregate size of one level; zero removes it. BUY is the bid side."""
@@ -54,21 +95,23 @@ class OrderBook:
 
         `set_level` and `agrees_with` in one, because it is called for every change: 0.22 us, the two take 0.33 us.
         """
+        if self._told is not None:
+            self._lay_out(*self._told)
         self.updated_at_ns = at_ns
         bid, ask = self.best_bid, self.best_ask
         if side is Side.BUY:
             if size > 0:
-                self.bids[price] = size
+                self._bids[price] = size
                 if bid is None or price > bid:
                     self.best_bid = bid = price
-            elif self.bids.pop(price, None) is not None and price == bid:
-                self.best_bid = bid = max(self.bids, default=None)
+            elif self._bids.pop(price, None) is not None and price == bid:
+                self.best_bid = bid = max(self._bids, default=None)
         elif size > 0:
-            self.asks[price] = size
+            self._asks[price] = size
             if ask is None or price < ask:
                 self.best_ask = ask = price
-        elif self.asks.pop(price, None) is not None and price == ask:
-            self.best_ask = ask = min(self.asks, default=None)
+        elif self._asks.pop(price, None) is not None and price == ask:
+            self.best_ask = ask = min(self._asks, default=None)
         return (told_bid == bid or told_bid is None or told_bid == (bid or 0)) and (
             told_ask == ask or told_ask is None or told_ask == (MICRO if ask is None else ask)
         )

@@ -103,3 +103,31 @@ def test_one_side_alone_has_no_mid():
     book = OrderBook()
     book.replace([], [(510_000, 1)], at_ns=0)
     assert (book.mid, book.spread, book.is_crossed) == (None, None, False)
+
+
+def test_a_snapshot_is_laid_out_when_its_levels_are_asked_for_or_changed():
+    read, changed = OrderBook(), OrderBook()
+    for book in (read, changed):
+        book.replace(((500_000, 7), (480_000, 5)), ((520_000, 6), (540_000, 4)), at_ns=1)
+        book.replace(((490_000, 3), (470_000, 2)), ((530_000, 8),), at_ns=2)
+        assert (book.best_bid, book.best_ask, book.updated_at_ns) == (490_000, 530_000, 2)
+    assert (read.bids, read.asks) == ({490_000: 3, 470_000: 2}, {530_000: 8})
+    changed.set_level(Side.BUY, 490_000, 0, at_ns=3)
+    assert (changed.bids, changed.best_bid) == ({470_000: 2}, 470_000)
+    assert changed.asks == {530_000: 8}
+    assert changed != read
+
+
+def test_levels_of_size_zero_are_not_best_prices_of_a_snapshot():
+    book = OrderBook()
+    book.replace(((500_000, 0), (480_000, 5)), ((520_000, 6), (510_000, 0)), at_ns=1)
+    assert (book.best_bid, book.best_ask) == (480_000, 520_000)
+    assert (book.bids, book.asks) == ({480_000: 5}, {520_000: 6})
+    book.replace(((500_000, 0),), (), at_ns=2)
+    assert (book.best_bid, book.best_ask, book.bids) == (None, None, {})
+
+
+def test_a_snapshot_from_a_generator_is_taken_whole():
+    book = OrderBook()
+    book.replace(((price, 1) for price in (1, 2, 3)), ((price, 1) for price in (9, 8)), at_ns=1)
+    assert (book.best_bid, book.best_ask, len(book.bids), len(book.asks)) == (3, 8, 3, 2)

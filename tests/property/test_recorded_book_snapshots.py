@@ -49,9 +49,10 @@ def levels(side: dict[int, int]) -> tuple[tuple[int, int], ...]:
 @given(steps)
 def test_a_snapshot_is_the_changes_that_lead_to_it(told):
     lazy, by_changes = RecordedBook(), ByChanges()
+    lazy.seen = by_changes.book.seen = True
     for number, step in enumerate(told):
         now_ns = number * 300_000_000
-        done = []
+        done: list[object] = []
         for book in (lazy, by_changes.book):
             match step:
                 case ("snapshot", outcome, bids, asks):

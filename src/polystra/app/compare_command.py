@@ -15,7 +15,17 @@ import typer
 from rich.console import Console
 
 from polystra.app.backtest_result import choose, config_for, interruptible, progress_bar, units_in
-from polystra.app.compare_data import Compared, as_data, caveats, dollars, figures_of, moments, plain, words_of
+from polystra.app.compare_data import (
+    Compared,
+    as_data,
+    caveats,
+    dollars,
+    figures_of,
+    moments,
+    plain,
+    title_at_the_ask,
+    words_of,
+)
 from polystra.app.failures import EXIT_DISCREPANCY, guarded, settings_from_here
 from polystra.app.screen import grid, pairs, screen
 from polystra.backtest.comparison import FOLLOW_S, TRADERS, Trial, put_together, run_trial
@@ -236,8 +246,15 @@ def _show_earnings(compared: Compared, console: Console) -> None:
         )
         for each in compared.comparison.earned()
     ]
-    names = ("windows traded", "orders", "fills", "fees $", "slippage $", "result $")
-    console.print(grid("Earnings", words=("trader",), figures=names, rows=rows))
+    bets = [
+        (each.name, f"{each.chances}", f"{each.bought}", dollars(each.dollars))
+        for each in compared.comparison.at_the_ask()
+    ]
+    if bets:
+        names = ("moments", "bought", "result $")
+        console.print(grid(title_at_the_ask(compared), words=("forecaster",), figures=names, rows=bets))
+    columns = ("windows traded", "orders", "fills", "fees $", "slippage $", "result $")
+    console.print(grid("Earnings", words=("trader",), figures=columns, rows=rows))
     for apart in compared.comparison.earned_apart():
         more = "" if apart.more is None else f": {dollars(apart.more)} $"
         console.print(f"{apart.trader} less {apart.other}{more}: {apart.words}", markup=False)

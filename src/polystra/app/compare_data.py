@@ -89,6 +89,14 @@ def words_of(found: LookAhead) -> list[str]:
     return [f"{looked}; {found.from_the_future} knew what was told later", *found.found]
 
 
+def title_at_the_ask(compared: Compared) -> str:
+    """What the table of shares at the ask is about."""
+    return (
+        f"One share at the best ask wherever an edge of {compared.comparison.least_edge:.0%} is seen, fee paid, held "
+        "to the verdict (no latency, no exits)"
+    )
+
+
 def plain(interval: Interval | None, digits: int = 4) -> str:
     """A score with its interval."""
     if interval is None:
@@ -152,6 +160,10 @@ def as_data(compared: Compared) -> dict[str, Any]:
             ]
             for name, bins in comparison.reliability().items()
         },
+        "at_the_ask": [
+            {"name": each.name, "chances": each.chances, "bought": each.bought, "dollars": interval_data(each.dollars)}
+            for each in comparison.at_the_ask()
+        ],
         "earned": [
             {
                 "trader": each.trader,

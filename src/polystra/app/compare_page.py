@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from polystra.app.compare_data import Compared, caveats, dollars, figures_of, plain
+from polystra.app.compare_data import Compared, caveats, dollars, figures_of, plain, title_at_the_ask
 from polystra.app.report_figures import Chart, bars_chart, reliability_chart
 from polystra.app.report_page import Block, Cards, Drawing, Grid, Page, Section, Text
 from polystra.backtest.scoring import FEWEST
@@ -151,8 +151,12 @@ def _earnings(compared: Compared, charts: Sequence[Chart]) -> list[Block]:
     ]
     names = ("windows traded", "orders", "fills", "fees $", "slippage $", "result $")
     apart = [(f"{each.trader} less {each.other}", each.words, dollars(each.more)) for each in comparison.earned_apart()]
+    bets = [(each.name, f"{each.chances}", f"{each.bought}", dollars(each.dollars)) for each in comparison.at_the_ask()]
+    columns = ("moments", "bought", "result $")
+    at_the_ask = [Grid(title=title_at_the_ask(compared), words=("forecaster",), figures=columns, rows=bets)]
     return [
         Grid(words=("trader",), figures=names, rows=rows),
+        *(at_the_ask if bets else ()),
         *_drawings(charts, "earned"),
         Grid(title="Paired by window", words=("difference", ""), figures=("dollars",), rows=apart),
     ]

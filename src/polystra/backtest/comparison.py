@@ -218,11 +218,24 @@ class EarnedApart:
     words: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtTheAsk:
+    """What a forecaster would have made of one share at the best ask wherever it saw the edge that is asked for."""
+
+    name: str
+    chances: int
+    """Moments at which something was offered."""
+    bought: int
+    dollars: Interval
+    """Held to the verdict, fee included."""
+
+
 @dataclass(slots=True, kw_only=True)
 class Comparison:
-    """All that was compared; `outcomes` by trader."""
+    """All that was compared; `outcomes` by trader, `least_edge` the edge asked for, as a part of the price."""
 
     outcomes: Mapping[str, Outcomes]
+    least_edge: float = 0.03
 
     @property
     def forecasts(self) -> list[Forecast]:
@@ -299,6 +312,23 @@ class Comparison:
         """The reliability diagram of everyone but the coin."""
         return {name: reliability(self.forecasts, name) for name in self.forecasters if name != COIN}
 
+    def at_the_ask(self) -> list[AtTheAsk]:
+        """Every forecaster but the coin, where anything was offered: no latency, no depth, no exits."""
+        offered = [each for each in self.forecasts if each.costs != (None, None)]
+        found = []
+        for name in self.forecasters:
+            own = [each for each in offered if name in each.probabilities]
+            if not own or name == COIN:
+                continue
+            amounts: dict[int, list[float]] = defaultdict(list)
+            bought = 0
+            for each in own:
+                made = _made(each, each.probabilities[name], self.least_edge)
+                bought += made is not None
+                amounts[each.block].append(made or 0.0)
+            found.append(AtTheAsk(name=name, chances=len(own), bought=bought, dollars=total(amounts)))
+        return found
+
     def earned(self) -> list[Earned]:
         """Every trader."""
         return [self._earned(trader) for trader in TRADERS]
@@ -372,6 +402,17 @@ _MISSING: Final = {
 }
 
 
+def _made(forecast: Forecast, p_up: float, least_edge: float) -> float | None:
+    """Dollars from a share of the better side, held to the verdict; None where neither has the edge."""
+    best: tuple[float, float] | None = None
+    for cost, p, won in zip(forecast.costs, (p_up, 1.0 - p_up), (forecast.up, not forecast.up), strict=True):
+        if cost is not None:
+            edge = (p - cost) / cost
+            if edge >= least_edge and (best is None or edge > best[0]):
+                best = (edge, float(won) - cost)
+    return None if best is None else best[1]
+
+
 def apart_words(name: str, other: str, less: Interval, log_less: Interval) -> str:
     """Two forecasters in words: one is better only where both scores say so."""
     if less.blocks < FEWEST:
@@ -398,4 +439,4 @@ def put_together(trials: Sequence[Trial], outcomes: Sequence[Outcomes]) -> Compa
         known = found.setdefault(trial.trader, outcome)
         if known is not outcome:
             known.absorb(outcome)
-    return Comparison(outcomes=found)
+    return Comparison(outcomes=found, least_edge=trials[0].config.strategy.min_edge_ppm / MICRO)

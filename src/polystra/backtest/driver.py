@@ -225,10 +225,13 @@ class Driver:
         for market in markets:
             for due_ns, left_s in checkpoints.listed(market):
                 if due_ns > self._now_ns:
-                    self.at(due_ns, partial(self._ask, checkpoints, market.condition_id, left_s))
+                    self.at(due_ns, partial(self._ask, checkpoints, market, left_s))
 
-    def _ask(self, checkpoints: Checkpoints, condition_id: ConditionId, left_s: int, now_ns: Nanos) -> None:
-        checkpoints.ask(condition_id, left_s, self._engine.opinion(condition_id, now_ns), now_ns)
+    def _ask(self, checkpoints: Checkpoints, market: Market, left_s: int, now_ns: Nanos) -> None:
+        state = self._engine.state
+        books = (state.book(market.up_token), state.book(market.down_token))
+        opinion = self._engine.opinion(market.condition_id, now_ns)
+        checkpoints.ask(market.condition_id, left_s, opinion, now_ns, books)
 
     def _absorb(self, turn: Turn) -> None:
         """Keep the facts, sign inside the turn, carry the effects out."""

@@ -19,6 +19,7 @@ from typing import Final, TypeAlias
 
 from polystra.backtest.baselines import Digital
 from polystra.backtest.scoring import Forecast
+from polystra.domain.book import OrderBook
 from polystra.domain.events import PriceTicked
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import Market
@@ -42,6 +43,7 @@ MOST_AGE_S: Final = 30
 """As old as a book may be before the engine itself calls it silent."""
 
 
+Costs: TypeAlias = tuple[float | None, float | None]
 Witness: TypeAlias = Callable[[Market, int, Evaluation | None], None]
 
 
@@ -61,7 +63,7 @@ class Checkpoints:
         self._trades: dict[TokenId, tuple[Nanos, MicroPrice]] = {}
         """The last trade of others in each token."""
         self._digital = Digital()
-        self._said: dict[ConditionId, list[tuple[int, dict[str, float]]]] = defaultdict(list)
+        self._said: dict[ConditionId, list[tuple[int, dict[str, float], Costs]]] = defaultdict(list)
 
     @property
     def stand_ins(self) -> tuple[str, ...]:
@@ -92,8 +94,15 @@ class Checkpoints:
         """A price was told."""
         self._digital.observe(tick, now_ns)
 
-    def ask(self, condition_id: ConditionId, left_s: int, opinion: Evaluation | None, now_ns: Nanos) -> None:
-        """One moment of one market: `opinion` is what the engine would say."""
+    def ask(
+        self,
+        condition_id: ConditionId,
+        left_s: int,
+        opinion: Evaluation | None,
+        now_ns: Nanos,
+        books: tuple[OrderBook | None, OrderBook | None] = (None, None),
+    ) -> None:
+        """One moment of one market: `opinion` is what the engine would say, `books` are those of Up and Down."""
         market = self._markets[condition_id]
         if self._witness is not None:
             self._witness(market, left_s, opinion)
@@ -106,7 +115,10 @@ class Checkpoints:
             found[LAST_TRADE] = traded
         if opinion is not None:
             found.update(self._of_engine(market, opinion, now_ns))
-        self._said[condition_id].append((left_s, found))
+        up, down = books
+        fresh = now_ns - self._shown_ns(market) <= MOST_AGE_S * NS_PER_S
+        costs = (_cost(market, up), _cost(market, down)) if fresh else (None, None)
+        self._said[condition_id].append((left_s, found, costs))
 
     def settled(self, condition_id: ConditionId, up_payout: MicroDollars) -> list[Forecast]:
         """The forecasts of a market that is decided; none where neither side won alone. They are forgotten."""
@@ -125,8 +137,9 @@ class Checkpoints:
                 seconds_left=left_s,
                 probabilities=probabilities,
                 up=up_payout == MICRO,
+                costs=costs,
             )
-            for left_s, probabilities in said
+            for left_s, probabilities, costs in said
         ]
 
     def _last_trade(self, market: Market, now_ns: Nanos) -> float | None:
@@ -137,16 +150,28 @@ class Checkpoints:
             return None
         return clamp_probability((up if up_ns >= down_ns else MICRO - down) / MICRO)
 
+    def _shown_ns(self, market: Market) -> Nanos:
+        """When either book of a market was shown last."""
+        return max(self._books.get(market.up_token, 0), self._books.get(market.down_token, 0))
+
     def _of_engine(self, market: Market, opinion: Evaluation, now_ns: Nanos) -> dict[str, float]:
         inputs = dict(opinion.inputs)
         found: dict[str, float] = {}
         age_s = inputs.get("price_age_s")
         if inputs.get("fair_value_up") is not None and isinstance(age_s, int | float) and age_s <= MOST_AGE_S:
             found[FAIR_VALUE] = opinion.fair_value_up
-        shown_ns = max(self._books.get(market.up_token, 0), self._books.get(market.down_token, 0))
-        if inputs.get("market_prior_p_up") is not None and now_ns - shown_ns <= MOST_AGE_S * NS_PER_S:
+        fresh = now_ns - self._shown_ns(market) <= MOST_AGE_S * NS_PER_S
+        if inputs.get("market_prior_p_up") is not None and fresh:
             found.update(opinions(opinion.fused, self._weights))
         return found
+
+
+def _cost(market: Market, book: OrderBook | None) -> float | None:
+    """Dollars for a share at the best ask, fee included, in the smallest order; None where that is not offered."""
+    if book is None or book.best_ask is None or book.asks[book.best_ask] < market.minimum_size:
+        return None
+    least = market.minimum_size
+    return book.best_ask / MICRO + market.fees.taker_fee(book.best_ask, least) / least
 
 
 def opinions(fused: Fused, weights: FusionWeights) -> Mapping[str, float]:

@@ -31,7 +31,8 @@ Score: TypeAlias = Callable[[float, bool], float]
 class Forecast:
     """P(Up) of several forecasters at one moment of one window, and what happened.
 
-    `block` is what windows that depend on one another share (their closing time).
+    `block` is what windows that depend on one another share (their closing time). `costs` are dollars for a share of
+    Up and one of Down at that moment, fee included; None where the smallest order could not be bought at the best ask.
     """
 
     window: str
@@ -39,6 +40,7 @@ class Forecast:
     seconds_left: int
     probabilities: Mapping[str, float]
     up: bool
+    costs: tuple[float | None, float | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)

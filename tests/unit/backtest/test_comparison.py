@@ -9,7 +9,16 @@ import pytest
 
 from polystra.app.engine_settings import engine_config
 from polystra.app.settings import load_settings
-from polystra.backtest.comparison import Comparison, Outcomes, Trial, apart_words, config_of, put_together, try_out
+from polystra.backtest.comparison import (
+    Comparison,
+    Outcomes,
+    Trial,
+    _made,
+    apart_words,
+    config_of,
+    put_together,
+    try_out,
+)
 from polystra.backtest.forecasts import ADDITIVE, BAYESIAN, COIN, DIGITAL, FAIR_VALUE, MARKET
 from polystra.backtest.imports.assemble import assemble, piece_of
 from polystra.backtest.imports.lines import ImportReport
@@ -17,7 +26,7 @@ from polystra.backtest.imports.windows import told_window
 from polystra.backtest.recordings.reader import ReadingReport
 from polystra.backtest.recordings.rows import Recorded
 from polystra.backtest.runs import Unit
-from polystra.backtest.scoring import Interval
+from polystra.backtest.scoring import Forecast, Interval
 from polystra.domain.events import BookSnapshot, PriceSource, PriceTicked
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.engine.config import EngineConfig
@@ -154,6 +163,32 @@ def test_what_was_earned_is_paired_by_closing_time(whole: Comparison):
         if apart.more is not None:
             assert apart.more.mean == pytest.approx(mine - theirs, abs=1e-6)
             assert apart.more.blocks == WINDOWS
+
+
+def test_a_share_at_the_ask_is_bought_only_where_the_edge_is_seen(whole: Comparison, config: EngineConfig):
+    found = {each.name: each for each in whole.at_the_ask()}
+    assert set(found) == {MARKET, ADDITIVE, BAYESIAN, FAIR_VALUE, DIGITAL}
+    assert (found[MARKET].bought, found[MARKET].dollars.mean) == (0, 0.0), "the market sees no edge in its own price"
+    assert 0 < found[FAIR_VALUE].bought <= found[FAIR_VALUE].chances <= 6 * WINDOWS
+    assert compared(config, recorded(books=False)).at_the_ask() == []
+
+
+@pytest.mark.parametrize(
+    ("p_up", "up", "made"),
+    [
+        (0.50, True, None),
+        (0.45, True, None),  # the share of Down costs 0.55
+        (0.60, True, 0.48),
+        (0.60, False, -0.52),
+        (0.40, False, 0.45),
+        (0.40, True, -0.55),
+    ],
+)
+def test_what_a_share_made(p_up: float, up: bool, made: float | None):
+    told = Forecast(window="w", block=1, seconds_left=60, probabilities={MARKET: p_up}, up=up, costs=(0.52, 0.55))
+    assert _made(told, p_up, 0.03) == (None if made is None else pytest.approx(made))
+    nothing = Forecast(window="w", block=1, seconds_left=60, probabilities={MARKET: p_up}, up=up)
+    assert _made(nothing, p_up, 0.03) is None
 
 
 def test_nothing_settled_is_nothing_known(config: EngineConfig):

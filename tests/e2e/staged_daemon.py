@@ -161,7 +161,7 @@ class _Handler(BaseHTTPRequestHandler):
             told = self.stage.answers.get(name)
             self._json(200 if told is not None else 404, told if told is not None else {"error": f"no {name} here"})
         else:
-            self._file("index.html" if path == "/" else path.removeprefix("/static/"))
+            self._file("index.html" if path == "/" else path.removeprefix("/"))
 
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))

@@ -55,6 +55,10 @@ def decision(number: int, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
+def log_line(number: int, level: str, event: str, **fields: str) -> dict[str, Any]:
+    return {"number": number, "at": "2026-11-02T14:00:00Z", "level": level, "event": event, "fields": fields}
+
+
 def busy(stage: Stage) -> None:
     """Everything that can be shown, with long names."""
     positions = [held_position(), held_position("DOWN", 2)]
@@ -106,11 +110,11 @@ def busy(stage: Stage) -> None:
     stage.answers["logs"] = {
         "items": [
             {
-                "timestamp": "2026-11-02T14:00:00.007Z",
+                "number": 1,
+                "at": "2026-11-02T14:00:00.007Z",
                 "level": "warning",
                 "event": "stop.fired",
-                "subject_id": positions[0]["position_id"],
-                "message": "x" * 300,
+                "fields": {"subject_id": positions[0]["position_id"], "message": "x" * 300},
             }
         ]
     }
@@ -186,12 +190,10 @@ def test_markup_from_outside_is_text(browser: Browser, stage: Stage):
     stage.snapshot["orders"][0] |= {"market": MARKUP, "rule": MARKUP, "status": MARKUP}
     stage.snapshot["status"] |= {"entries_blocked": MARKUP, "account": MARKUP}
     stage.answers["decisions"]["items"] = [decision(3, market=MARKUP, symbol=MARKUP, reason=MARKUP)]
-    stage.answers["logs"]["items"] = [
-        {"timestamp": "2026-11-02T14:00:00Z", "level": "error", "event": MARKUP, "message": MARKUP, MARKUP: MARKUP}
-    ]
+    stage.answers["logs"]["items"] = [log_line(1, "error", MARKUP, message=MARKUP, **{MARKUP: MARKUP})]
     with serve(stage) as url, watched(browser, url) as seen:
         expect(seen.page.locator("#log")).to_contain_text("<img src=x")
-        stage.say("log", {"timestamp": "2026-11-02T14:00:01Z", "level": "error", "event": "late", "message": MARKUP})
+        stage.say("log", log_line(2, "error", "late", message=MARKUP))
         expect(seen.page.locator("#log")).to_contain_text("late")
         expect(seen.page.locator("#decisions")).to_contain_text("<img src=x")
         expect(seen.page.locator("#activity")).to_contain_text("<script>")
@@ -261,12 +263,9 @@ def test_a_decision_shows_both_fusions_and_every_gate(browser: Browser, stage: S
 
 def test_the_log_can_be_filtered_by_level_and_words(browser: Browser, stage: Stage):
     stage.answers["logs"]["items"] = [
-        {"timestamp": "2026-11-02T14:00:00Z", "level": level, "event": event, "message": message}
-        for level, event, message in [
-            ("info", "app.started", "one"),
-            ("warning", "stream.lost", "two"),
-            ("error", "store.stuck", "three"),
-        ]
+        log_line(1, "info", "app.started", message="one"),
+        log_line(2, "warning", "stream.lost", message="two"),
+        log_line(3, "error", "store.stuck", message="three"),
     ]
     with serve(stage) as url, watched(browser, url) as seen:
         lines = seen.page.locator("#log .line")

@@ -11,7 +11,7 @@ import { showDecisions } from "./decisions.js";
 import { openDetail, wireDetail } from "./detail.js";
 import { Feed, items, read } from "./feed.js";
 import { Log } from "./log.js";
-import { activityWords, showActivity, showFills, showOrders } from "./orders.js";
+import { showFills, showOrders } from "./orders.js";
 import { showHealth, showLimits, showMode, showSwitches, showTiles, showVerdict } from "./overview.js";
 import { drawPaths, pastTable, showPositions } from "./positions.js";
 import { dollars, moment, number, signed } from "./words.js";
@@ -19,8 +19,6 @@ import { dollars, moment, number, signed } from "./words.js";
 const now = { status: null, health: null, positions: [], orders: [], decisions: [] };
 const paths = new Map();
 const log = new Log();
-let activity = [];
-let lines = 0;
 
 // --- what comes by the stream ----------------------------------------------------------------
 
@@ -33,11 +31,15 @@ const feed = new Feed({
   fact: () => due("soon"),
   log(line) {
     log.add(line);
-    noteActivity(line);
     showLog();
   },
   state(state) {
-    if (state === "live") readAll();
+    if (state === "live") {
+      log.clear();
+      readAt.clear();
+      due();
+      readLog();
+    }
     showVerdict(now.status, now.health, feed);
   },
   tick: () => showVerdict(now.status, now.health, feed),
@@ -63,16 +65,7 @@ function showLog() {
   requestAnimationFrame(() => {
     painting = false;
     log.show();
-    showActivity(activity);
   });
-}
-
-function noteActivity(line) {
-  const words = activityWords(line);
-  if (words === null) return;
-  lines += 1;
-  activity.push({ key: lines, timestamp: line.timestamp, level: line.level ?? "info", words });
-  activity = activity.slice(-40);
 }
 
 // --- the paths of open positions ---------------------------------------------------------------
@@ -163,16 +156,11 @@ function due(when) {
   }
 }
 
-async function readAll() {
+async function readLog() {
   const told = await quietly(() => read("logs?limit=400"));
-  if (told !== null) {
-    log.take(items(told));
-    activity = [];
-    for (const line of log.lines) noteActivity(line);
-    showLog();
-  }
-  readAt.clear();
-  due();
+  if (told === null) return;
+  for (const line of items(told)) log.add(line);
+  showLog();
 }
 
 // --- plots -----------------------------------------------------------------------------------------
@@ -220,7 +208,7 @@ for (const id of ["decision-coin", "decision-enter"]) the(id).addEventListener("
 wireControls(() => now);
 wireDetail();
 showDecisions([]);
-showActivity([]);
+showLog();
 setInterval(() => due(), 1000);
 document.addEventListener("visibilitychange", () => due());
 feed.start();

@@ -3,57 +3,70 @@
 // What lives here: the lines kept and those shown. What must not: anything that reads a line as markup.
 
 import { fill, h, say, the } from "./dom.js";
+import { activityWords, showActivity } from "./orders.js";
 import { clock } from "./words.js";
 
 const KEPT = 600;
 const SHOWN = 250;
 const RANK = { debug: 0, info: 1, warning: 2, error: 3, critical: 4 };
-const OWN = new Set(["number", "timestamp", "level", "event", "key"]);
 
-/** The lines of the log that this page knows, oldest first. */
+const rest = (fields) => Object.entries(fields)
+  .filter(([, value]) => value !== null && value !== "")
+  .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`)
+  .join("  ");
+
+/** The lines of the log that this page knows, in their order, each once. */
 export class Log {
-  lines = [];
+  #known = new Map();
+  #last = 0;
   #dirty = true;
 
-  /** Add a line unless it is known already. */
-  add(line) {
-    this.lines.push({ ...line, text: this.#text(line) });
-    if (this.lines.length > KEPT) this.lines.splice(0, this.lines.length - KEPT);
+  /** Forget every line, as when another run of the daemon may be there. */
+  clear() {
+    this.#known.clear();
+    this.#last = 0;
     this.#dirty = true;
   }
 
-  /** Take a whole tail, as after a (re)connection. */
-  take(lines) {
-    this.lines = lines.slice(-KEPT).map((line) => ({ ...line, text: this.#text(line) }));
+  /** Add a line of the API: { number, at, level, event, fields }. */
+  add(told) {
+    const number = told.number ?? this.#last + 1;
+    this.#last = Math.max(this.#last, number);
+    if (this.#known.has(number)) return;
+    const fields = told.fields ?? {};
+    const line = { ...fields, number, timestamp: told.at, level: told.level ?? "info", event: told.event ?? "" };
+    this.#known.set(number, { ...line, text: told.fields ? rest(fields) : String(told.text ?? ""), words: activityWords(line) });
     this.#dirty = true;
+  }
+
+  /** The lines kept, oldest first. */
+  get lines() {
+    const all = [...this.#known.values()].sort((one, other) => one.number - other.number);
+    for (const line of all.splice(0, Math.max(0, all.length - KEPT))) this.#known.delete(line.number);
+    return all;
   }
 
   touch() {
     this.#dirty = true;
   }
 
-  #text(line) {
-    return Object.entries(line)
-      .filter(([name, value]) => !OWN.has(name) && value !== null && value !== "")
-      .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`)
-      .join("  ");
-  }
-
   /** Show the lines that pass the filter, when something changed. */
   show() {
     if (!this.#dirty) return;
     this.#dirty = false;
+    const lines = this.lines;
+    showActivity(lines.filter((line) => line.words !== null));
     const lowest = RANK[the("log-level").value] ?? 0;
     const words = the("log-filter").value.trim().toLowerCase();
-    const passing = this.lines.filter((line) => (RANK[line.level] ?? 1) >= lowest &&
+    const passing = lines.filter((line) => (RANK[line.level] ?? 1) >= lowest &&
       (!words || `${line.event} ${line.text}`.toLowerCase().includes(words)));
     const place = the("log");
     const before = place.scrollTop;
     fill(place, passing.slice(-SHOWN).map((line) => h("div", { class: `line ${line.level ?? ""}` },
       h("time", {}, clock(line.timestamp)), h("span", { class: "event" }, line.event ?? ""), h("span", { class: "rest" }, line.text))));
-    if (passing.length === 0) fill(place, h("p", { class: "empty" }, this.lines.length ? "No line passes the filter." : "No line yet."));
+    if (passing.length === 0) fill(place, h("p", { class: "empty" }, lines.length ? "No line passes the filter." : "No line yet."));
     place.scrollTop = the("log-follow").checked ? place.scrollHeight : before;
     const cut = passing.length > SHOWN ? `, the last ${SHOWN} shown` : "";
-    say(the("log-count"), `${passing.length} of the last ${this.lines.length} lines${cut}`);
+    say(the("log-count"), `${passing.length} of the last ${lines.length} lines${cut}`);
   }
 }

@@ -105,7 +105,7 @@ function where(position) {
 
 /** The last things done, newest first. */
 export function showActivity(lines) {
-  keyed(the("activity"), lines.slice(-8).reverse(), (line) => line.key, (line) => ({
+  keyed(the("activity"), lines.slice(-8).reverse(), (line) => `${line.number} ${line.timestamp}`, (line) => ({
     node: h("li", { class: line.level === "info" || line.level === "debug" ? "" : line.level },
       h("time", { class: "quiet", datetime: line.timestamp }, clock(line.timestamp)), h("span", {}, line.words)),
   }), "Nothing yet. Orders, fills, exits and switches appear here as they happen.");

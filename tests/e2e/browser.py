@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-PATIENCE_MS = 60_000
+PATIENCE_MS = 45_000
 """For what must come; nothing waits for a time to pass."""
 
 

@@ -107,7 +107,8 @@ const SECTIONS = {
     now.health = await quietly(() => read("health"));
   } },
   decisions: { every: 3000, async read() {
-    const told = await quietly(() => read("decisions?limit=60"));
+    const only = the("decision-enter").checked ? "&action=ENTER" : "";
+    const told = await quietly(() => read(`decisions?limit=60${only}`));
     if (told !== null) showDecisions((now.decisions = items(told)));
   } },
   fills: { every: 10000, soon: true, async read() {
@@ -119,9 +120,9 @@ const SECTIONS = {
     if (told !== null) showEquity(told);
   } },
   past: { every: 15000, soon: true, async read() {
-    const told = await quietly(() => read("positions"));
+    const told = await quietly(() => read("positions?state=ended&limit=60"));
     if (told === null) return;
-    const ended = items(told).filter((each) => !(number(each.shares) > 0) && Number(each.average_price) > 0);
+    const ended = items(told).filter((each) => Number(each.average_price) > 0);
     say(the("past").querySelector("summary"), `Closed and settled positions (${ended.length})`);
     fill(the("past-list"), pastTable(ended.slice(0, 40), openDetail));
   } },
@@ -168,13 +169,12 @@ async function readLog() {
 function showEquity(told) {
   const points = (told.points ?? []).map((point) => [moment(point.at), number(point.equity)]).filter((point) => point[0] !== null && point[1] !== null);
   const start = number(told.day_start_equity);
-  const limit = number(told.loss_limit_today ?? told.loss_limit);
   if (points.length < 2) {
     say(the("equity-words"), "");
     return fill(the("equity"), h("p", { class: "empty quiet" }, "The plot begins with the first bookings."));
   }
-  const floor = start !== null && limit ? start - limit : null;
-  say(the("equity-words"), [`${dollars(points.at(-1)[1])}`, start === null ? "" : `${signed(points.at(-1)[1] - start)} today`, floor === null ? "no daily limit" : `entries stop at ${dollars(floor)}`].filter(Boolean).join(" · "));
+  const floor = number(told.loss_floor);
+  say(the("equity-words"), [`${dollars(points.at(-1)[1])}`, `${signed(told.day_pnl)} today`, floor === null ? "no daily limit" : `entries stop at ${dollars(floor)}`].filter(Boolean).join(" · "));
   timePlot(the("equity"), {
     label: "Equity over time against the day's loss limit",
     height: 190,
@@ -204,7 +204,12 @@ for (const id of ["log-level", "log-filter", "log-follow"]) {
     showLog();
   });
 }
-for (const id of ["decision-coin", "decision-enter"]) the(id).addEventListener("input", () => showDecisions(now.decisions));
+for (const id of ["decision-coin", "decision-enter"]) {
+  the(id).addEventListener("input", () => {
+    showDecisions(now.decisions);
+    readSection("decisions");
+  });
+}
 wireControls(() => now);
 wireDetail();
 showDecisions([]);

@@ -9,9 +9,10 @@ import { clock } from "./words.js";
 const KEPT = 600;
 const SHOWN = 250;
 const RANK = { debug: 0, info: 1, warning: 2, error: 3, critical: 4 };
+const OWN = new Set(["number", "timestamp", "level", "event"]);
 
-const rest = (fields) => Object.entries(fields)
-  .filter(([, value]) => value !== null && value !== "")
+const rest = (line) => Object.entries(line)
+  .filter(([name, value]) => !OWN.has(name) && value !== null && value !== "")
   .map(([name, value]) => `${name}=${typeof value === "object" ? JSON.stringify(value) : value}`)
   .join("  ");
 
@@ -28,14 +29,12 @@ export class Log {
     this.#dirty = true;
   }
 
-  /** Add a line of the API: { number, at, level, event, fields }. */
+  /** Add a line as the log writes it, with its number: { number, timestamp, level, event, … }. */
   add(told) {
     const number = told.number ?? this.#last + 1;
     this.#last = Math.max(this.#last, number);
     if (this.#known.has(number)) return;
-    const fields = told.fields ?? {};
-    const line = { ...fields, number, timestamp: told.at, level: told.level ?? "info", event: told.event ?? "" };
-    this.#known.set(number, { ...line, text: told.fields ? rest(fields) : String(told.text ?? ""), words: activityWords(line) });
+    this.#known.set(number, { ...told, number, level: told.level ?? "info", text: rest(told), words: activityWords(told) });
     this.#dirty = true;
   }
 

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from tests.chaos.processes import REPO, Process
@@ -73,16 +74,24 @@ def take(browser: Browser, url: str, to: Path) -> list[Path]:
     return made
 
 
+def smaller(file: Path) -> Path:
+    """The same with 256 colours: a page has few."""
+    with Image.open(file) as picture:
+        few = picture.convert("RGB").quantize(256)
+    few.save(file, optimize=True)
+    return file
+
+
 def shot(page: Page, file: Path) -> Path:
     """The part of the page that a person sees first."""
     page.screenshot(path=file, animations="disabled")
-    return file
+    return smaller(file)
 
 
 def part(page: Page, selector: str, file: Path) -> Path:
     """One section."""
     page.locator(selector).screenshot(path=file, animations="disabled")
-    return file
+    return smaller(file)
 
 
 def report(files: list[Path]) -> int:

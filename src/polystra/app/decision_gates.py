@@ -42,22 +42,28 @@ class _Judged:
 
 
 def gates_of(decision: DecisionRecorded, config: StrategyConfig) -> tuple[Gate, ...]:
-    """The gates in the order in which they are judged."""
+    """The gates in the order in which they are judged.
+
+    What stands against an entry beside the market (a limit, a switch, an open position) is told by the engine after
+    a semicolon; it is the last gate.
+    """
     told = _inputs(decision)
     judged = (*_market_gates(told, config), *_book_gates(decision, told, config), *_size_gates(decision))
-    failed = next((at for at, gate in enumerate(judged) if decision.reason in gate.reasons), None)
-    entered = decision.reason == ENTER_REASON
-    return tuple(
-        Gate(name=gate.name, value=gate.value, limit=gate.limit, ok=_verdict(gate.holds, at, failed, entered=entered))
+    reason, _, block = decision.reason.partition("; ")
+    failed = next((at for at, gate in enumerate(judged) if reason in gate.reasons), None)
+    passed = reason == ENTER_REASON
+    gates = (
+        Gate(name=gate.name, value=gate.value, limit=gate.limit, ok=_verdict(gate.holds, at, failed, passed=passed))
         for at, gate in enumerate(judged)
     )
+    return (*gates, Gate(name="limits, switches, what is held", value=block, limit="", ok=not block))
 
 
 # --- inside ------------------------------------------------------------------------------
 
 
-def _verdict(holds: bool | None, at: int, failed: int | None, *, entered: bool) -> bool | None:
-    if entered or (failed is not None and at < failed):
+def _verdict(holds: bool | None, at: int, failed: int | None, *, passed: bool) -> bool | None:
+    if passed or (failed is not None and at < failed):
         return True
     return False if at == failed else holds
 

@@ -77,6 +77,17 @@ def test_the_gate_that_the_strategy_names_is_the_first_that_failed(changes: dict
     assert first.ok is False
 
 
+def test_what_stands_against_an_entry_beside_the_market_is_the_last_gate():
+    told = decided({})
+    blocked = gates_of(replace(told, action="SKIP", reason="edge; a position is open"), CONFIG)
+    assert [(gate.name, gate.value) for gate in blocked if gate.ok is not True] == [
+        ("limits, switches, what is held", "a position is open")
+    ]
+    both = gates_of(replace(decided({"price_age_s": 5.1}), reason="settlement price is stale; paused"), CONFIG)
+    assert next(gate.name for gate in both if gate.ok is False) == "age of the settlement price"
+    assert both[-1].value == "paused"
+
+
 def test_gates_that_were_not_reached_are_judged_by_stored_figures_alone():
     gates = {gate.name: gate for gate in gates_of(decided({"price_age_s": 6.0, "up_book": book(44, 50)}), CONFIG)}
     assert gates["age of the settlement price"].value == "6.0 s"

@@ -24,9 +24,9 @@ const log = new Log();
 
 const feed = new Feed({
   snapshot(told) {
-    Object.assign(now, { status: told.status, positions: told.positions ?? [], orders: told.orders ?? [] });
-    showStatus();
+    Object.assign(now, { status: told.status, positions: (told.positions ?? []).filter((each) => Number(each.shares) > 0), orders: told.orders ?? [] });
     followPaths();
+    showStatus();
   },
   fact: () => due("soon"),
   log(line) {

@@ -48,6 +48,7 @@ function fusions(decision) {
     h("tbody", {},
       line("market's price", ["", "", chance(decision.market_prior_p_up)]),
       line("fair value", ["", "", chance(decision.fair_value_up)]),
+      signals(decision).map(([name, each]) => line(name, [bias(each.bias), chance(each.confidence), ""])),
       line("additive fusion", [bias(decision.additive_bias), chance(decision.additive_confidence), ""]),
       line("Bayesian fusion", [bias(decision.bayesian_bias), chance(decision.bayesian_confidence), ""]),
       line("used", ["", "", chance(decision.p_up)])));
@@ -64,6 +65,13 @@ function gates(decision) {
       h("span", {}, gate.name),
       h("span", { class: "figure" }, [gate.value, gate.limit].filter((each) => each !== null && each !== undefined && each !== "").join(" ")));
   }));
+}
+
+/** What each signal said, where the decision stored it. */
+function signals(decision) {
+  const told = decision.inputs?.signals;
+  if (typeof told !== "object" || told === null) return [];
+  return Object.entries(told).map(([name, each]) => [`signal ${name.replaceAll("_", " ")}`, each ?? {}]);
 }
 
 const E8 = 1e8;

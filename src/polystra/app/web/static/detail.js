@@ -107,7 +107,7 @@ function orderTable(orders) {
     { name: "Rule", of: (each) => each.rule },
     { name: "Side", of: (each) => each.side.toLowerCase() },
     { name: "Type", of: (each) => each.time_in_force },
-    { name: "Status", of: (each) => each.status },
+    { name: "Status", of: (each) => each.status.toLowerCase() },
     { name: "Quantity", class: "figure", of: (each) => shares(each.quantity) },
     { name: "Price", class: "figure", of: (each) => price(each.price) },
     { name: "Filled", class: "figure", of: (each) => shares(each.filled) },
@@ -124,7 +124,7 @@ function fillTable(fills) {
     { name: "Settlement", of: (each) => String(each.status).toLowerCase() },
     { name: "Shares", class: "figure", of: (each) => shares(each.shares) },
     { name: "Price", class: "figure", of: (each) => price(each.price) },
-    { name: "Cash", class: "figure", of: (each) => signed(each.cash) },
+    { name: "Cash", class: "figure", of: (each) => dollars(each.cash) },
     { name: "Fee", class: "figure", of: (each) => dollars(each.fee) },
   ], fills);
 }

@@ -3,7 +3,7 @@
 // What lives here: these three lists. What must not: reading.
 
 import { fill, h, keyed, say, table, the } from "./dom.js";
-import { clock, dollars, marketWords, number, price, shares, side, signed } from "./words.js";
+import { clock, dollars, market, marketWords, number, price, shares, side, signed } from "./words.js";
 
 export function showOrders(orders, open) {
   const place = the("orders");
@@ -16,7 +16,7 @@ export function showOrders(orders, open) {
     { name: "Side", of: (each) => each.side.toLowerCase() },
     { name: "Left", class: "figure", of: (each) => shares((number(each.quantity) ?? 0) - (number(each.filled) ?? 0)) },
     { name: "Price", class: "figure", of: (each) => price(each.price) },
-    { name: "State", of: (each) => h("span", { class: each.state === "IN_DOUBT" ? "warn" : "" }, each.status) },
+    { name: "State", of: (each) => h("span", { class: each.in_doubt ? "warn" : "" }, each.status.toLowerCase()) },
   ], orders, open));
 }
 
@@ -57,13 +57,13 @@ export function activityWords(line) {
     case "decision.made":
       return line.action === "ENTER" ? `${name}${side(line.outcome)}: decided to enter, edge ${(Number(line.edge) * 100).toFixed(1)} %` : null;
     case "order.submitted":
-      return `Sent a ${String(line.purpose ?? "").toLowerCase().replaceAll("_", "-")} order: ${String(line.side).toLowerCase()} ${at()}, ${where(line.position)}`;
+      return `Sent ${String(line.purpose ?? "an order").toLowerCase().replaceAll("_", "-")}: ${String(line.side).toLowerCase()} ${at()}, ${where(line.position)}`;
     case "order.refused":
       return `Refused: order ${line.order}, ${line.detail || line.reason || "no reason told"}`;
     case "order.in_doubt":
       return `In doubt: order ${line.order}, the venue is being asked`;
     case "order.canceled":
-      return `Cancelled the ${String(line.purpose ?? "").toLowerCase().replaceAll("_", "-")} order ${line.order}, filled ${line.filled}`;
+      return `Cancelled ${String(line.purpose ?? "").toLowerCase().replaceAll("_", "-")} ${line.order}, filled ${line.filled}`;
     case "fill.booked":
       return `${line.side === "BUY" ? "Bought" : "Sold"} ${at()}, ${where(line.position)}${line.liquidity ? ` (${line.liquidity.toLowerCase()})` : ""}`;
     case "fill.failed":
@@ -100,7 +100,9 @@ export function activityWords(line) {
 
 function where(position) {
   const found = /^(.*):(up|down):\d+$/.exec(String(position ?? ""));
-  return found === null ? String(position ?? "") : `${marketWords(found[1])} ${side(found[2].toUpperCase())}`;
+  if (found === null) return String(position ?? "");
+  const told = market(found[1]);
+  return `${`${told.symbol} ${told.window}`.trim()} ${side(found[2].toUpperCase())}`;
 }
 
 /** The last things done, newest first. */

@@ -103,6 +103,7 @@ function limitOf(status, name) {
 const part = (line) => (line === null || !line.limit ? null : line.used / line.limit);
 
 export function showTiles(status) {
+  const claims = number(status.claims) ?? 0;
   const risk = limitOf(status, "at risk");
   const count = limitOf(status, "positions");
   const limit = number(status.day_loss_limit);
@@ -119,13 +120,12 @@ export function showTiles(status) {
     note: count?.limit ? `of ${count.limit}; unrealised ${signed(status.unrealised_pnl)}` : `unrealised ${signed(status.unrealised_pnl)}`,
     share: part(count),
   });
-  showTile("Available", { value: dollars(status.available), note: `${dollars(status.reserved)} promised to orders` });
-  const claims = number(status.claims) ?? 0;
+  showTile("Available", { value: dollars(status.available), note: claims > 0 ? `${dollars(claims)} more to redeem` : `${dollars(status.reserved)} promised to orders` });
   const doubt = status.orders_in_doubt ?? 0;
   showTile("Resting orders", {
     value: String(status.open_orders ?? 0),
     tone: doubt > 0 ? "warn" : "",
-    note: doubt > 0 ? `${doubt} in doubt` : claims > 0 ? `${dollars(claims)} wait to be redeemed` : "none in doubt",
+    note: doubt > 0 ? `${doubt} in doubt` : "none in doubt",
   });
 }
 

@@ -92,7 +92,7 @@ function showFigures(list, position) {
     ["Shares", shares(position.shares), pending > 0.000001 ? `${shares(pending)} not settled` : ""],
     ["Average", price(position.average_price), ""],
     ["Mark", price(position.mark), position.mark_age_s === null || position.mark_age_s === undefined ? "" : `${Math.round(position.mark_age_s)} s old`],
-    ["Fair value", price(position.fair_value), ""],
+    ["Fair value", chance(position.fair_value), ""],
     ["Worth", mark === null ? dollars(null) : dollars(held * mark), ""],
     ["Realised", signed(position.realised_pnl), `fees ${dollars(position.fees)}`],
   ];
@@ -108,8 +108,10 @@ function showFigures(list, position) {
   });
 }
 
+const RESTS = new Set(["live", "open"]);
+
 function exitWords(position) {
-  const resting = (position.exits ?? []).map((each) => `${each.rule} rests: ${shares(each.shares)} at ${price(each.price)}${each.status === "open" ? "" : ` (${each.status})`}`);
+  const resting = (position.exits ?? []).map((each) => `${each.rule} rests: ${shares(each.shares)} at ${price(each.price)}${RESTS.has(each.status.toLowerCase()) ? "" : ` (${each.status.toLowerCase()})`}`);
   const words = [...resting, ...(position.armed ?? [])];
   return words.length ? words.join(" · ") : "No exit is armed.";
 }

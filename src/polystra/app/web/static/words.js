@@ -45,7 +45,7 @@ export function price(value) {
 
 export function shares(value) {
   const found = number(value);
-  return found === null ? NOTHING : found.toLocaleString("en-US", { maximumFractionDigits: 2 });
+  return found === null ? NOTHING : found.toLocaleString("en-US", { maximumFractionDigits: 2 }).replace("-", "−");
 }
 
 export function chance(value) {

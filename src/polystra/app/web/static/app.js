@@ -112,7 +112,7 @@ const SECTIONS = {
     if (told !== null) showDecisions((now.decisions = items(told)));
   } },
   fills: { every: 10000, soon: true, async read() {
-    const told = await quietly(() => read("fills?limit=14"));
+    const told = await quietly(() => read("fills?limit=12"));
     if (told !== null) showFills(items(told));
   } },
   equity: { every: 10000, soon: true, async read() {

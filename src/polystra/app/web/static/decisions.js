@@ -31,7 +31,7 @@ function row(decision) {
       h("span", { class: "coin" }, marketWords(decision.market) === "–" ? decision.symbol : marketWords(decision.market)),
       h("span", { class: "action" }, entered ? `Enter ${side(decision.outcome)}` : "Skip"),
       h("span", { class: "reason" }, entered ? `${shares(decision.quantity)} at ${price(decision.price)}` : decision.reason),
-      h("span", { class: "figure pair" }, h("span", { class: "quiet small" }, "P up "), chance(decision.p_up), h("span", { class: "quiet small" }, ` market ${chance(decision.market_prior_p_up)}`)),
+      h("span", { class: "figure chances" }, h("span", { class: "quiet small" }, "P up "), chance(decision.p_up), h("span", { class: "quiet small" }, ` market ${chance(decision.market_prior_p_up)}`)),
       h("span", { class: "figure edge" }, h("span", { class: "quiet small" }, "edge "), percent(decision.edge))),
     body);
   details.addEventListener("toggle", () => {

@@ -189,7 +189,7 @@ function reconciled(status) {
   const words = String(status.last_reconcile || "");
   const found = /\(([^)]*)\): (.*)$/.exec(words);
   const last = status.reconciled_at ? clock(status.reconciled_at) : "not yet";
-  return found === null ? last : `${last} (${found[1]}), ${found[2]}`;
+  return found === null ? last : `${last} (${found[1]}), ${found[2].replace(/(0x[0-9a-f]{4})[0-9a-f]{12,}([0-9a-f]{4})/gi, "$1…$2")}`;
 }
 
 export function showSwitches(status) {

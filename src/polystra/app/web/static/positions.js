@@ -136,7 +136,6 @@ function drawPath(position, paths) {
   const told = `${path.length} ${path.at(-1)?.at} ${position.stop} ${position.take_profit} ${position.average_price}`;
   if (parts.drawn === told) return;
   parts.drawn = told;
-  parts.plot.hidden = path.length < 2;
   if (path.length >= 2) timePlot(parts.plot, pathPlot(position, path, { small: true, height: 76 }));
 }
 

@@ -94,6 +94,7 @@ class EquityAnswer:
     points: tuple[EquityPoint, ...]
     day_start: str
     day_start_equity: str
+    """All dollars put in, today's too, and what was realised until midnight: what today's result is counted from."""
     loss_limit: str | None
     """Dollars that may be lost in a UTC day before entries stop; null: no limit."""
     loss_floor: str | None
@@ -226,13 +227,10 @@ def equity_of(
     steps: list[tuple[Nanos, MicroDollars, MicroDollars, MicroDollars]] = []
     put_in = realised = day_start = 0
     before: tuple[MicroDollars, MicroDollars] = (0, 0)
-    day_equity: MicroDollars | None = None
     day = 0
     for posting in postings:
         if posting.at_ns // DAY_NS > day:
             day, day_start = posting.at_ns // DAY_NS, realised
-        if posting.at_ns >= midnight_ns and day_equity is None:
-            day_equity = put_in + realised
         gain, paid = _change(posting, positions)
         realised += gain
         put_in += paid
@@ -243,7 +241,7 @@ def equity_of(
             before = (put_in + realised, realised)
     if midnight_ns // DAY_NS > day:
         day_start = realised
-    start_equity = put_in + realised if day_equity is None else day_equity
+    start_equity = put_in + day_start
     today = realised - day_start
     now = (now_ns, put_in + realised + unrealised, realised, today + unrealised)
     first = [(since_ns, *before, 0)] if before[0] else []

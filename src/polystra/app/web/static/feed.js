@@ -38,7 +38,8 @@ export async function act(path, body, token) {
   return { status: reply.status, told, after: reply.headers.get("Retry-After") };
 }
 
-/** The stream of events. `on` has listeners: snapshot(data), fact(data), log(data), state("live" | "lost"). */
+/** The stream of events. `on` has listeners: snapshot(data), fact(data), log(data), state(…): "live" once a
+ * snapshot came, "waiting" while a daemon that starts has none, "lost". */
 export class Feed {
   #source = null;
   #heard = null;
@@ -76,7 +77,7 @@ export class Feed {
         if (source !== this.#source) return;
         this.#heard = performance.now();
         this.#pause = FIRST_PAUSE_MS;
-        this.#tell("live");
+        if (name === "snapshot" || this.#state !== "live") this.#tell(name === "snapshot" ? "live" : "waiting");
         this.#on[name]?.(JSON.parse(event.data || "null"));
       });
     }

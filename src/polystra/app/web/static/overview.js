@@ -30,6 +30,7 @@ export function verdict(status, health, feed) {
     const since = last === null ? "no update yet" : `last update ${lasting(last)} ago`;
     return { tone: "bad", words: `Connection lost, ${since}`, more: "What is shown is old. Trying again." };
   }
+  if (feed.state === "waiting") return { tone: "wait", words: "The daemon is starting …", more: "" };
   if (status === null) return { tone: "wait", words: "Connecting to the daemon …", more: "" };
   const wrong = problems(status, health);
   const blocked = status.entries_blocked ? `Entries: ${status.entries_blocked}` : "";

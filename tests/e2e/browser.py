@@ -46,7 +46,9 @@ class Watched:
         self.away: list[str] = []
         self.expected: list[str] = []
         self.context.route("**/*", self._route)
-        self.page.on("console", lambda message: self._console(message.type, message.text))
+        self.page.on(
+            "console", lambda message: self._console(message.type, f"{message.text} {message.location['url']}")
+        )
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def expect_errors(self, *words: str) -> None:

@@ -358,8 +358,12 @@ def _ended(site: Site, row: pages.TradeRow) -> account.PositionAnswer:
 
 
 def _story(site: Site, connection: Connection, wanted: str, view: View) -> PositionStory:
+    known = position_candidates(connection, wanted)
+    held = next((each for each in account.positions(site, view) if each.position_id == wanted), None)
+    if not known and held is not None:
+        return _uncommitted(held)
     try:
-        position_id = the_position(wanted, position_candidates(connection, wanted))
+        position_id = the_position(wanted, known)
     except ConfigError as error:
         raise Refused(404, _named(error, "ID")) from error
     told = position_ledger(connection, position_id)
@@ -380,6 +384,19 @@ def _story(site: Site, connection: Connection, wanted: str, view: View) -> Posit
         ledger=LedgerAnswer(sum=ledger.sum, size=ledger.size, difference=ledger.difference, verdict=ledger.verdict),
         orders=tuple(iso_order(order_line(row), row.order.created_at_ns) for row in reversed(orders)),
         fills=tuple(fill_line(fill, line.market) for fill in told.fills),
+    )
+
+
+def _uncommitted(held: account.PositionAnswer) -> PositionStory:
+    """A position that the engine opened just now: its first facts are on their way to the database."""
+    return PositionStory(
+        **{name: getattr(held, name) for name in account.PositionAnswer.__dataclass_fields__},
+        decision=held.why,
+        path=(),
+        postings=(),
+        ledger=LedgerAnswer(sum="0", size="0", difference="0", verdict="its first postings are being committed"),
+        orders=(),
+        fills=(),
     )
 
 

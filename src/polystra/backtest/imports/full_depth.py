@@ -122,6 +122,7 @@ class FullDepth:
         Raises:
             RecordingError: the file cannot be opened, is empty, or none of its lines is such a message.
         """
+        self._sides = _Sides()
         faults = Faults(self._report, self._path.name)
         for number, line in lines_of(self._path, self._report):
             try:
@@ -136,6 +137,7 @@ class FullDepth:
             self._report.messages += 1
             for snapshot in snapshots:
                 yield Recorded(now_ns, snapshot)
+        self._sides = _Sides()  # many files are open at once in a merge: what is read keeps nothing
         self._report.files += 1
         faults.tell()
 

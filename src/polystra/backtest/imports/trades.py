@@ -52,7 +52,9 @@ def read_trade_windows(path: Path, report: ImportReport, *, fee_ppm: int) -> dic
             faults.count("the window is in the table already", number)
             continue
         found[row["ticker"]] = window
-        report.messages += 1
+    symbol = _symbol(path, found)
+    found = {ticker: window for ticker, window in found.items() if symbol in (None, window.market.symbol)}
+    report.messages += len(found)
     report.files += 1
     faults.tell()
     report.notes.append(
@@ -60,6 +62,14 @@ def read_trade_windows(path: Path, report: ImportReport, *, fee_ppm: int) -> dic
         "settles on an index of its own: use it for the shape of a window, not for results"
     )
     return found
+
+
+def _symbol(path: Path, windows: Mapping[str, ImportedWindow]) -> str | None:
+    """The coin of a file's first trade: a table may tell the windows of several coins, a file trades one."""
+    passing = ImportReport()
+    rows = table_rows(path, passing, Faults(passing, path.name), _OF_TRADES)
+    first = next((windows[row["ticker"]] for _, row in rows if row["ticker"] in windows), None)
+    return None if first is None else first.market.symbol
 
 
 class Trades:

@@ -34,7 +34,7 @@ class ReadingReport:
     files: int = 0
     inputs: int = 0
     left_out: int = 0
-    """Inputs of doubled spans and those whose time ran backwards."""
+    """Inputs of doubled blocks and spans, of blocks that cannot be read, and those whose time ran backwards."""
     first_ns: Nanos = 0
     last_ns: Nanos = 0
     notes: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ class RecordingReader:
             left_out = 0
             read_ns = report.last_ns + (0 if _goes_on(before, source.head) else 1)
             before = source.head
-            for block in read_blocks(source.path, damage):
+            for block in self._blocks(source.path, damage):
                 for recorded in self._inputs(source.path, block):
                     if recorded.now_ns < max(read_ns, report.last_ns):
                         left_out += 1
@@ -111,12 +111,31 @@ class RecordingReader:
             report.left_out += left_out
             self._note(source.path, damage, left_out)
 
+    def _blocks(self, path: Path, damage: Damage) -> Iterator[Block]:
+        """The blocks of one file, each once."""
+        seen: set[bytes] = set()
+        doubled = 0
+        for block in read_blocks(path, damage):
+            mark = hashlib.blake2b(block.stored, digest_size=16).digest()
+            if mark in seen:
+                doubled += 1
+                self.report.left_out += block.rows
+            else:
+                seen.add(mark)
+                yield block
+        if doubled:
+            self.report.notes.append(f"{path.name}: {doubled} blocks are in it twice; they are read once")
+
     def _inputs(self, path: Path, block: Block) -> Iterator[Recorded]:
         """The inputs of one block; a whole block that cannot be read is left out from there on."""
+        given = 0
         try:
-            yield from decode(block.content())
+            for recorded in decode(block.content()):
+                given += 1
+                yield recorded
         except RecordingError as error:
             at_s = block.first_ns // NS_PER_S
+            self.report.left_out += block.rows - given
             self.report.notes.append(f"{path.name}: the block of {block.rows} inputs at {at_s} s is left out: {error}")
 
     def _usable(self, paths: Iterable[Path]) -> Iterator[_Source]:

@@ -136,6 +136,7 @@ _MARKET = json.dumps(
     }
 )
 _TRADE_WINDOWS = f"ticker,asset,open_ts,close_ts,implied_result\nKX-1,btc,{START},{START + 900},Up\n"
+_TRADE_WINDOWS += f"KX-2,eth,{START},{START + 900},Down\n"
 
 
 def _trades() -> tuple[str, ...]:

@@ -181,6 +181,7 @@ def test_a_trade_is_told_as_its_taker_made_it(tmp_path: Path):
     )
     assert isinstance(no.event, PublicTrade)
     assert (no.event.token_id, no.event.price) == ("down:KX-1", 510_000)
+    assert list(windows) == ["KX-1"], "windows of the coin that is traded in the file"
     assert (windows["KX-1"].market.window_s, windows["KX-1"].winner) == (900, Outcome.UP)
 
 

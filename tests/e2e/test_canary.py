@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import resource
 import signal
 import subprocess
@@ -47,14 +48,17 @@ MARKED = {
     "ALERT_DISCORD_URL": f"{NOWHERE}/api/webhooks/1/canary-token-of-discord",
     "DEAD_MAN_URL": f"{NOWHERE}/ping/canary-token-of-the-monitor",
     "API_TOKEN": "canary-token-of-the-control-api",
+    "TELEGRAM_TOKEN": "1234567:canary-token-of-the-bot",
 }
+CHATS = {"TELEGRAM_CHAT_IDS": "7", "TELEGRAM_API_URL": NOWHERE}
+"""What goes with the bot's token."""
 AT_HOME = {name: text for name, text in MARKED.items() if name != "DATABASE_URL"}
 
 
 def marks() -> set[str]:
     """Every form in which a secret could come out, lower case."""
     plain = {KEY, KEY[2:], PASSPHRASE, *CREDENTIALS.values()}
-    plain |= {text.rsplit("/", 1)[1] for name, text in MARKED.items() if "canary-token" in text}
+    plain |= {re.split("[/:]", text)[-1] for name, text in MARKED.items() if "canary-token" in text}
     plain |= {"canary-password-of-the-database"}
     encoded = {base64.b64encode(each.encode()).decode().rstrip("=") for each in plain}
     quoted = {urllib.parse.quote(each, safe="") for each in plain}
@@ -106,6 +110,7 @@ def test_a_live_daemon_on_a_keystore_lets_nothing_out(tmp_path: Path, urls: dict
     env = {
         **urls,
         **keystore(tmp_path, held),
+        **CHATS,
         "MODE": "live",
         "LIVE_ARMED": address,
         "SYMBOLS": "BTC",
@@ -180,6 +185,7 @@ def test_a_traceback_of_a_bug_shows_no_secret(tmp_path: Path, broken: str, level
         "LOG_LEVEL": level,
         "LOG_FORMAT": "json",
         **AT_HOME,
+        **CHATS,
     }
     program = BROKEN.format(place=places[broken])
     arguments = [sys.executable, "-c", program, "run", "--speed", "max", "--seed", "3", "--markets", "2"]
@@ -216,7 +222,7 @@ def test_wrong_values_are_refused_without_being_shown(tmp_path: Path) -> None:
     "arguments", [["status"], ["doctor"], ["run", "--speed", "max"], ["db", "current"], ["report"]]
 )
 def test_a_database_that_is_not_there_keeps_its_password(tmp_path: Path, arguments: list[str]) -> None:
-    outcome = CliRunner().invoke(app, arguments, env={**MARKED, "DATA_DIR": str(tmp_path)})
+    outcome = CliRunner().invoke(app, arguments, env={**MARKED, **CHATS, "DATA_DIR": str(tmp_path)})
     assert_clean(" ".join(arguments), outcome.output + repr(outcome.exception))
     assert outcome.exit_code != 0
 
@@ -293,6 +299,6 @@ def test_every_command_leaves_no_core_from_its_first_moment(monkeypatch: pytest.
 
 
 def test_the_settings_themselves_show_nothing() -> None:
-    outcome = CliRunner().invoke(app, ["version"], env=MARKED)
+    outcome = CliRunner().invoke(app, ["version"], env={**MARKED, **CHATS})
     assert json.dumps(outcome.output)
     assert_clean("version", outcome.output)

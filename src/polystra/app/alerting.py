@@ -13,12 +13,16 @@ from dataclasses import replace
 from typing import Final
 
 from polystra.adapters.clock import LoopClock, SystemClock
+from polystra.adapters.entropy import system_chance
 from polystra.adapters.notify.discord import DiscordChannel
 from polystra.adapters.notify.sender import Sender
+from polystra.adapters.notify.telegram import TelegramBot, TelegramChannel
 from polystra.adapters.notify.webhook import WebhookChannel
+from polystra.app.chat_desk import ChatDesk
 from polystra.app.logs import Redaction
 from polystra.app.setting_secrets import secret_values
 from polystra.app.settings import Mode, Settings
+from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
 from polystra.ports.heartbeat import LifeSign
 from polystra.ports.logbook import LogEvent
@@ -40,6 +44,9 @@ def channels(settings: Settings, clock: Clock) -> tuple[AlertChannel, ...]:
     found: list[AlertChannel] = []
     if webhook:
         found.append(WebhookChannel(Sender(webhook, who="the webhook of ALERT_WEBHOOK_URL", clock=clock)))
+    if settings.telegram_token.get_secret_value():
+        silent_below = _LEVELS[settings.telegram_silent_below]
+        found.append(TelegramChannel(_bot(settings, clock), settings.telegram_chat_ids, silent_below=silent_below))
     if discord:
         found.append(DiscordChannel(Sender(discord, who="the channel of ALERT_DISCORD_URL", clock=clock)))
     return tuple(_PaperMarked(channel) for channel in found) if settings.mode is Mode.PAPER else tuple(found)
@@ -63,6 +70,10 @@ class _PaperMarked:
     async def close(self) -> None:
         """Release the connection."""
         await self._channel.close()
+
+
+def _bot(settings: Settings, clock: Clock) -> TelegramBot:
+    return TelegramBot(settings.telegram_token.get_secret_value(), base_url=settings.telegram_api_url, clock=clock)
 
 
 def redaction(settings: Settings, hide: Iterable[str] = ()) -> Callable[[str], str]:
@@ -96,9 +107,18 @@ class RunAlerts:
 
 @asynccontextmanager
 async def alerting(
-    settings: Settings, *, clock: Clock, log: Log, life: LifeSign | None, hide: Iterable[str] = ()
+    settings: Settings,
+    *,
+    clock: Clock,
+    log: Log,
+    life: LifeSign | None,
+    hide: Iterable[str] = (),
+    audit: ApiAudit | None = None,
 ) -> AsyncIterator[RunAlerts]:
-    """Send alerts while the body runs; an error that ends it is the last one. `hide`: secrets that are not settings."""
+    """Send alerts while the body runs; an error that ends it is the last one. `hide`: secrets that are not settings.
+
+    Commands of a chat are taken meanwhile, and told to `audit`; not on virtual time, where nobody could follow.
+    """
     clean = redaction(settings, hide)
     real = SystemClock()
     used = channels(settings, real)
@@ -113,7 +133,17 @@ async def alerting(
         yield RunAlerts(None)
         return
     watched = life if pings else None
-    thread = AlertThread(lambda trouble: _outgoing(settings, used, real, watched, trouble, clean=clean), clock=real)
+    bot = _bot(settings, real)
+    chat = None
+    if settings.telegram_token.get_secret_value() and settings.telegram_commands and not isinstance(clock, LoopClock):
+        chance = system_chance()
+        chat = ChatDesk(bot, settings, clock=real, run_clock=clock, chance=chance, log=log, clean=clean, audit=audit)
+
+    def made(trouble: Callable[[str], None]) -> Outgoing:
+        out = _outgoing(settings, used, real, watched, trouble, clean=clean)
+        return out if chat is None else replace(out, beside=(chat.run,), closers=[*out.closers, bot.close])
+
+    thread = AlertThread(made, clock=real)
     level = _LEVELS[settings.alert_level]
     alerts = Alerts(thread, clock=clock, log=log, level=level, troubles=thread.troubles)
     thread.start()

@@ -278,7 +278,7 @@ def alert_test() -> None:
     settings = settings_from_here()
     verdicts = guarded(lambda: send_test(settings), settings)
     if not verdicts:
-        fail("no alert channel is set: set ALERT_WEBHOOK_URL, ALERT_DISCORD_URL or DEAD_MAN_URL")
+        fail("no alert channel is set: set ALERT_WEBHOOK_URL, ALERT_DISCORD_URL, TELEGRAM_TOKEN or DEAD_MAN_URL")
     for verdict in verdicts:
         typer.echo(f"{verdict.channel}: {verdict.error or 'taken'}")
     if any(verdict.error for verdict in verdicts):

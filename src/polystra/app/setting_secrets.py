@@ -30,6 +30,7 @@ SECRETS: Final = (
     "ALERT_WEBHOOK_URL",
     "ALERT_DISCORD_URL",
     "DEAD_MAN_URL",
+    "TELEGRAM_TOKEN",
     "API_TOKEN",
 )
 """Settings whose value may stand in a file of its own, named by NAME_FILE, or in the keystore."""
@@ -104,6 +105,8 @@ def secret_values(settings: BaseSettings) -> list[str]:
             found += _of_database(value)
         elif value:
             found.append(value)
+            if name == "TELEGRAM_TOKEN":
+                found.append(value.partition(":")[2])
             if "://" in value:
                 found += _of_address(value)
     return found

@@ -264,6 +264,25 @@ def parse_secret_url(value: object) -> object:
     return parse_http_url(value.get_secret_value() if isinstance(value, SecretStr) else value)
 
 
+def parse_telegram_token(value: object) -> object:
+    """Check that a text is shaped like a bot's token, or nothing; it stays inside the SecretStr."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value).strip()
+    if text and not re.fullmatch(r"[0-9]{3,20}:[A-Za-z0-9_-]{20,100}", text):
+        raise ValueError("not a bot's token")
+    return text
+
+
+def parse_chat_ids(value: object) -> tuple[int, ...]:
+    """Read ids of chats separated by commas, each named once, or none."""
+    if isinstance(value, tuple):
+        return value
+    parts = [part for part in _split(value) if part]
+    if any(not re.fullmatch(r"-?[1-9][0-9]{0,17}", part) for part in parts):
+        raise ValueError("one of them is no id of a chat")
+    _distinct(parts)
+    return tuple(int(part) for part in parts)
+
+
 def parse_database_url(value: object) -> object:
     """Check the scheme of a database URL; its password stays inside the SecretStr."""
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value).strip()
@@ -343,6 +362,8 @@ WsUrl = Annotated[str, BeforeValidator(parse_ws_url)]
 PrivateKey = Annotated[SecretStr, BeforeValidator(parse_private_key)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(parse_database_url)]
 SecretUrl = Annotated[SecretStr, BeforeValidator(parse_secret_url)]
+TelegramToken = Annotated[SecretStr, BeforeValidator(parse_telegram_token)]
+ChatIds = Annotated[tuple[int, ...], BeforeValidator(parse_chat_ids)]
 SignatureType = Annotated[int | None, BeforeValidator(parse_signature_type)]
 Token = Annotated[SecretStr, BeforeValidator(parse_token)]
 ListenHost = Annotated[str, BeforeValidator(parse_host)]

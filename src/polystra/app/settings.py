@@ -78,6 +78,7 @@ class Settings(ApiSettings):
         _check_wallet(self)
         _check_sizes(self)
         _check_exits(self)
+        _check_chats(self)
         return self
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
@@ -178,6 +179,14 @@ def _check_exits(settings: Settings) -> None:
         raise _Disagreement(
             "TAKE_PROFIT_KIND is risk, the price paid less the stop, but ENABLE_STOP_LOSS is NO: "
             "enable the stop or choose another kind"
+        )
+
+
+def _check_chats(settings: Settings) -> None:
+    if settings.telegram_token.get_secret_value() and not settings.telegram_chat_ids:
+        raise _Disagreement(
+            "TELEGRAM_TOKEN is set, but TELEGRAM_CHAT_IDS is empty: name the chats that may read and write, or empty "
+            "TELEGRAM_TOKEN"
         )
 
 

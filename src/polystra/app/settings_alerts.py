@@ -10,8 +10,18 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from polystra.app.setting_rules import ALERTS, COUNT, HTTP, MORE_SECONDS
-from polystra.app.setting_values import Count, PositiveSeconds, SecretUrl, parse_word, setting
+from polystra.app.setting_rules import ALERTS, CHAT_IDS, COUNT, HTTP, MORE_SECONDS, TELEGRAM, YES_NO
+from polystra.app.setting_values import (
+    ChatIds,
+    Count,
+    Flag,
+    HttpUrl,
+    PositiveSeconds,
+    SecretUrl,
+    TelegramToken,
+    parse_word,
+    setting,
+)
 from polystra.app.settings_risk import RiskSettings
 
 
@@ -20,6 +30,19 @@ class AlertSettings(RiskSettings):
 
     alert_webhook_url: SecretUrl = setting("", ALERTS, "alerts as JSON objects by POST; empty: none", HTTP)
     alert_discord_url: SecretUrl = setting("", ALERTS, "alerts to a Discord channel's webhook; empty: none", HTTP)
+    telegram_token: TelegramToken = setting(
+        "", ALERTS, "alerts and commands by a Telegram bot: the token that BotFather gave; empty: none", TELEGRAM
+    )
+    telegram_chat_ids: ChatIds = setting(
+        "", ALERTS, "the chats that get alerts and may send commands; everybody else is ignored", CHAT_IDS
+    )
+    telegram_commands: Flag = setting("YES", ALERTS, "take commands from those chats; NO: alerts only", YES_NO)
+    telegram_silent_below: Annotated[Literal["info", "warning", "critical"], BeforeValidator(parse_word)] = setting(
+        "warning", ALERTS, "alerts below this come to Telegram without a sound", "info, warning or critical"
+    )
+    telegram_api_url: HttpUrl = setting(
+        "https://api.telegram.org", ALERTS, "the server of the bot API, Telegram's or your own", HTTP
+    )
     alert_level: Annotated[Literal["info", "warning", "critical"], BeforeValidator(parse_word)] = setting(
         "info",
         ALERTS,

@@ -66,7 +66,7 @@ def alert_checks(settings: Settings) -> tuple[Check, ...]:
     """Send a test message to every channel that is set, and ping the monitor; one line each."""
     verdicts = send_test(settings)
     if not verdicts:
-        remedy = "set ALERT_WEBHOOK_URL, ALERT_DISCORD_URL or DEAD_MAN_URL"
+        remedy = "set ALERT_WEBHOOK_URL, ALERT_DISCORD_URL, TELEGRAM_TOKEN or DEAD_MAN_URL"
         return (
             warned("alerts", "no channel is set: nobody would hear of a stop, a freeze or the daemon's end", remedy),
         )

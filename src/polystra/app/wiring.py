@@ -203,7 +203,7 @@ async def _trade(
         audit=audit,
         hide=derived,
     )
-    telling_people = alerting(run.settings, clock=run.clock, log=run.log, life=parts.life, hide=derived)
+    telling_people = alerting(run.settings, clock=run.clock, log=run.log, life=parts.life, hide=derived, audit=audit)
     async with telling_people as telling, watched as board:
         if board is not None:
             audit.listen(board.called)

@@ -104,6 +104,8 @@ class LogEvent(StrEnum):
     SCALE_IN_PLACED = "scale_in.placed", "a position is added to; the dollars available before it are named"
     SCALE_IN_SKIPPED = "scale_in.skipped", "a position could be added to but is not; need and have are named"
     CONFIG_CHANGED = "config.changed", "settings were read anew and hold from now on; the difference is named"
+    CHAT_IGNORED = "chat.ignored", "somebody who is not allowed writes to the bot; named once, counted, never answered"
+    CHAT_AWAY = "chat.away", "messages to the bot cannot be read or answered for now; alerts and trading go on"
     CONTROL_ASKED = "control.asked", "a person asked for something by hand: what, by which way, and what came of it"
     OPERATOR_REPAIRED = "operator.repaired", "a person mended something by hand"
     REVERSAL_STARTED = "reversal.started", "a position is sold so that the other side can be taken"

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from polystra.domain.units import NS_PER_S
 from polystra.ports.clock import Clock
@@ -34,6 +34,8 @@ class Outgoing:
     closers: Sequence[Callable[[], Awaitable[None]]]
     """Each releases a connection."""
     dead_man: DeadMan | None = None
+    beside: Sequence[Callable[[], Coroutine[Any, Any, None]]] = ()
+    """Further eternal tasks that belong to no trade: a chat's commands."""
 
 
 class AlertThread:
@@ -84,6 +86,7 @@ class AlertThread:
         eternal = [post.run() for post in out.posts]
         if out.dead_man is not None:
             eternal.append(out.dead_man.run())
+        eternal += [beside() for beside in out.beside]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(task) for task in eternal]
             while not self._closing.is_set():

@@ -27,6 +27,7 @@ VALUES = {
     "ALERT_DISCORD_URL": "https://discord.example/api/webhooks/1/canary-discord-token",
     "DEAD_MAN_URL": "https://monitor.example/ping/canary-monitor-token",
     "API_TOKEN": "canary-token-of-the-control-api",
+    "TELEGRAM_TOKEN": "1234567:canary-token-of-the-bot",
 }
 
 
@@ -40,7 +41,8 @@ def given(tmp_path: Path) -> dict[str, str]:
     path = tmp_path / "keystore"
     write_keystore(path, PASSPHRASE, VALUES, Random(1), cost=CHEAP)
     (tmp_path / "passphrase").write_text(PASSPHRASE + "\n")
-    return {"KEYSTORE_FILE": str(path), "KEYSTORE_PASSPHRASE_FILE": str(tmp_path / "passphrase")}
+    files = {"KEYSTORE_FILE": str(path), "KEYSTORE_PASSPHRASE_FILE": str(tmp_path / "passphrase")}
+    return {**files, "TELEGRAM_CHAT_IDS": "7"}
 
 
 def value(settings: Settings, name: str) -> str:
@@ -61,6 +63,7 @@ def test_each_secret_is_read_from_a_file(name: str, tmp_path: Path) -> None:
     with_its_kin = {f"{name}_FILE": str(path)}
     if name.startswith("POLY_API"):
         with_its_kin |= {kin: VALUES[kin] for kin in VALUES if kin.startswith("POLY_API") and kin != name}
+    with_its_kin["TELEGRAM_CHAT_IDS"] = "7"
     assert value(load_settings(with_its_kin, None), name) == VALUES[name]
 
 

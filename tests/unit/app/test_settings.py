@@ -338,3 +338,17 @@ def test_the_old_name_of_the_exit_mode_is_understood(environ: dict[str, str], mo
 @pytest.mark.parametrize("text", ["50", "50@", "@40", "60@40,50@80", "0@40", "50@-1", "a@b"])
 def test_a_ladder_that_cannot_be_climbed_is_refused(text: str) -> None:
     assert refusal({"TAKE_PROFIT_LADDER": text}).startswith("TAKE_PROFIT_LADDER")
+
+
+def test_a_bot_without_chats_and_texts_that_are_none_are_refused() -> None:
+    token = "1234567:" + "t" * 35
+    with pytest.raises(ConfigError, match="TELEGRAM_CHAT_IDS is empty"):
+        load_settings({"TELEGRAM_TOKEN": token}, None)
+    assert load_settings({"TELEGRAM_TOKEN": token, "TELEGRAM_CHAT_IDS": "7, -100123"}, None).telegram_chat_ids == (
+        7,
+        -100123,
+    )
+    for name, text in (("TELEGRAM_TOKEN", "hunter2"), ("TELEGRAM_CHAT_IDS", "7,x"), ("TELEGRAM_CHAT_IDS", "7,7")):
+        with pytest.raises(ConfigError, match=name) as caught:
+            load_settings({name: text}, None)
+        assert "hunter2" not in str(caught.value)

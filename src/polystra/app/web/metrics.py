@@ -41,6 +41,9 @@ _ENDED: Final = (
     OrderStatus.DENIED,
 )
 _KINDS: Final = {row.code: row.kind.value for row in CATALOGUE}
+CHAT: Final = "CHAT"
+_OURS: Final = ("/api/", "/hooks/")
+"""Audited calls that people made to us, not we to the venue."""
 _REMEMBERED: Final = 5_000
 """Orders whose times are kept for latencies."""
 
@@ -68,7 +71,8 @@ class Metrics:
         for fact in facts:
             self._note(fact)
         for call in calls:
-            self._called(call)
+            if call.method != CHAT and not call.path.startswith(_OURS):
+                self._called(call)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""

@@ -21,6 +21,7 @@ from polystra.app.wiring import endless_session
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, ExchangeUrls, planned_start_ns
 from polystra.exchange.faults.plan import read_plan
 from polystra.runtime import deterministic
+from tests.fakes.calibration import written
 
 T = TypeVar("T")
 
@@ -94,6 +95,7 @@ def stage(
             "MODE": "live",
             "POLY_PRIVATE_KEY": KEY,
             "LIVE_ARMED": ADDRESS,
+            "CALIBRATION_FILE": str(written(folder / "calibration")),
             "DATA_DIR": str(folder / "data"),
             "SYMBOLS": "BTC",
             "WINDOWS": "5m",

@@ -30,6 +30,7 @@ from polystra.app.settings import known_names, load_settings
 from polystra.ports.logbook import LogEvent
 from tests.chaos.processes import REPO, Process
 from tests.e2e.live_exchange import exchange_in_real_time
+from tests.fakes.calibration import written
 
 KEY = "0x" + "ca4a51e5" * 8
 PASSPHRASE = "canary-passphrase-of-the-keystore"
@@ -113,6 +114,7 @@ def test_a_live_daemon_on_a_keystore_lets_nothing_out(tmp_path: Path, urls: dict
         **CHATS,
         "MODE": "live",
         "LIVE_ARMED": address,
+        "CALIBRATION_FILE": str(written(tmp_path / "calibration")),
         "SYMBOLS": "BTC",
         "WINDOWS": "15m",
         "LOG_LEVEL": "DEBUG",

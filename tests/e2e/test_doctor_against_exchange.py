@@ -66,6 +66,7 @@ NAMES = (
     "files",
     "auto-redeem",
     "weekly restart",
+    "calibration",
     "clock",
     "CLOB",
     "Gamma",

@@ -34,6 +34,7 @@ def environment(urls: dict[str, str], tmp_path: Path, monkeypatch: pytest.Monkey
         "MODE": "live",
         "POLY_PRIVATE_KEY": KEY,
         "LIVE_ARMED": ADDRESS,
+        "REQUIRE_CALIBRATION": "NO",
         "SYMBOLS": "BTC",
         "WINDOWS": "15m",
         "DATA_DIR": str(tmp_path / "data"),

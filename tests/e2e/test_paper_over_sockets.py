@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 
 from polystra.app.cli import app
 from tests.chaos.processes import Exchange, Process
+from tests.fakes.calibration import written
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +25,7 @@ def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
 def environment(exchange: Exchange, tmp_path: Path) -> dict[str, str]:
     return {
         "MODE": "paper",
+        "CALIBRATION_FILE": str(written(tmp_path / "calibration")),
         "CLOB_URL": exchange.urls["clob_url"],
         "SYMBOLS": "BTC,ETH",
         "WINDOWS": "5m",

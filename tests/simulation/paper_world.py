@@ -25,6 +25,7 @@ from polystra.app.worlds import exchange_books_path
 from polystra.exchange.builtin import BuiltInConfig, BuiltInExchange, planned_start_ns
 from polystra.runtime import deterministic
 from polystra.runtime.daemon import Daemon, RunSummary
+from tests.fakes.calibration import written
 
 
 @dataclass
@@ -44,6 +45,7 @@ class PaperWorld:
 
 def paper_settings(folder: Path, **more: str) -> Settings:
     fixed = {"MODE": "paper", "WINDOWS": "5m", "DATA_DIR": str(folder), "LOG_LEVEL": "ERROR", "ENABLE_API": "NO"}
+    fixed["CALIBRATION_FILE"] = str(written(folder / "calibration"))
     return load_settings(fixed | more, None)
 
 

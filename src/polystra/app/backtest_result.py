@@ -109,7 +109,8 @@ def config_for(settings: Settings, units: Sequence[Unit]) -> EngineConfig:
     heads = [read_head(path)[0] for unit in units for path in unit.paths]
     symbols = tuple(dict.fromkeys(symbol for head in heads for symbol in head.symbols))
     chosen = tuple(symbol for symbol in settings.symbols if symbol in symbols) or symbols
-    return engine_config(settings, symbols=chosen, salt_seed=SALT, markets_limit=0)
+    simulated = all(head.mode == "sim" for head in heads)
+    return engine_config(settings, symbols=chosen, salt_seed=SALT, markets_limit=0, simulated=simulated)
 
 
 def run_backtest(

@@ -16,6 +16,7 @@ from polystra import __version__
 from polystra.app import (
     account_commands,
     backtest_commands,
+    calibrate_commands,
     compare_command,
     control_commands,
     import_command,
@@ -67,6 +68,7 @@ app.add_typer(secrets_app, name="secrets")
 account_commands.register(app)
 backtest_commands.register(app)
 compare_command.register(app)
+calibrate_commands.register(app)
 record_command.register(app)
 control_commands.register(app)
 import_command.register(app)

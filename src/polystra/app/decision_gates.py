@@ -81,6 +81,7 @@ def _market_gates(told: Mapping[str, Any], config: StrategyConfig) -> tuple[_Jud
     stale = config.max_price_age_s
     open_ = (SkipReason.NOT_ACCEPTING, SkipReason.NOT_OPEN)
     return (
+        _Judged("calibration of live", (SkipReason.NOT_CALIBRATED,), "", "", None),
         _Judged("market is open and takes orders", open_, "", "", None),
         _Judged(
             "time to the end of the window",

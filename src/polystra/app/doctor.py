@@ -23,6 +23,7 @@ from polystra.adapters.store.account_reading import read_account
 from polystra.app import doctor_local as local
 from polystra.app import doctor_venue as venue
 from polystra.app.auto_redeem import check_auto_redeem
+from polystra.app.calibration_setting import check_calibration
 from polystra.app.checks import Check, Verdict, failed, redacted, run_local, run_one, unchecked, warned
 from polystra.app.doctor_local import Place
 from polystra.app.doctor_venue import Bench
@@ -150,6 +151,7 @@ def _at_home(subject: Subject) -> list[Check]:
         run_local("files", "check the paths of .env and of the key files", lambda: _files(subject)),
         check_auto_redeem(settings, subject.clock.now_ns()),
         local.check_restart(settings.weekly_restart, subject.clock.now_ns()),
+        check_calibration(settings),
     ]
 
 

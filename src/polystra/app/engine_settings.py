@@ -6,6 +6,7 @@ sentence that lists the position rules. What must not: concrete adapters (`wirin
 
 from __future__ import annotations
 
+from polystra.app.calibration_setting import calibration_of, entries_are_closed, weights_of
 from polystra.app.settings import Mode, Settings
 from polystra.domain.units import NS_PER_S, parse_micros
 from polystra.engine.config import (
@@ -27,9 +28,17 @@ from polystra.engine.strategy.fusion import Fusion
 from polystra.engine.strategy.sizing import SizingRules
 
 
-def strategy_config(settings: Settings) -> StrategyConfig:
-    """The strategy's settings in its own units."""
+def strategy_config(settings: Settings, *, simulated: bool | None = None) -> StrategyConfig:
+    """The strategy's settings in its own units; `simulated` says of what, None: as MODE does.
+
+    Raises:
+        ConfigError: CALIBRATION_FILE cannot be used.
+    """
+    in_simulation = settings.mode.value == "sim" if simulated is None else simulated
     return StrategyConfig(
+        weights=weights_of(settings),
+        calibration=calibration_of(settings, simulated=in_simulation),
+        is_closed=entries_are_closed(settings),
         min_edge_ppm=parse_micros(settings.min_edge_percent, field="MIN_EDGE_PERCENT") // 100,
         min_confidence=float(settings.min_confidence_score),
         fusion=Fusion(settings.fusion),
@@ -47,13 +56,18 @@ def strategy_config(settings: Settings) -> StrategyConfig:
 
 
 def engine_config(
-    settings: Settings, *, symbols: tuple[str, ...], salt_seed: bytes, markets_limit: int = 0
+    settings: Settings,
+    *,
+    symbols: tuple[str, ...],
+    salt_seed: bytes,
+    markets_limit: int = 0,
+    simulated: bool | None = None,
 ) -> EngineConfig:
-    """The engine's settings in its own units."""
+    """The engine's settings in its own units; `simulated` as in `strategy_config`, whose errors it raises."""
     return EngineConfig(
         symbols=symbols,
         windows_s=tuple(window.seconds for window in settings.windows),
-        strategy=strategy_config(settings),
+        strategy=strategy_config(settings, simulated=simulated),
         exits=exit_config(settings),
         risk=risk_config(settings),
         sell_winners_at=parse_micros(settings.sell_winners_at or 0, field="SELL_WINNERS_AT"),

@@ -28,6 +28,7 @@ DAYS = "a whole number of days from 0 to 36500"
 CHAT_IDS = "whole numbers separated by commas, a group's with a minus sign, or empty"
 TELEGRAM = "a bot's token, digits and a colon first, or empty"
 SECRET = "one line of text, or empty"  # noqa: S105 -- a rule, not a secret
+FACTOR = "a number from 0 to 10, at most six decimals"
 PATH_OR_NONE = "a path, or empty"
 PORT = "a whole number from 0 to 65535"
 TOKEN = "16 to 200 printable ASCII characters without spaces, or empty"  # noqa: S105 -- a rule, not a secret

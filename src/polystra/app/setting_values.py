@@ -345,6 +345,7 @@ ShareOfPrice = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, lt=
 ShareOfPriceOrOff = Annotated[Annotated[Decimal, Field(gt=0, lt=1)] | None, BeforeValidator(parse_optional_number)]
 Fraction = Annotated[Decimal, BeforeValidator(parse_number), Field(ge=0, le=1)]
 PositiveFraction = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=1)]
+Factor = Annotated[Decimal, BeforeValidator(parse_number), Field(ge=0, le=10)]
 Seconds = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=86_400)]
 PositiveSeconds = Annotated[int, BeforeValidator(parse_whole), Field(ge=1, le=86_400)]
 FineSeconds = Annotated[Decimal, BeforeValidator(parse_number), Field(gt=0, le=3_600)]

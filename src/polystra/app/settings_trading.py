@@ -9,11 +9,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator
 
-from polystra.app.setting_rules import DOLLARS, MORE_DOLLARS, PERCENT, WHAT, YES_NO
+from polystra.app.setting_rules import DOLLARS, FACTOR, MORE_DOLLARS, PATH_OR_NONE, PERCENT, WHAT, YES_NO
 from polystra.app.setting_values import (
     Dollars,
+    Factor,
     Flag,
     Fraction,
+    OptionalFile,
     Percent,
     PositiveDollars,
     PositiveFraction,
@@ -42,6 +44,25 @@ class TradingSettings(WhereSettings):
     min_confidence_score: Fraction = setting("0.6", WHAT, "from 0 to 1", "a number from 0 to 1")
     fusion: Annotated[Literal["bayesian", "additive"], BeforeValidator(parse_word)] = setting(
         "bayesian", WHAT, "which way of joining the signals decides; both are stored", "bayesian or additive"
+    )
+    enable_signal_fair_value: Flag = setting(
+        "YES", WHAT, "what the settlement rule makes of price and volatility", YES_NO
+    )
+    signal_fair_value_weight: Factor = setting("1", WHAT, "times its fitted strength; 1: as it was fitted", FACTOR)
+    enable_signal_book_imbalance: Flag = setting(
+        "YES", WHAT, "shares bid against shares offered near the touch", YES_NO
+    )
+    signal_book_imbalance_weight: Factor = setting("1", WHAT, "times its fitted strength; 1: as it was fitted", FACTOR)
+    enable_signal_momentum: Flag = setting("YES", WHAT, "the price's move of the last half minute", YES_NO)
+    signal_momentum_weight: Factor = setting("1", WHAT, "times its fitted strength; 1: as it was fitted", FACTOR)
+    calibration_file: OptionalFile = setting(
+        "",
+        WHAT,
+        "what signals are worth, made by `polystra calibrate`; empty: unknown (sim: the file that comes with it)",
+        PATH_OR_NONE,
+    )
+    require_calibration: Flag = setting(
+        "YES", WHAT, "live needs a calibration that beat the market's price on windows it was not fitted on", YES_NO
     )
     use_kelly_sizing: Flag = setting("YES", WHAT, "size by edge; NO: always TRADE_SIZE_DOLLARS", YES_NO)
     kelly_fraction: PositiveFraction = setting(

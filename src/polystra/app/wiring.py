@@ -37,6 +37,7 @@ from polystra.adapters.store.day_reading import starts_since
 from polystra.adapters.store.writer import SqlStore
 from polystra.app.account_lease import open_store
 from polystra.app.alerting import alerting
+from polystra.app.calibration_setting import calibration_words
 from polystra.app.crash_guard import CrashGuard
 from polystra.app.engine_settings import engine_config, position_rules
 from polystra.app.paper_books import carried_account
@@ -167,7 +168,7 @@ async def run_daemon(run: Run) -> RunSummary:
     side = _live_side(run, run.wallet, gamma, audit) if run.wallet else await _paper_side(run, gamma, store)
     board = HealthFile(run.settings.data_dir, run.settings.mode.value)
     on, off = position_rules(run.settings)
-    run.log.info(LogEvent.RULES_LISTED, on=on, off=off)
+    run.log.info(LogEvent.RULES_LISTED, on=on, off=off, calibration=calibration_words(run.settings))
     try:
         drift = await _first_drift(run, side.venue)
         heart, life = _heart(run, side.venue)

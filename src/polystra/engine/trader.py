@@ -179,7 +179,7 @@ class Trader:
             bankroll=bankroll,
             exposure_left=room,
             price_to_beat=market.price_to_beat,
-            volatility_scale=state.config.strategy.volatility_scale,
+            volatility_scale=state.config.strategy.calibration.volatility_scale(grid.symbol),
         )
         return evaluate(view, state.config.strategy)
 

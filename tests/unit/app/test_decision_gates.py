@@ -13,10 +13,10 @@ from polystra.domain.facts import DecisionRecorded
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.engine.strategy.config import StrategyConfig
 from polystra.engine.strategy.evaluate import evaluate
-from polystra.engine.strategy.signal import missing
-from tests.unit.engine.strategy.scene import CLOSES, MARKET, OPENS, book, view
+from polystra.engine.strategy.signal import unread
+from tests.unit.engine.strategy.scene import CLOSES, FITTED, MARKET, OPENS, book, view
 
-CONFIG = StrategyConfig()
+CONFIG = StrategyConfig(calibration=FITTED)
 
 
 def decided(changes: dict[str, Any], config: StrategyConfig = CONFIG) -> DecisionRecorded:
@@ -63,7 +63,7 @@ def test_an_entry_passed_every_gate_and_shows_its_figures():
         ({"sigma": None, "fair_value_up": None}, "volatility"),
         ({"up_book": OrderBook(), "down_book": OrderBook()}, "both books in order"),
         ({"up_book": book(51, 50)}, "both books in order"),
-        ({"fair_value_confidence": 0.5, "momentum": missing("momentum")}, "confidence"),
+        ({"fair_value_confidence": 0.5, "momentum": unread("momentum", "no data")}, "confidence"),
         ({"fair_value_up": 0.51}, "edge after fees"),
         ({"up_book": book(44, 50)}, "spread of the book"),
         ({"bankroll": 20 * MICRO}, "size by capital and limits"),
@@ -96,7 +96,7 @@ def test_gates_that_were_not_reached_are_judged_by_stored_figures_alone():
 
 
 def test_the_limits_that_a_decision_stored_are_those_that_are_shown():
-    told = decided({"fair_value_confidence": 0.5, "momentum": missing("momentum")})
+    told = decided({"fair_value_confidence": 0.5, "momentum": unread("momentum", "no data")})
     stored = replace(told, inputs='{"confidence":{"score":0.5,"needed":0.7}}')
     gate = {gate.name: gate for gate in gates_of(stored, CONFIG)}["confidence"]
     assert (gate.value, gate.limit, gate.ok) == ("0.50", "at least 0.70", False)

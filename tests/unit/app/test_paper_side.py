@@ -33,7 +33,7 @@ URLS = Endpoints(
     rtds_url="ws://127.0.0.1:1",
     spot_ws_url="ws://127.0.0.1:1",
 )
-LIVE = {"MODE": "live", "POLY_PRIVATE_KEY": "11" * 32, "LIVE_ARMED": KEY.address}
+LIVE = {"MODE": "live", "POLY_PRIVATE_KEY": "11" * 32, "LIVE_ARMED": KEY.address, "REQUIRE_CALIBRATION": "NO"}
 DIFFERING = {"venue", "signer", "holdings", "market_stream", "discovery", "streams", "controls"}
 
 

@@ -13,7 +13,8 @@ from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import FeeSchedule, Market, ResolutionKind, ResolutionRule
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.engine.strategy.evaluate import Action, Evaluation
-from polystra.engine.strategy.fusion import Fused, Fusion, FusionWeights, fair_value_signal, fuse
+from polystra.engine.strategy.fusion import Fused, Fusion, FusionWeights, fuse
+from polystra.engine.strategy.signal import Signal, missing
 
 OPENS_S = 1_784_851_200
 LAST = ResolutionRule(kind=ResolutionKind.LAST, lookback_s=0)
@@ -37,7 +38,12 @@ def market(opens_s: int = OPENS_S) -> Market:
 
 
 def opinion(prior: float | None = 0.6, fair: float | None = 0.7, age_s: float = 1.0) -> Evaluation:
-    fused = fuse(0.5 if prior is None else prior, [fair_value_signal(fair, 0.6, 1.0)], FusionWeights(), Fusion.BAYESIAN)
+    fused = fuse(
+        0.5 if prior is None else prior,
+        [missing("fair_value") if fair is None else Signal("fair_value", 0.2, 1.0, 0.3)],
+        FusionWeights(),
+        Fusion.BAYESIAN,
+    )
     inputs = (("market_prior_p_up", prior), ("fair_value_up", fair), ("price_age_s", age_s))
     return Evaluation(
         action=Action.SKIP, reason="", fair_value_up=0.5 if fair is None else fair, fused=fused, inputs=inputs
@@ -90,7 +96,7 @@ def test_nobody_is_scored_on_a_market_that_neither_side_won():
 @pytest.mark.parametrize("fusion", list(Fusion))
 def test_both_fusions_are_told_whichever_is_traded_on(fusion: Fusion):
     weights = FusionWeights()
-    fused = fuse(0.6, [fair_value_signal(0.9, 0.6, 0.8)], weights, fusion)
+    fused = fuse(0.6, [Signal("fair_value", 0.6, 0.8, 0.9)], weights, fusion)
     told = opinions(fused, weights)
     traded = {Fusion.BAYESIAN: BAYESIAN, Fusion.ADDITIVE: ADDITIVE}[fusion]
     assert told[traded] == pytest.approx(fused.p_up)

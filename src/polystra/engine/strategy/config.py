@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from polystra.domain.units import MicroPrice
+from polystra.engine.strategy.calibration import UNFITTED, Calibration
 from polystra.engine.strategy.fusion import Fusion, FusionWeights
 from polystra.engine.strategy.sizing import SizingRules
 
@@ -38,5 +39,7 @@ class StrategyConfig:
     close_guard_s: float = 20.0
     max_price_age_s: float = 5.0
     use_microprice: bool = False
-    volatility_scale: float = 1.0
-    """Factor on the measured volatility, to be fitted on past outcomes."""
+    calibration: Calibration = UNFITTED
+    """What signals are worth, fitted on recordings."""
+    is_closed: bool = False
+    """True when live may not enter by the strategy: the gate of its calibration was not passed."""

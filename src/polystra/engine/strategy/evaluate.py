@@ -17,7 +17,9 @@ from polystra.domain.book import OrderBook
 from polystra.domain.market import SIZE_STEP, FeeSchedule, Market, Outcome
 from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroPrice, MicroShares, floor_to
 from polystra.engine.strategy.config import EntryStyle, StrategyConfig
-from polystra.engine.strategy.fusion import Fused, fair_value_signal, fuse, market_prior
+from polystra.engine.strategy.fusion import Fused, Fusion, fuse, market_prior
+from polystra.engine.strategy.signal import Signal
+from polystra.engine.strategy.signals import book_imbalance, fair_value
 from polystra.engine.strategy.sizing import Sizing, edge_of, minimum_refusal, size_entry
 from polystra.engine.strategy.view import MarketView
 
@@ -37,6 +39,7 @@ class Action(StrEnum):
 class SkipReason(StrEnum):
     """Why nothing is done; the texts are stable."""
 
+    NOT_CALIBRATED = "gate of the calibration is closed"
     NOT_ACCEPTING = "market accepts no orders"
     NOT_OPEN = "window has not opened"
     CLOSE_GUARD = "too close to the end of the window"
@@ -57,6 +60,54 @@ class SkipReason(StrEnum):
 ENTER_REASON = "edge"
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the signals said, and what was made of it."""
+
+    signals: tuple[Signal, ...]
+    fused: Fused
+    config: StrategyConfig
+
+    def told(self) -> dict[str, object]:
+        """As it is stored with a decision: every signal with its value, and the confidence in its parts."""
+        fused, config = self.fused, self.config
+        return {
+            "calibration": config.calibration.digest or None,
+            "confidence": {
+                "score": fused.confidence,
+                "needed": config.min_confidence,
+                "inputs": fused.additive_confidence,
+                "agreement": fused.agreement if config.fusion is Fusion.BAYESIAN else None,
+            },
+            "fusion": config.fusion.value,
+            "signals": {
+                signal.name: {
+                    "value": signal.value,
+                    "bias": signal.bias,
+                    "confidence": signal.confidence,
+                    "llr": signal.llr,
+                    "weight": config.weights.of(signal.name),
+                    "share": config.weights.share(signal.name),
+                    **({"reason": signal.reason} if signal.reason else {}),
+                }
+                for signal in self.signals
+            },
+        }
+
+    def variance(self, seconds_left: float) -> float:
+        """Of P(Up) for want of data; where unknown, as if the whole step from the market's price were chance."""
+        config, p_up = self.config, self.fused.p_up
+        found = None
+        if config.fusion is Fusion.BAYESIAN:
+            weights = config.weights
+            values = {signal.name: weights.of(signal.name) * (signal.value or 0.0) for signal in self.signals}
+            found = config.calibration.variance(values, seconds_left)
+        if found is None:
+            return (p_up - self.fused.market_prior_p_up) ** 2
+        slope = p_up * (1.0 - p_up)
+        return found * slope * slope
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """A decision with everything that it rests on.
@@ -74,6 +125,7 @@ class Evaluation:
     fair_value_up: float
     fused: Fused
     inputs: tuple[tuple[str, Scalar], ...]
+    evidence: Evidence | None = None
     detail: str = ""
     outcome: Outcome | None = None
     edge: float = 0.0
@@ -83,8 +135,9 @@ class Evaluation:
     planned_price: MicroPrice | None = None
 
     def inputs_json(self) -> str:
-        """The inputs as a JSON object with sorted keys."""
-        return json.dumps(dict(self.inputs), sort_keys=True, separators=(",", ":"))
+        """The inputs, what each signal said and what the confidence is made of, as a JSON object with sorted keys."""
+        evidence = {} if self.evidence is None else self.evidence.told()
+        return json.dumps({**dict(self.inputs), **evidence}, sort_keys=True, separators=(",", ":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +165,19 @@ def evaluate(view: MarketView, config: StrategyConfig) -> Evaluation:
     """Return the decision for one market; no exception for any state of the market."""
     prior = market_prior(view.up_book, view.down_book, microprice=config.use_microprice)
     known_prior = 0.5 if prior is None else prior
-    fair = fair_value_signal(view.fair_value_up, known_prior, view.fair_value_confidence)
-    fused = fuse(known_prior, (fair, view.momentum), config.weights, config.fusion)
+    readings = (
+        fair_value.read(view.fair_value_up, known_prior, view.fair_value_confidence),
+        book_imbalance.read(view.up_book, view.down_book, view.market.tick_size),
+        view.momentum,
+    )
+    signals = config.calibration.weigh(readings, view.seconds_left)
+    fused = fuse(known_prior, signals, config.weights, config.fusion)
+    evidence = Evidence(tuple(signals), fused, config)
     offer = _better_offer(view, fused.p_up)
     gate = _market_gate(view, config) or _book_gate(view, prior, offer, fused, config)
     if gate is not None or offer is None:
-        return _skip(view, prior, fused, offer, gate or SkipReason.NO_OFFER)
-    return _enter(view, prior, fused, offer, config)
+        return _skip(view, prior, evidence, offer, gate or SkipReason.NO_OFFER)
+    return _enter(view, prior, evidence, offer)
 
 
 def edge_price(market: Market, q: float, min_edge_ppm: int) -> MicroPrice:
@@ -163,6 +222,8 @@ def _better_offer(view: MarketView, p_up: float) -> _Offer | None:
 
 
 def _market_gate(view: MarketView, config: StrategyConfig) -> SkipReason | None:
+    if config.is_closed:
+        return SkipReason.NOT_CALIBRATED
     if not view.market.accepting_orders:
         return SkipReason.NOT_ACCEPTING
     if view.now_ns < view.market.opens_at_s * NS_PER_S:
@@ -198,12 +259,12 @@ def _book_gate(
     return None
 
 
-def _enter(view: MarketView, prior: float | None, fused: Fused, offer: _Offer, config: StrategyConfig) -> Evaluation:
-    market = view.market
+def _enter(view: MarketView, prior: float | None, evidence: Evidence, offer: _Offer) -> Evaluation:
+    market, config, fused = view.market, evidence.config, evidence.fused
     limit = edge_price(market, offer.q, config.min_edge_ppm)
-    sizing = _size(view, config, offer, limit)
+    sizing = _size(view, evidence, offer, limit)
     if sizing.refusal:
-        return _skip(view, prior, fused, offer, SkipReason.SIZE, detail=sizing.refusal)
+        return _skip(view, prior, evidence, offer, SkipReason.SIZE, detail=sizing.refusal)
     walk = walk_asks(offer.book, limit, sizing.quantity, market.fees)
     quantity = sizing.quantity
     if config.check_liquidity and walk.quantity < quantity:
@@ -218,13 +279,14 @@ def _enter(view: MarketView, prior: float | None, fused: Fused, offer: _Offer, c
         price = market.price_at_or_above(walk.worst)
         refusal = minimum_refusal(quantity, walk.cost, market.minimum_size)
     if refusal:
-        return _skip(view, prior, fused, offer, SkipReason.LIQUIDITY, detail=refusal)
+        return _skip(view, prior, evidence, offer, SkipReason.LIQUIDITY, detail=refusal)
     return Evaluation(
         action=Action.ENTER,
         reason=ENTER_REASON,
         fair_value_up=_fair_value(view, fused),
         fused=fused,
         inputs=_inputs(view, prior, offer),
+        evidence=evidence,
         outcome=offer.outcome,
         edge=(offer.q * walk.quantity - walk.cost - walk.fee) / walk.cost,
         price=price,
@@ -234,23 +296,29 @@ def _enter(view: MarketView, prior: float | None, fused: Fused, offer: _Offer, c
     )
 
 
-def _size(view: MarketView, config: StrategyConfig, offer: _Offer, limit: MicroPrice) -> Sizing:
-    """Size at the best ask, and again at the worst price that this size would reach."""
+def _size(view: MarketView, evidence: Evidence, offer: _Offer, limit: MicroPrice) -> Sizing:
+    """Size at the best ask, and again at what this size would cost through the visible book."""
+    fees = view.market.fees
+    variance = evidence.variance(view.seconds_left)
 
-    def at(price: MicroPrice) -> Sizing:
+    def at(price: MicroPrice, cost: float | None) -> Sizing:
         return size_entry(
             offer.q,
             price,
-            view.market.fees,
+            fees,
             view.market.minimum_size,
-            config.sizing,
+            evidence.config.sizing,
             bankroll=view.bankroll,
             exposure_left=view.exposure_left,
+            cost=cost,
+            variance=variance,
         )
 
-    sizing = at(offer.ask)
-    worst = walk_asks(offer.book, limit, sizing.quantity, view.market.fees).worst
-    return at(worst) if worst > offer.ask else sizing
+    sizing = at(offer.ask, None)
+    walk = walk_asks(offer.book, limit, sizing.quantity, fees)
+    if walk.worst <= offer.ask:
+        return sizing
+    return at(walk.worst, (walk.cost + walk.fee) / walk.quantity)
 
 
 def _fair_value(view: MarketView, fused: Fused) -> float:
@@ -258,15 +326,22 @@ def _fair_value(view: MarketView, fused: Fused) -> float:
 
 
 def _skip(
-    view: MarketView, prior: float | None, fused: Fused, offer: _Offer | None, reason: SkipReason, *, detail: str = ""
+    view: MarketView,
+    prior: float | None,
+    evidence: Evidence,
+    offer: _Offer | None,
+    reason: SkipReason,
+    *,
+    detail: str = "",
 ) -> Evaluation:
     return Evaluation(
         action=Action.SKIP,
         reason=reason.value,
         detail=detail,
-        fair_value_up=_fair_value(view, fused),
-        fused=fused,
+        fair_value_up=_fair_value(view, evidence.fused),
+        fused=evidence.fused,
         inputs=_inputs(view, prior, offer),
+        evidence=evidence,
         outcome=None if offer is None else offer.outcome,
         edge=0.0 if offer is None else offer.edge,
     )
@@ -284,8 +359,6 @@ def _inputs(view: MarketView, prior: float | None, offer: _Offer | None) -> tupl
         ("fair_value_up", view.fair_value_up),
         ("fee_rate_ppm", view.market.fees.rate_ppm),
         ("market_prior_p_up", prior),
-        ("momentum_bias", view.momentum.bias),
-        ("momentum_llr", view.momentum.llr),
         ("price_age_s", view.price_age_s),
         ("price_e8", view.price),
         ("price_to_beat_e8", view.price_to_beat),

@@ -45,7 +45,41 @@ def probability_up(
     closing_average: RunningAverage | None = None,
     opening_average: RunningAverage | None = None,
 ) -> float | None:
-    """Return P(Up) in [0, 1], or None when the price to beat should be known and is not.
+    """Return P(Up) in [0, 1], or None when the price to beat should be known and is not; arguments as `deviations_up`.
+
+    Raises:
+        ValueError: the rule is not one that this formula is for, or the window is shorter than its look-back.
+    """
+    deviations = deviations_up(
+        rule,
+        now_s=now_s,
+        opens_at_s=opens_at_s,
+        closes_at_s=closes_at_s,
+        price=price,
+        sigma=sigma,
+        price_to_beat=price_to_beat,
+        closing_average=closing_average,
+        opening_average=opening_average,
+    )
+    return None if deviations is None else normal_cdf(deviations)
+
+
+def deviations_up(
+    rule: ResolutionRule,
+    *,
+    now_s: float,
+    opens_at_s: int,
+    closes_at_s: int,
+    price: float,
+    sigma: float,
+    price_to_beat: float | None,
+    closing_average: RunningAverage | None = None,
+    opening_average: RunningAverage | None = None,
+) -> float | None:
+    """Return by how many standard deviations the settlement is expected above the price to beat; P(Up) = Phi of it.
+
+    It is None when the price to beat should be known and is not, and infinite when nothing is open any more (ties go
+    Up).
 
     Args:
         rule: the market's resolution rule.
@@ -66,11 +100,11 @@ def probability_up(
         raise ValueError(f"window of {closes_at_s - opens_at_s} s is shorter than its look-back of {lookback} s")
     if price_to_beat is not None:
         mean, seconds = _closing(lookback, now_s, closes_at_s, price, closing_average)
-        return _above(mean - price_to_beat, seconds, sigma)
+        return _deviations(mean - price_to_beat, seconds, sigma)
     if now_s >= opens_at_s:
         return None
     mean, seconds = _both_unknown(lookback, opens_at_s, closes_at_s, price, opening_average)
-    return _above(mean, seconds, sigma)
+    return _deviations(mean, seconds, sigma)
 
 
 def checked_lookback(rule: ResolutionRule) -> int:
@@ -109,9 +143,9 @@ def _both_unknown(
     return elapsed * (price - average.average) / lookback, seconds
 
 
-def _above(distance: float, seconds: float, sigma: float) -> float:
-    """Probability that a normal with mean `distance` is not below 0; ties go Up."""
+def _deviations(distance: float, seconds: float, sigma: float) -> float:
+    """A distance in its standard deviations; nothing is uncertain any more: infinite, 0 counting as above."""
     deviation = sigma * math.sqrt(max(0.0, seconds))
     if deviation <= 0.0:
-        return 1.0 if distance >= 0.0 else 0.0
-    return normal_cdf(distance / deviation)
+        return math.inf if distance >= 0.0 else -math.inf
+    return distance / deviation

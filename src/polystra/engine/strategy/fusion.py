@@ -3,10 +3,11 @@
 What lives here: the market's prior, the additive score and the Bayesian posterior; both are
 always computed. What must not: thresholds, prices to pay, sizes.
 
-Bayesian: logit p = logit prior + sum of weight x llr, the sum capped. Weights below 1 admit
-that signals overlap and that the market may know better. Additive: a weighted mean of biases
-times confidence, mapped to prior + bias x confidence x cap. That is a rank and a filter: it
-is not a probability, and using it for sizing is at the operator's own wish.
+Bayesian: logit p = logit prior + sum of weight x llr, the sum capped, and the cap lowered by
+the share of signals without data. The llr come from strengths that were fitted together, so
+that signals which overlap do not count twice. Additive: a weighted mean of biases times
+confidence, mapped to prior + bias x confidence x cap. That is a rank and a filter: it is not a
+probability, and using it for sizing is at the operator's own wish.
 """
 
 from __future__ import annotations
@@ -15,13 +16,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Final
 
 from polystra.domain.book import Level, OrderBook
 from polystra.domain.units import MICRO
-from polystra.engine.strategy.signal import Signal, bias_of, clamp, clamp_probability, logistic, logit, missing
-
-FAIR_VALUE: Final = "fair_value"
+from polystra.engine.strategy.calibration import LARGEST_SHIFT
+from polystra.engine.strategy.signal import Signal, clamp, clamp_probability, logistic, logit
+from polystra.engine.strategy.signals import book_imbalance, fair_value, momentum
 
 
 class Fusion(StrEnum):
@@ -33,21 +35,38 @@ class Fusion(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class FusionWeights:
-    """Weights of the signals in [0, 1), and the largest moves away from the market's price.
+    """The operator's factors on the signals, and the largest moves away from the market's price.
 
+    A factor of 1 takes a signal as it was fitted (Bayesian) and at its own share (additive), 0 switches it off.
     `largest_shift` is in log-odds (1.0 is 23 points at 0.5), `largest_score` in probability.
     """
 
-    fair_value: float = 0.7
-    momentum: float = 0.1
-    largest_shift: float = 1.0
+    fair_value: float = 1.0
+    book_imbalance: float = 1.0
+    momentum: float = 1.0
+    largest_shift: float = LARGEST_SHIFT
     largest_score: float = 0.15
 
     def of(self, name: str) -> float:
-        """The weight of a signal; a stranger has none."""
-        if name == FAIR_VALUE:
+        """The factor of a signal; a stranger has none."""
+        if name == fair_value.NAME:
             return self.fair_value
-        return self.momentum if name == "momentum" else 0.0
+        if name == book_imbalance.NAME:
+            return self.book_imbalance
+        return self.momentum if name == momentum.NAME else 0.0
+
+    def share(self, name: str) -> float:
+        """What a signal counts in the additive score and in the confidence of both fusions."""
+        return self.of(name) * _SHARES.get(name, 0.0)
+
+
+_SHARES: Final = MappingProxyType(
+    {
+        fair_value.NAME: fair_value.SHARE,
+        book_imbalance.NAME: book_imbalance.SHARE,
+        momentum.NAME: momentum.SHARE,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,33 +81,30 @@ class Fused:
     p_up: float
     confidence: float
     """Of the opinion that `p_up` comes from."""
-
-
-def fair_value_signal(fair_value_up: float | None, prior: float, confidence: float) -> Signal:
-    """Return what the fair value says beyond the market's price: the difference of their log-odds."""
-    if fair_value_up is None:
-        return missing(FAIR_VALUE)
-    llr = logit(fair_value_up) - logit(prior)
-    return Signal(FAIR_VALUE, bias_of(llr), confidence, llr)
+    agreement: float = 1.0
+    """What is left of the signals' log-odds after they cancel one another, as a share of their sizes."""
 
 
 def fuse(prior: float, signals: Sequence[Signal], weights: FusionWeights, fusion: Fusion) -> Fused:
     """Return the opinions of `signals` on top of the market's price `prior`."""
     prior = clamp_probability(prior)
-    total = trusted = lean = shift = force = 0.0
+    total = trusted = known = lean = shift = force = 0.0
     for signal in signals:
-        weight = weights.of(signal.name)
-        total += weight
+        share = weights.share(signal.name)
+        total += share
         if signal.llr is None:
             continue
-        trusted += weight * signal.confidence
-        lean += weight * signal.confidence * signal.bias
-        shift += weight * signal.llr
-        force += weight * abs(signal.llr)
+        known += share
+        trusted += share * signal.confidence
+        lean += share * signal.confidence * signal.bias
+        moved = weights.of(signal.name) * signal.llr
+        shift += moved
+        force += abs(moved)
     additive_bias = lean / trusted if trusted > 0.0 else 0.0
     quality = clamp(trusted / total, 0.0, 1.0) if total > 0.0 else 0.0
     agreement = abs(shift) / force if force > 0.0 else 1.0
-    shift = clamp(shift, -weights.largest_shift, weights.largest_shift)
+    cap = weights.largest_shift * (known / total if total > 0.0 else 0.0)
+    shift = clamp(shift, -cap, cap)
     bayesian_confidence = quality * min(1.0, agreement)
     if fusion is Fusion.BAYESIAN:
         p_up, confidence = logistic(logit(prior) + shift), bayesian_confidence
@@ -102,6 +118,7 @@ def fuse(prior: float, signals: Sequence[Signal], weights: FusionWeights, fusion
         market_prior_p_up=prior,
         p_up=clamp_probability(p_up),
         confidence=confidence,
+        agreement=min(1.0, agreement),
     )
 
 

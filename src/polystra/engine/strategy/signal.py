@@ -1,7 +1,10 @@
-"""What one signal says about one market at one moment.
+"""What one signal says about one market at one moment, and what that is worth.
 
-What lives here: the value type that every signal returns, and the log-odds arithmetic that
+What lives here: the value types that every signal passes on, and the log-odds arithmetic that
 signals and fusion share. What must not: any market data, weights or decisions.
+
+A signal reads (`Reading`): a number from its formula, with a bias and the quality of its inputs. The calibration
+turns the number into evidence (`Signal`): its log-likelihood ratio, whose strength was fitted on recordings.
 """
 
 from __future__ import annotations
@@ -16,18 +19,34 @@ HIGHEST_PROBABILITY: Final = 0.995
 
 
 @dataclass(frozen=True, slots=True)
+class Reading:
+    """A signal's own number (see its file), None without data and then with the reason.
+
+    `bias` is signed in [-1, 1] towards Up, `confidence` in [0, 1] is the quality of the inputs (not the size of
+    the move).
+    """
+
+    name: str
+    value: float | None
+    bias: float
+    confidence: float
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Evidence towards Up or Down, relative to what the market's price already says.
 
-    `bias` is signed in [-1, 1] towards Up, `confidence` in [0, 1] is the quality of the
-    inputs (not the size of the move), `llr` is ln P(s|Up)/P(s|Down). A signal without data
-    has `llr` None: it moves nothing and lowers the fused confidence.
+    `llr` is ln P(value|Up)/P(value|Down). A signal without data has `llr` None: it moves nothing and lowers the
+    fused confidence. One whose strength is not known has `llr` 0 and says why in `reason`.
     """
 
     name: str
     bias: float
     confidence: float
     llr: float | None
+    value: float | None = None
+    reason: str = ""
 
     @property
     def is_missing(self) -> bool:
@@ -35,9 +54,14 @@ class Signal:
         return self.llr is None
 
 
-def missing(name: str) -> Signal:
+def unread(name: str, reason: str) -> Reading:
+    """Return the reading of a signal without data."""
+    return Reading(name, None, 0.0, 0.0, reason)
+
+
+def missing(name: str, reason: str = "") -> Signal:
     """Return the signal `name` without data."""
-    return Signal(name, 0.0, 0.0, None)
+    return Signal(name, 0.0, 0.0, None, None, reason)
 
 
 def clamp(value: float, low: float, high: float) -> float:

@@ -112,10 +112,28 @@ def exit_refusal(
     return ""
 
 
-def wager(q: float, price: MicroPrice, fees: FeeSchedule, rules: SizingRules, bankroll: MicroDollars) -> MicroDollars:
-    """Return the micro-dollars to put at risk before caps of exposure; never more than the bankroll."""
+def trust(edge: float, variance: float) -> float:
+    """Return edge^2 / (edge^2 + variance), the part of a Kelly size that an uncertain edge deserves, in [0, 1].
+
+    Both in dollars per share: `edge` is chance less all-in cost, `variance` that of the chance. It is the shrinkage
+    of a mean towards nothing (James and Stein 1961); Baker and McHale (2013) come to the same form for Kelly.
+    """
+    square = edge * edge
+    return square / (square + variance) if square > 0.0 else 0.0
+
+
+def wager(q: float, cost: float, rules: SizingRules, bankroll: MicroDollars, *, variance: float = 0.0) -> MicroDollars:
+    """Return the micro-dollars to put at risk before caps of exposure; never more than the bankroll.
+
+    Args:
+        q: probability that the outcome wins.
+        cost: all-in dollars per share: price, fee and what the book makes the later shares dearer.
+        rules: Kelly or fixed size, and the cap per trade.
+        bankroll: micro-dollars free to trade with.
+        variance: of `q`, for want of data.
+    """
     if rules.use_kelly:
-        fraction = rules.kelly_fraction * kelly(q, cost_per_share(price, fees))
+        fraction = rules.kelly_fraction * kelly(q, cost) * trust(q - cost, variance)
         wanted = int(fraction * bankroll)
     else:
         wanted = rules.trade_size
@@ -142,6 +160,8 @@ def size_entry(
     *,
     bankroll: MicroDollars,
     exposure_left: MicroDollars,
+    cost: float | None = None,
+    variance: float = 0.0,
 ) -> Sizing:
     """Return the size of an entry at `price` with chance `q` of winning, or a refusal in words.
 
@@ -153,8 +173,11 @@ def size_entry(
         rules: Kelly or fixed size, and the cap per trade.
         bankroll: micro-dollars free to trade with.
         exposure_left: micro-dollars that risk limits still allow.
+        cost: expected all-in dollars per share; None: price and fee.
+        variance: of `q`, for want of data.
     """
-    wanted = wager(q, price, fees, rules, bankroll)
+    expected = cost_per_share(price, fees) if cost is None else cost
+    wanted = wager(q, expected, rules, bankroll, variance=variance)
     budget = max(0, min(wanted, exposure_left))
     if budget == 0:
         what = "no exposure is left" if wanted else "nothing to wager"

@@ -12,10 +12,10 @@ from typing import Final
 from polystra.domain.book import OrderBook
 from polystra.domain.market import Market
 from polystra.domain.units import NS_PER_S, MicroDollars, Nanos, PriceE8
-from polystra.engine.strategy.fair_value import checked_lookback, probability_up
-from polystra.engine.strategy.momentum import momentum
+from polystra.engine.strategy.fair_value import checked_lookback, deviations_up, normal_cdf
 from polystra.engine.strategy.prices import PriceWindow, RunningAverage
-from polystra.engine.strategy.signal import Signal
+from polystra.engine.strategy.signal import Reading
+from polystra.engine.strategy.signals import momentum
 
 FULL_CONFIDENCE_SAMPLES: Final = 180
 FRESH_S: Final = 2.0
@@ -42,9 +42,11 @@ class MarketView:
     sigma: float | None
     average: float | None
     """Average so far inside the closing period."""
+    deviations_up: float | None
+    """By how many standard deviations the settlement is expected above the price to beat."""
     fair_value_up: float | None
     fair_value_confidence: float
-    momentum: Signal
+    momentum: Reading
     bankroll: MicroDollars
     exposure_left: MicroDollars
 
@@ -81,9 +83,9 @@ def observe(
     now_s = now_ns / NS_PER_S
     closing = _average_until(window, market.closes_at_s, lookback, now_s)
     opening = _average_until(window, market.opens_at_s, lookback, now_s) if known is None else None
-    fair = None
+    deviations = None
     if price is not None and sigma is not None:
-        fair = probability_up(
+        deviations = deviations_up(
             market.rule,
             now_s=now_s,
             opens_at_s=market.opens_at_s,
@@ -106,9 +108,10 @@ def observe(
         price_age_s=age,
         sigma=sigma,
         average=closing.average if closing is not None and closing.elapsed_s > 0 else None,
-        fair_value_up=fair,
+        deviations_up=deviations,
+        fair_value_up=None if deviations is None else normal_cdf(deviations),
         fair_value_confidence=_confidence(window, age),
-        momentum=momentum(window),
+        momentum=momentum.read(window),
         bankroll=bankroll,
         exposure_left=exposure_left,
     )

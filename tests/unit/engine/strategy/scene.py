@@ -7,14 +7,24 @@ from polystra.domain.events import PriceSource, PriceTicked
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import FeeSchedule, Market, ResolutionKind, ResolutionRule
 from polystra.domain.units import E8, NS_PER_S
+from polystra.engine.strategy.calibration import Calibration, Strength
 from polystra.engine.strategy.prices import PriceWindow
-from polystra.engine.strategy.signal import Signal
+from polystra.engine.strategy.signal import Reading
 from polystra.engine.strategy.view import MarketView
 
 OPENS = 1_800_000_000
 CLOSES = OPENS + 900
 RULE = ResolutionRule(ResolutionKind.AVERAGE, 60)
 FEES = FeeSchedule(72_000)
+FITTED = Calibration(
+    digest="f" * 16,
+    strengths=(
+        Strength(name="fair_value", by_bucket=(0.7,)),
+        Strength(name="book_imbalance", by_bucket=(0.0,)),
+        Strength(name="momentum", by_bucket=(0.1,)),
+    ),
+    covariances=((((0.0,) * 3,) * 3),),
+)
 MARKET = Market(
     condition_id=ConditionId("0x" + "c" * 64),
     slug="btc-updown-15m-1800000000",
@@ -71,9 +81,10 @@ def view(**changes: object) -> MarketView:
         "price_age_s": 1.0,
         "sigma": 5e-5,
         "average": None,
+        "deviations_up": 0.2533,
         "fair_value_up": 0.60,
         "fair_value_confidence": 1.0,
-        "momentum": Signal("momentum", 0.0, 1.0, 0.0),
+        "momentum": Reading("momentum", 0.0, 0.0, 1.0),
         "bankroll": 1_000_000_000,
         "exposure_left": 1_000_000_000,
     }

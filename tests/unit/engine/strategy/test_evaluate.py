@@ -9,13 +9,13 @@ from polystra.domain.market import Outcome
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.engine.strategy.config import EntryStyle, StrategyConfig
 from polystra.engine.strategy.evaluate import Action, SkipReason, edge_price, evaluate, walk_asks
-from polystra.engine.strategy.fusion import Fusion
-from polystra.engine.strategy.signal import Signal, missing
+from polystra.engine.strategy.fusion import Fusion, FusionWeights
+from polystra.engine.strategy.signal import Reading, unread
 from polystra.engine.strategy.sizing import SizingRules, edge_of
 
-from .scene import CLOSES, FEES, MARKET, OPENS, book, view
+from .scene import CLOSES, FEES, FITTED, MARKET, OPENS, book, view
 
-CONFIG = StrategyConfig()
+CONFIG = StrategyConfig(calibration=FITTED)
 
 
 def levels(*asks: tuple[int, int], bid: int = 49) -> OrderBook:
@@ -60,7 +60,7 @@ def test_the_other_side_is_bought_when_up_is_dear():
         ({"up_book": OrderBook()}, SkipReason.NO_BOOK),
         ({"up_book": book(51, 50)}, SkipReason.BOOK_CROSSED),
         ({"up_book": book(50, None), "down_book": book(49, None)}, SkipReason.NO_OFFER),
-        ({"fair_value_confidence": 0.5, "momentum": missing("momentum")}, SkipReason.CONFIDENCE),
+        ({"fair_value_confidence": 0.5, "momentum": unread("momentum", "no data")}, SkipReason.CONFIDENCE),
         ({"fair_value_up": 0.51}, SkipReason.EDGE),
         ({"up_book": book(44, 50)}, SkipReason.SPREAD),
         ({"up_book": book(None, 50), "down_book": book(50, 51)}, SkipReason.SPREAD),
@@ -82,7 +82,12 @@ def test_every_refusal_has_its_reason(changes, reason):
 
 def test_every_reason_is_exercised_above():
     marks = test_every_refusal_has_its_reason.pytestmark
-    assert {reason for _, reason in marks[0].args[1]} == set(SkipReason)
+    assert {reason for _, reason in marks[0].args[1]} == set(SkipReason) - {SkipReason.NOT_CALIBRATED}
+
+
+def test_a_closed_gate_takes_no_entry():
+    decision = evaluate(view(), replace(CONFIG, is_closed=True))
+    assert decision.reason == SkipReason.NOT_CALIBRATED.value
 
 
 def test_unknowns_are_null_in_the_inputs():
@@ -179,7 +184,7 @@ def test_an_offer_off_the_grid_is_not_chased():
 
 
 def test_fusion_chooses_what_is_traded():
-    momentum = Signal("momentum", 0.9, 1.0, 0.25)
+    momentum = Reading("momentum", 2.5, 0.9, 1.0)
     bayes = evaluate(view(momentum=momentum), CONFIG)
     additive = evaluate(view(momentum=momentum), replace(CONFIG, fusion=Fusion.ADDITIVE))
     assert bayes.fused.p_up != additive.fused.p_up
@@ -202,3 +207,65 @@ def _timed(scene) -> float:
     start = time.perf_counter()
     evaluate(scene, CONFIG)
     return time.perf_counter() - start
+
+
+def test_without_a_calibration_the_market_is_believed_and_nothing_is_entered():
+    decision = evaluate(view(fair_value_up=0.9), StrategyConfig())
+    assert decision.reason == SkipReason.EDGE.value
+    assert decision.fused.p_up == pytest.approx(decision.fused.market_prior_p_up)
+    told = json.loads(decision.inputs_json())
+    assert told["calibration"] is None
+    assert told["signals"]["fair_value"]["llr"] == 0.0
+    assert told["signals"]["fair_value"]["value"] > 1.0
+    assert told["signals"]["fair_value"]["reason"].startswith("no calibration")
+
+
+def test_what_every_signal_said_is_stored_and_what_the_confidence_is_made_of():
+    momentum = Reading("momentum", -1.0, -0.4, 0.8)
+    told = json.loads(evaluate(view(momentum=momentum), CONFIG).inputs_json())
+    assert told["calibration"] == FITTED.digest
+    assert set(told["signals"]) == {"fair_value", "book_imbalance", "momentum"}
+    assert told["signals"]["momentum"] == {
+        "bias": -0.4,
+        "confidence": 0.8,
+        "llr": -0.1,
+        "share": 0.1,
+        "value": -1.0,
+        "weight": 1.0,
+    }
+    parts = told["confidence"]
+    assert parts["inputs"] == pytest.approx((0.7 + 0.1 + 0.1 * 0.8) / 0.9)
+    assert 0.0 < parts["agreement"] < 1.0
+    assert parts["score"] == pytest.approx(parts["inputs"] * parts["agreement"])
+    assert parts["needed"] == CONFIG.min_confidence
+
+
+def test_a_signal_that_is_off_moves_nothing_and_is_still_stored():
+    config = replace(CONFIG, weights=FusionWeights(fair_value=0.0))
+    decision = evaluate(view(fair_value_up=0.9), config)
+    assert decision.fused.p_up == pytest.approx(decision.fused.market_prior_p_up)
+    assert json.loads(decision.inputs_json())["signals"]["fair_value"]["weight"] == 0.0
+
+
+def test_an_uncertain_strength_makes_a_smaller_bet():
+    def size(variance: float) -> int:
+        covariance = ((variance, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+        rules = SizingRules(max_trade_size=10**9)
+        config = replace(CONFIG, sizing=rules, calibration=replace(FITTED, covariances=(covariance,)))
+        return evaluate(view(), config).quantity or 0
+
+    sizes = [size(variance) for variance in (0.0, 0.001, 0.01)]
+    assert sizes[0] > sizes[1] > sizes[2] > 0
+    assert size(100.0) == 0
+
+
+def test_the_size_is_kellys_at_what_the_visible_book_costs():
+    rules = SizingRules(max_trade_size=10**9)
+    config = replace(CONFIG, sizing=rules)
+    deep = evaluate(view(up_book=levels((50, 10_000)), fair_value_up=0.7), config)
+    thin = evaluate(view(up_book=levels((50, 20), (51, 10_000)), fair_value_up=0.7), config)
+    dear = evaluate(view(up_book=levels((51, 10_000)), fair_value_up=0.7), config)
+    assert deep.quantity is not None
+    assert thin.quantity is not None
+    assert dear.quantity is not None
+    assert dear.quantity < thin.quantity < deep.quantity

@@ -3,13 +3,20 @@ import math
 import pytest
 
 from polystra.domain.book import OrderBook
-from polystra.engine.strategy.fusion import FAIR_VALUE, Fusion, FusionWeights, fair_value_signal, fuse, market_prior
+from polystra.engine.strategy.fusion import Fusion, FusionWeights, fuse, market_prior
 from polystra.engine.strategy.signal import Signal, logit, missing
+from polystra.engine.strategy.signals import fair_value
 
-from .scene import book
+from .scene import FITTED, book
 
+FAIR_VALUE = fair_value.NAME
 W = FusionWeights()
 FLAT = Signal("momentum", 0.0, 1.0, 0.0)
+
+
+def fair_value_signal(up: float | None, prior: float, confidence: float) -> Signal:
+    """What the fair value says at a strength of 0.7."""
+    return FITTED.weigh([fair_value.read(up, prior, confidence)], 60.0)[0]
 
 
 def test_agreeing_with_the_market_moves_nothing():
@@ -25,8 +32,8 @@ def test_bayes_adds_weighted_log_odds():
     fair = fair_value_signal(0.6, 0.5, 1.0)
     momentum = Signal("momentum", 0.1, 1.0, 0.2)
     fused = fuse(0.5, (fair, momentum), W, Fusion.BAYESIAN)
-    assert logit(fused.p_up) == pytest.approx(0.7 * logit(0.6) + 0.1 * 0.2)
-    assert 0.5 < fused.p_up < 0.6
+    assert logit(fused.p_up) == pytest.approx(0.7 * logit(0.6) + 0.2)
+    assert 0.5 < fused.p_up < 0.63
     assert fused.bayesian_bias == pytest.approx(2 * fused.p_up - 1)
 
 

@@ -13,6 +13,7 @@ from polystra.engine.strategy.sizing import (
     kelly,
     minimum_refusal,
     size_entry,
+    trust,
     wager,
 )
 
@@ -54,7 +55,27 @@ def test_a_maker_pays_no_fee():
 def test_no_edge_no_wager():
     assert kelly(0.5, 0.518) == 0.0
     assert kelly(1.0, 1.0) == 0.0
-    assert wager(0.51, 500_000, FEES, SizingRules(), 10**9) == 0
+    assert wager(0.51, cost_per_share(500_000, FEES), SizingRules(), 10**9) == 0
+
+
+def test_an_uncertain_chance_is_trusted_by_the_square_of_its_edge():
+    assert trust(0.05, 0.0) == 1.0
+    assert trust(0.05, 0.05**2) == pytest.approx(0.5)
+    assert trust(0.01, 0.03**2) == pytest.approx(0.1)
+    assert trust(0.0, 0.01) == 0.0
+    rules = SizingRules(max_trade_size=10**9)
+    sure = wager(0.6, 0.518, rules, 10**9)
+    assert sure == pytest.approx(0.25 * 0.170 * 10**9, rel=1e-2)
+    assert wager(0.6, 0.518, rules, 10**9, variance=0.082**2) == pytest.approx(sure / 2, rel=1e-6)
+
+
+def test_slippage_through_the_book_is_part_of_the_cost():
+    rules = SizingRules(max_trade_size=10**9)
+    common = {"bankroll": 10**9, "exposure_left": 10**9}
+    plain = size_entry(0.6, 500_000, FEES, FIVE, rules, **common)
+    slipped = size_entry(0.6, 500_000, FEES, FIVE, rules, cost=0.55, **common)
+    assert 0 < slipped.quantity < plain.quantity
+    assert size_entry(0.6, 500_000, FEES, FIVE, rules, cost=0.6, **common).quantity == 0
 
 
 @pytest.mark.parametrize(("q", "bankroll"), [(0.53, 416), (0.55, 156), (0.60, 61)])

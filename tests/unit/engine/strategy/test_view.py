@@ -30,7 +30,7 @@ def test_an_empty_window_gives_a_view_without_numbers():
     seen = see(PriceWindow("BTC"), OPENS + 10)
     assert (seen.price, seen.sigma, seen.fair_value_up, seen.price_age_s) == (None, None, None, None)
     assert seen.fair_value_confidence == 0.0
-    assert seen.momentum.is_missing
+    assert seen.momentum.value is None
 
 
 def test_the_fair_value_comes_from_price_strike_volatility_and_time():

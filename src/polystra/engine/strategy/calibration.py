@@ -1,0 +1,95 @@
+"""How much a signal is worth: strengths that were fitted on recordings, as the engine holds them.
+
+What lives here: the fitted numbers and the step from a reading to evidence. What must not: the fit (the backtest
+package), files (the application).
+
+A strength is the change in log-odds per unit of a signal's value on top of the market's own price, one for each
+stretch of time before the close. Where none was fitted it is unknown: the log-likelihood ratio is 0 and says so.
+A number from taste stands nowhere here.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from polystra.engine.strategy.signal import Reading, Signal, clamp, missing
+
+LARGEST_SHIFT: Final = 1.0
+"""Nothing moves the market's log-odds further than this (23 points at 0.5), one signal or all together."""
+NO_FILE: Final = "no calibration: the strength of signals is unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strength:
+    """One signal's fitted strengths.
+
+    `by_bucket` has a number for each stretch of time (see `Calibration.edges_s`), None where it is unknown; `reason`
+    says why some are.
+    """
+
+    name: str
+    by_bucket: tuple[float | None, ...] = ()
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """Everything fitted. Without content (`UNFITTED`) every strength is unknown.
+
+    `edges_s` are the upper ends, in seconds before the close, of the stretches but the last, which is open. The
+    covariances are of the strengths in the order of `strengths`, one matrix for each stretch. `volatility_scales` are
+    factors on the measured volatility by symbol.
+    """
+
+    digest: str = ""
+    """Of the file that it comes from; decisions store it."""
+    edges_s: tuple[int, ...] = ()
+    strengths: tuple[Strength, ...] = ()
+    covariances: tuple[tuple[tuple[float, ...], ...], ...] = ()
+    volatility_scales: tuple[tuple[str, float], ...] = ()
+    reason: str = NO_FILE
+    """Why signals that are not in `strengths` are unknown."""
+
+    def bucket(self, seconds_left: float) -> int:
+        """Which stretch of time a moment belongs to."""
+        return bisect_left(self.edges_s, seconds_left)
+
+    def volatility_scale(self, symbol: str) -> float:
+        """The factor on a symbol's measured volatility; 1 where none was fitted."""
+        for known, scale in self.volatility_scales:
+            if known == symbol:
+                return scale
+        return 1.0
+
+    def weigh(self, readings: Sequence[Reading], seconds_left: float) -> list[Signal]:
+        """Turn readings into evidence."""
+        bucket = self.bucket(seconds_left)
+        return [self._weigh(reading, bucket) for reading in readings]
+
+    def variance(self, values: Mapping[str, float], seconds_left: float) -> float | None:
+        """How uncertain the sum of strength x value is for want of data; None where nothing was fitted."""
+        if not self.covariances:
+            return None
+        x = [values.get(each.name, 0.0) for each in self.strengths]
+        matrix = self.covariances[self.bucket(seconds_left)]
+        terms = [a * b * c for a, line in zip(x, matrix, strict=True) for b, c in zip(line, x, strict=True)]
+        return max(0.0, sum(terms))
+
+    def _weigh(self, reading: Reading, bucket: int) -> Signal:
+        value = reading.value
+        if value is None:
+            return missing(reading.name, reading.reason)
+        for each in self.strengths:
+            if each.name == reading.name:
+                strength = each.by_bucket[bucket]
+                if strength is None:
+                    return Signal(reading.name, reading.bias, reading.confidence, 0.0, value, each.reason)
+                llr = clamp(strength * value, -LARGEST_SHIFT, LARGEST_SHIFT)
+                return Signal(reading.name, reading.bias, reading.confidence, llr, value, each.reason)
+        return Signal(reading.name, reading.bias, reading.confidence, 0.0, value, self.reason)
+
+
+UNFITTED: Final = Calibration()

@@ -24,6 +24,7 @@ from polystra.domain.facts import (
     OrderChanged,
     PositionRecorded,
     PostingRecorded,
+    RequestAnswered,
     SettlementRecorded,
     SwitchChanged,
     VenueModeChanged,
@@ -33,6 +34,7 @@ from polystra.domain.ledger import Posting
 from polystra.domain.orders import LIVE_STATUSES, Order, OrderStatus, SignedOrder
 from polystra.domain.positions import PositionStatus
 from polystra.domain.venue import VenueMode
+from polystra.domain.wishes import SIGNAL_PREFIX
 from polystra.ports.store import StoredMarket, StoredOrder, StoredState
 
 _UNCHANGING = {
@@ -53,6 +55,7 @@ class _Data:
     decisions: dict[int, DecisionRecorded] = field(default_factory=dict)
     switches: dict[tuple[str, str], SwitchChanged] = field(default_factory=dict)
     doubts: dict[str, DoubtRecorded] = field(default_factory=dict)
+    signals: dict[str, int] = field(default_factory=dict)
     venue_mode: dict[str, VenueModeChanged] = field(default_factory=dict)
 
     def copy(self) -> _Data:
@@ -136,6 +139,7 @@ class MemoryStore:
                 for each in sorted(data.doubts.values(), key=lambda d: (d.since_ns, d.client_order_id))
                 if each.next_lookup_ns
             ),
+            signals=tuple(sorted(data.signals.items(), key=lambda each: (each[1], each[0]))),
         )
 
     async def close(self) -> None:
@@ -223,6 +227,8 @@ def _project(fact: Fact, data: _Data) -> None:
             data.doubts[fact.client_order_id] = fact
         case VenueModeChanged():
             data.venue_mode["last"] = fact
+        case RequestAnswered() if fact.request_id.startswith(SIGNAL_PREFIX):
+            data.signals.setdefault(fact.request_id, fact.at_ns)
         case _:
             pass
 

@@ -15,10 +15,12 @@ from polystra import __version__
 from polystra.adapters.clock import LoopClock, SystemClock
 from polystra.adapters.store.reading_room import ReadingRoom
 from polystra.app.alerting import redaction
+from polystra.app.hook_file import read_hooks
 from polystra.app.log_ring import RING
 from polystra.app.settings import Settings
 from polystra.app.web.board import Board
 from polystra.app.web.books import Books
+from polystra.app.web.hooks import HookDoor
 from polystra.app.web.server import AddressFile, WebThread
 from polystra.app.web.site import Site
 from polystra.domain.errors import StoreError
@@ -26,6 +28,7 @@ from polystra.ports.audit import ApiAudit
 from polystra.ports.clock import Clock
 from polystra.ports.logbook import LogEvent
 from polystra.runtime.log import Log
+from polystra.runtime.signal_desk import SignalDesk
 
 
 @asynccontextmanager
@@ -37,10 +40,12 @@ async def serving(
     log: Log,
     audit: ApiAudit,
     hide: Iterable[str] = (),
+    signals: SignalDesk | None = None,
 ) -> AsyncIterator[Board | None]:
     """Serve while the body runs; yields the board to show the account on, None when nothing is served.
 
-    `current` gives the settings that hold; `hide`: secrets that are not settings.
+    `current` gives the settings that hold; `hide`: secrets that are not settings; `signals`: where those of
+    HOOKS_FILE go.
     """
     settings = current()
     if not settings.enable_api or isinstance(clock, LoopClock):
@@ -67,8 +72,12 @@ async def serving(
             clean=clean,
         )
 
+    door = None
+    if signals is not None and settings.hooks_file is not None:
+        hooks = read_hooks(settings.hooks_file)
+        door = HookDoor(hooks, signals, clock=clock, real=SystemClock(), log=log)
     file = AddressFile(settings.data_dir, settings.mode.value)
-    thread = WebThread(make, host=settings.api_host, port=settings.api_port, file=file)
+    thread = WebThread(make, host=settings.api_host, port=settings.api_port, file=file, door=door)
     loop = asyncio.get_running_loop()
     RING.keep(on=True)
     try:

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings
 
 from polystra.adapters.entropy import system_chance
 from polystra.adapters.keystore import open_keystore, read_header
+from polystra.app.hook_file import read_hooks
 from polystra.app.setting_files import read_secret_file
 from polystra.domain.errors import ConfigError
 
@@ -109,6 +110,9 @@ def secret_values(settings: BaseSettings) -> list[str]:
                 found.append(value.partition(":")[2])
             if "://" in value:
                 found += _of_address(value)
+    hooks_file = getattr(settings, "hooks_file", None)
+    if hooks_file is not None:
+        found += [secret for hook in read_hooks(hooks_file) for secret in (hook.secret, hook.path_secret)]
     return found
 
 

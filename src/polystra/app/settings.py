@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from polystra.app.hook_file import read_hooks
 from polystra.app.setting_files import read_env_file, resolve_secret_files
 from polystra.app.setting_secrets import SECRETS, Ask, held_names, unlocked
 from polystra.app.setting_values import (
@@ -285,6 +286,12 @@ def load_settings(
         _check_secrets(settings, locked)
         if settings.mode is Mode.LIVE:
             _check_live(settings, locked)
+        if settings.hooks_file is not None:
+            if not settings.enable_api:
+                raise _Disagreement(
+                    "HOOKS_FILE is set and ENABLE_API is NO: signals come in by that server; set it YES"
+                )
+            read_hooks(settings.hooks_file)
     except _Disagreement as error:
         raise ConfigError(str(error)) from None
     return settings

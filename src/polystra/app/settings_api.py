@@ -5,8 +5,8 @@ What lives here: the fields of that section. What must not: checks between setti
 
 from __future__ import annotations
 
-from polystra.app.setting_rules import API, HOST, HOSTS, PORT, TOKEN, YES_NO
-from polystra.app.setting_values import Flag, HostNames, ListenHost, Port, Token, setting
+from polystra.app.setting_rules import API, HOST, HOSTS, PATH_OR_NONE, PORT, TOKEN, YES_NO
+from polystra.app.setting_values import Flag, HostNames, ListenHost, OptionalFile, Port, Token, setting
 from polystra.app.settings_alerts import AlertSettings
 
 
@@ -23,4 +23,7 @@ class ApiSettings(AlertSettings):
     )
     api_allowed_hosts: HostNames = setting(
         "", API, "further names by which a browser may call the server, as behind a reverse proxy", HOSTS
+    )
+    hooks_file: OptionalFile = setting(
+        "", API, "who may send signals to POST /hooks/NAME/PATH_SECRET, see docs/hooks.md; empty: nobody", PATH_OR_NONE
     )

@@ -64,6 +64,7 @@ from polystra.runtime.audit_journal import AuditJournal
 from polystra.runtime.daemon import Daemon, Parts, RunSummary
 from polystra.runtime.health import Pulse
 from polystra.runtime.log import Log
+from polystra.runtime.signal_desk import SignalDesk
 
 PAPER_ACCOUNT: Final = "paper"
 """Stands where the account's address stands in other modes."""
@@ -196,6 +197,7 @@ async def _trade(
 ) -> RunSummary:
     """Run the daemon; people are told of its start, its story and its end, and may watch it."""
     source = parts.settings
+    signals = SignalDesk()
     watched = serving(
         lambda: source.current if isinstance(source, ReloadedSettings) else run.settings,
         run.account,
@@ -203,6 +205,7 @@ async def _trade(
         log=run.log,
         audit=audit,
         hide=derived,
+        signals=signals,
     )
     telling_people = alerting(run.settings, clock=run.clock, log=run.log, life=parts.life, hide=derived, audit=audit)
     async with telling_people as telling, watched as board:
@@ -218,7 +221,9 @@ async def _trade(
             run.log.error(LogEvent.SWITCH_SET, switch=looping.name, reason=looping.reason, source=looping.source)
             if telling.alerts is not None:
                 telling.alerts.heard([looping])
-        summary = await Daemon(replace(parts, alerts=telling.alerts, viewer=board, real=SystemClock())).run()
+        summary = await Daemon(
+            replace(parts, alerts=telling.alerts, viewer=board, real=SystemClock(), signals=signals)
+        ).run()
         await guard.end(summary.reason)
         telling.stopped(summary)
     return summary

@@ -47,6 +47,12 @@ from polystra.domain.wishes import (
     Sighting as Sighting,
 )
 from polystra.domain.wishes import (
+    SignalAct as SignalAct,
+)
+from polystra.domain.wishes import (
+    SignalReceived as SignalReceived,
+)
+from polystra.domain.wishes import (
     SwitchName as SwitchName,
 )
 from polystra.domain.wishes import (
@@ -508,4 +514,5 @@ WorldEvent: TypeAlias = (
     | SwitchRequested
     | RepairRequested
     | ConfigChanged
+    | SignalReceived
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from polystra.domain.ids import ConditionId, PositionId, TokenId
 from polystra.domain.market import Outcome
@@ -134,6 +135,41 @@ class SwitchRequested:
     """0: until cleared."""
     request_id: str = ""
     """Of the command that asks, so that it can be done with after the commit."""
+
+
+SIGNAL_PREFIX: Final = "hook:"
+"""How the request ids of outside signals begin."""
+
+
+class SignalAct(StrEnum):
+    """What an outside signal may ask for."""
+
+    OPEN = "open"
+    """A new position of one outcome."""
+    ADD = "add"
+    """More of a position that is held: its take-profit is taken back and placed anew for the new average."""
+    CLOSE = "close"
+    """Sell what is held; which way follows from the side held, never from the signal."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalReceived:
+    """A signal from outside, whose sender was checked; answered by one `RequestAnswered` of the same id.
+
+    `market` is a slug, a condition id, or a symbol and a window ("BTC/15m"): the one that is open when it arrives.
+    `outcome` may be missing for a close: then everything held of the market is meant. A `rehearsal` is answered with
+    what it would have done.
+    """
+
+    request_id: str
+    hook: str
+    act: SignalAct
+    market: str
+    outcome: Outcome | None = None
+    price: MicroPrice = 0
+    """The worst acceptable price of a buy."""
+    budget: MicroDollars = 0
+    rehearsal: bool = False
 
 
 class RepairAct(StrEnum):

@@ -49,6 +49,7 @@ from polystra.engine.repairs import Repairs
 from polystra.engine.request_shape import answerable, misshapen
 from polystra.engine.risk import Risk
 from polystra.engine.shutdown import Shutdown
+from polystra.engine.signals import Signals
 from polystra.engine.standing import STANDING_TIMER, Standing
 from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
 from polystra.engine.strategy.evaluate import Evaluation
@@ -89,6 +90,7 @@ class Engine:
         self._trader = Trader(state, self._risk, self._entries, self._unfilled, rules)
         self._shutdown = Shutdown(state, self._gateway, self._exits.close)
         self._order_requests = OrderRequests(state, self._gateway, self._risk)
+        self._signals = Signals(state, self._trader, self._exits)
         self._repairs = Repairs(
             state,
             self._gateway,
@@ -130,6 +132,7 @@ class Engine:
         last_fill_ns: Nanos = 0,
         switches: Iterable[SwitchChanged] = (),
         doubts: Iterable[DoubtRecorded] = (),
+        signals: Iterable[tuple[str, Nanos]] = (),
         venue_mode: VenueMode = VenueMode.NORMAL,
     ) -> None:
         """Take the state of the last run, by default of none; called once, before the first step."""
@@ -141,6 +144,7 @@ class Engine:
         known_switches = tuple(switches)
         state.switches = {(each.name, each.subject): each for each in known_switches if each.on}
         state.results.resume(known_switches)
+        state.signals.update(signals)
         for market, price_to_beat in markets:
             state.markets[market.condition_id] = self._market_data.new_market(market, price_to_beat)
             state.accepted_markets += 1
@@ -286,6 +290,8 @@ class Engine:
                 self._exits.requested(event, turn)
             case ev.SwitchRequested():
                 self._switches.requested(event, turn)
+            case ev.SignalReceived():
+                self._signals.received(event, turn)
             case ev.StopRequested():
                 self._shutdown.requested(event, turn)
             case ev.OrderRequested():

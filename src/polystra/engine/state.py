@@ -291,6 +291,8 @@ class EngineState:
     """Where the search for each order in doubt stands."""
     requests: dict[str, ClientOrderId] = field(default_factory=dict)
     """The order of each request of a person or a tool, by the request's id."""
+    signals: dict[str, Nanos] = field(default_factory=dict)
+    """Outside signals of the last days by their ids, with the time at which each was answered; oldest first."""
     other_inputs: int = 0
     """How many inputs were no market data: what those alone change is as it was while this is."""
     stopping: StopMode | None = None

@@ -20,7 +20,7 @@ from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroShares, Na
 from polystra.engine.entries import Entries
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
-from polystra.engine.state import EngineState, MarketState, Turn
+from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
 from polystra.engine.strategy.evaluate import Action, Evaluation, evaluate
 from polystra.engine.strategy.view import observe
 
@@ -81,7 +81,13 @@ class Trader:
         self._record_skip(market, evaluation, reason, turn)
 
     def requested(self, event: EntryRequested, turn: Turn) -> None:
-        """A person or an outside signal asks for an entry: refused in one sentence, or placed at once.
+        """A person asks for an entry: what is not done is told in one sentence."""
+        _, refusal = self.enter(event, turn)
+        if refusal:
+            turn.notice(NoticeKind.REQUEST_REFUSED, event.request_id, f"no entry: {refusal}")
+
+    def enter(self, event: EntryRequested, turn: Turn) -> tuple[OrderTrack | None, str]:
+        """Make an entry that was asked for: the order that was placed, or why there is none, in one sentence.
 
         It takes the same road as an entry of the strategy: blocks, limits, one working order a market.
         """
@@ -93,10 +99,9 @@ class Trader:
             else self._refusal(event, market, reason, turn)
         )
         if market is None or refusal:
-            turn.notice(NoticeKind.REQUEST_REFUSED, event.request_id, f"no entry: {refusal}")
-            return
+            return None, refusal
         position = self._held(market, event.outcome) if event.adds else None
-        self._entries.place(
+        track = self._entries.place(
             market,
             position or self._entries.open(market, event.outcome, turn),
             turn,
@@ -107,6 +112,15 @@ class Trader:
             reason=reason,
             rank=MICRO,
         )
+        denied = track.order.status is OrderStatus.DENIED
+        return (None, track.order.detail) if denied else (track, "")
+
+    def entry_refusal(self, event: EntryRequested, turn: Turn) -> str:
+        """Why an entry that was asked for would not be made now, in one sentence; empty when it would."""
+        market = self._state.markets.get(event.condition_id)
+        if market is None:
+            return f"market {event.condition_id} is not watched; ask for one that is"
+        return self._refusal(event, market, f"request {event.request_id} of {event.source}", turn)
 
     # --- inside -----------------------------------------------------------------------
 

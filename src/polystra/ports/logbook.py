@@ -51,6 +51,7 @@ class LogEvent(StrEnum):
     API_STARTED = "api.started", "the dashboard and the control API are served at the address named"
     API_UNAVAILABLE = "api.unavailable", "the control API cannot be served; trading goes on without it"
     API_ACTED = "api.acted", "an action that was asked for by the control API, and what came of it"
+    HOOK_REFUSED = "hook.refused", "a signal from outside was not taken, and why; one line a minute of each kind"
     API_REFUSED = "api.refused", "somebody asked the control API for an action without the right token"
     AUDIT_BLOCKED = "audit.blocked", "the audit of requests cannot be written for now; trading goes on"
     AUDIT_DROPPED = "audit.dropped", "requests are missing in the audit; trading goes on"

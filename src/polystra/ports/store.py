@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from polystra.domain.facts import DoubtRecorded, Fact, PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill
@@ -37,6 +37,10 @@ class StoredMarket:
     resolved: bool
 
 
+SIGNALS_KEPT_S: Final = 172_800
+"""Ids of outside signals are remembered for two days; a signal that old is refused for its age by then."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredOrder:
     """An order and the bytes that were signed for it; None when they are erased or were never known here."""
@@ -51,7 +55,8 @@ class StoredState:
 
     `orders` holds every live order and every order of an unresolved market; `fills` likewise
     plus every fill whose settlement is not final. `last_fill_ns` is the newest match time.
-    `switches` holds the last value of each, on or off, `doubts` those that are not over.
+    `switches` holds the last value of each, on or off, `doubts` those that are not over, `signals` the ids of
+    outside signals that were answered within `SIGNALS_KEPT_S` of the newest, oldest first, with their times.
     """
 
     markets: tuple[StoredMarket, ...] = ()
@@ -65,6 +70,7 @@ class StoredState:
     last_fill_ns: Nanos = 0
     switches: tuple[SwitchChanged, ...] = ()
     doubts: tuple[DoubtRecorded, ...] = ()
+    signals: tuple[tuple[str, Nanos], ...] = ()
     venue_mode: VenueMode = VenueMode.NORMAL
     """What the last run saw last; the venue shows it anew."""
 

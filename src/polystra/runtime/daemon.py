@@ -42,6 +42,7 @@ from polystra.runtime.outbox import Outbox
 from polystra.runtime.repair_desk import RepairDesk
 from polystra.runtime.repair_evidence import RepairEvidence
 from polystra.runtime.settings_source import SettingsSource
+from polystra.runtime.signal_desk import SignalDesk
 from polystra.runtime.supervisor import supervise
 from polystra.runtime.tenure import TenureKeeper
 from polystra.runtime.timers import Timers
@@ -85,6 +86,8 @@ class Parts:
     """What people on this machine ask for; None: nobody can."""
     settings: SettingsSource | None = None
     """The user's settings, to be read anew while the daemon trades; None: nobody can ask for that."""
+    signals: SignalDesk | None = None
+    """Where signals from outside come in; None: none do."""
     alerts: Alerts | None = None
     """Tells people; hears every committed fact."""
     pulse: Pulse | None = None
@@ -176,6 +179,8 @@ class Daemon:
         if self._repairs is not None:
             self._repairs.open()
         self.manual.open()
+        if parts.signals is not None:
+            parts.signals.open(self._inbox)
         if parts.handle_signals:
             self._listen_for_signals(loop.expect_stop)
         finish = await supervise(loop.run(), self._eternal(loop, outbox, timers, desk))
@@ -236,6 +241,8 @@ class Daemon:
         if self._repairs is not None:
             self._repairs.heard(facts)
         self.manual.heard(facts)
+        if self._parts.signals is not None:
+            self._parts.signals.heard(facts)
         if self._parts.alerts is not None:
             self._parts.alerts.heard(facts)
         if self._parts.viewer is not None:
@@ -327,5 +334,6 @@ def restore(engine: Engine, stored: StoredState) -> None:
         last_fill_ns=stored.last_fill_ns,
         switches=stored.switches,
         doubts=stored.doubts,
+        signals=stored.signals,
         venue_mode=stored.venue_mode,
     )

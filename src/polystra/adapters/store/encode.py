@@ -366,11 +366,15 @@ def _notice_row(fact: Notice) -> Values:
     )
 
 
+REQUEST_KINDS = ("request.taken", "request.refused")
+"""The kinds under which answered requests stand among the notices."""
+
+
 def _request_row(fact: RequestAnswered) -> Values:
     """An answered request stands among the notices: its orders carry its id themselves."""
     orders = " ".join(fact.orders) or "no order"
     words = f"{fact.source}: {orders}; {fact.refusal}" if fact.refusal else f"{fact.source}: {orders}"
-    kind = "request.refused" if fact.refusal else "request.taken"
+    kind = REQUEST_KINDS[1] if fact.refusal else REQUEST_KINDS[0]
     return _with_digest(
         {"kind": kind, "subject": _clean(fact.request_id), "message": _clean(words), "at_ns": fact.at_ns}
     )

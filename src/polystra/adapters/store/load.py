@@ -24,11 +24,13 @@ from polystra.adapters.store.decode import (
     switch_of,
     venue_mode_of,
 )
-from polystra.adapters.store.encode import VENUE_MODE
+from polystra.adapters.store.encode import REQUEST_KINDS, VENUE_MODE
 from polystra.domain.facts import PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill
 from polystra.domain.orders import LIVE_STATUSES
-from polystra.ports.store import StoredMarket, StoredOrder, StoredState
+from polystra.domain.units import NS_PER_S
+from polystra.domain.wishes import SIGNAL_PREFIX
+from polystra.ports.store import SIGNALS_KEPT_S, StoredMarket, StoredOrder, StoredState
 
 PROVISIONAL: Final = ("MATCHED", "MINED", "RETRYING")
 
@@ -61,7 +63,22 @@ def load_state(connection: Connection) -> StoredState:
                 .order_by(tables.doubts.c.since_ns, tables.doubts.c.client_order_id)
             )
         ),
+        signals=_signals(connection),
     )
+
+
+def _signals(connection: Connection) -> tuple[tuple[str, int], ...]:
+    """Ids of the outside signals that were answered lately."""
+    notices = tables.notices
+    of_hooks = notices.c.kind.in_(REQUEST_KINDS) & notices.c.subject.like(f"{SIGNAL_PREFIX}%")
+    newest = connection.scalar(select(func.max(notices.c.at_ns)).where(of_hooks)) or 0
+    query = (
+        select(notices.c.subject, func.min(notices.c.at_ns).label("at_ns"))
+        .where(of_hooks, notices.c.at_ns >= newest - SIGNALS_KEPT_S * NS_PER_S)
+        .group_by(notices.c.subject)
+        .order_by(func.min(notices.c.at_ns), notices.c.subject)
+    )
+    return tuple((row.subject, row.at_ns) for row in connection.execute(query))
 
 
 def _switches(connection: Connection) -> tuple[SwitchChanged, ...]:

@@ -23,6 +23,7 @@ from aiohttp import web
 
 from polystra.app.web.application import application
 from polystra.app.web.guard import Guard
+from polystra.app.web.hooks import HookDoor
 from polystra.app.web.site import Site
 from polystra.app.web.stream import Hub
 from polystra.domain.errors import StoreError
@@ -67,8 +68,17 @@ class AddressFile:
 class WebThread:
     """See the module docstring. `make` builds the site around the readers of the database."""
 
-    def __init__(self, make: Callable[[ThreadPoolExecutor], Site], *, host: str, port: int, file: AddressFile) -> None:
+    def __init__(
+        self,
+        make: Callable[[ThreadPoolExecutor], Site],
+        *,
+        host: str,
+        port: int,
+        file: AddressFile,
+        door: HookDoor | None = None,
+    ) -> None:
         self._make = make
+        self._door = door
         self._host = host
         self._port = port
         self._file = file
@@ -117,7 +127,10 @@ class WebThread:
             clock=site.real,
         )
         hub = Hub(site)
-        runner = web.AppRunner(application(site, guard, hub), access_log=None, shutdown_timeout=1.0)
+        app = application(site, guard, hub)
+        if self._door is not None:
+            self._door.mount(app)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         try:
             server = web.TCPSite(runner, self._host, self._port)

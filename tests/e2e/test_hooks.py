@@ -29,7 +29,7 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiDaemon]:
     file.write_text(FILE)
     file.chmod(0o600)
     limits = {"MIN_EDGE_PERCENT": "90", "WINDOWS": "15m", "SYMBOLS": "BTC"}
-    with running_api(folder, speed="5", HOOKS_FILE=str(file), **limits) as running:
+    with running_api(folder, speed="1", HOOKS_FILE=str(file), **limits) as running:
         yield running
 
 

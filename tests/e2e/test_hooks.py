@@ -137,7 +137,6 @@ def test_a_signal_is_carried_out_once_and_closed_by_the_side_held(daemon: ApiDae
     again = send(daemon, id="the-one")
     assert (again.status, "answered before" in again.error) == (409, True)
     assert [each["client_order_id"] for each in daemon.read("/orders")["items"]] == [order]
-    daemon.process.wait_for("fill.confirmed")
     close = send(daemon, action="close", outcome=None, dollars=None, worst_price=None)
     assert close.status == 202, close.body
     daemon.process.wait_for("position.closed")

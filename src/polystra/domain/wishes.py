@@ -139,6 +139,8 @@ class SwitchRequested:
 
 SIGNAL_PREFIX: Final = "hook:"
 """How the request ids of outside signals begin."""
+SIGNALS_KEPT_S: Final = 172_800
+"""Ids of outside signals are remembered for two days; a signal that old is refused for its age by then."""
 
 
 class SignalAct(StrEnum):

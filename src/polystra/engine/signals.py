@@ -19,10 +19,10 @@ from polystra.domain.orders import Side
 from polystra.domain.positions import Position
 from polystra.domain.units import NS_PER_S, format_micros
 from polystra.domain.windows import WINDOW_SECONDS
+from polystra.domain.wishes import SIGNALS_KEPT_S
 from polystra.engine.positions.exits import Exits
 from polystra.engine.state import EngineState, MarketState, Turn
 from polystra.engine.trader import Trader
-from polystra.ports.store import SIGNALS_KEPT_S
 
 REPEATED: Final = "it was answered before: a new wish needs a new id"
 """How the answer to a signal begins that was carried out, or refused, already."""

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Protocol
 
 from polystra.domain.facts import DoubtRecorded, Fact, PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill
@@ -35,10 +35,6 @@ class StoredMarket:
     market: Market
     price_to_beat: PriceE8 | None
     resolved: bool
-
-
-SIGNALS_KEPT_S: Final = 172_800
-"""Ids of outside signals are remembered for two days; a signal that old is refused for its age by then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from polystra.domain.facts import RequestAnswered
 from polystra.domain.market import Outcome
 from polystra.domain.orders import Purpose, Side
 from polystra.domain.units import MICRO, NS_PER_S
+from polystra.domain.wishes import SIGNALS_KEPT_S
 from polystra.engine.signals import REPEATED
-from polystra.ports.store import SIGNALS_KEPT_S
 from tests.unit.engine.desk import CENT, DOWN, UP, Desk
 
 OPEN = SignalReceived(

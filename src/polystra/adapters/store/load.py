@@ -29,8 +29,8 @@ from polystra.domain.facts import PositionRecorded, SwitchChanged
 from polystra.domain.fills import Fill
 from polystra.domain.orders import LIVE_STATUSES
 from polystra.domain.units import NS_PER_S
-from polystra.domain.wishes import SIGNAL_PREFIX
-from polystra.ports.store import SIGNALS_KEPT_S, StoredMarket, StoredOrder, StoredState
+from polystra.domain.wishes import SIGNAL_PREFIX, SIGNALS_KEPT_S
+from polystra.ports.store import StoredMarket, StoredOrder, StoredState
 
 PROVISIONAL: Final = ("MATCHED", "MINED", "RETRYING")
 

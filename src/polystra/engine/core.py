@@ -137,6 +137,7 @@ class Engine:
     ) -> None:
         """Take the state of the last run, by default of none; called once, before the first step."""
         state = self._state
+        state.signals.update(signals)
         state.next_order_number = next_order_number
         state.next_decision_id = next_decision_id
         state.last_fill_ns = last_fill_ns
@@ -144,7 +145,6 @@ class Engine:
         known_switches = tuple(switches)
         state.switches = {(each.name, each.subject): each for each in known_switches if each.on}
         state.results.resume(known_switches)
-        state.signals.update(signals)
         for market, price_to_beat in markets:
             state.markets[market.condition_id] = self._market_data.new_market(market, price_to_beat)
             state.accepted_markets += 1

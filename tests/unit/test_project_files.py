@@ -113,3 +113,12 @@ def test_every_target_that_the_readme_names_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z-]+)", text_of("README.md"))) <= targets | {"sure"}
     assert {"run", "test", "check", "setup", "lock", "clean"} <= targets
+
+
+def test_the_pictures_of_the_readme_are_there_and_small() -> None:
+    named = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text())
+    assert named
+    for name in named:
+        picture = (ROOT / name).read_bytes()
+        assert picture.startswith(b"\x89PNG")
+        assert len(picture) < 150_000

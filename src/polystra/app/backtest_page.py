@@ -7,6 +7,7 @@ What lives here: which figures and tables the report has and what stands in them
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -33,6 +34,8 @@ def write_report(backtest: Backtest, *, html: Path | None, png: Path | None) -> 
         ConfigError: a place cannot be written.
     """
     overview, markets = _overview_charts(backtest), _market_charts(backtest)
+    if backtest.simulated:
+        overview, markets = ([_marked(chart) for chart in charts] for charts in (overview, markets))
     written: list[Path] = []
     if html is not None:
         _page(backtest, overview, markets).write(html)
@@ -40,6 +43,11 @@ def write_report(backtest: Backtest, *, html: Path | None, png: Path | None) -> 
     if png is not None:
         written += [chart.save(png) for chart in (*overview, *markets)]
     return written
+
+
+def _marked(chart: Chart) -> Chart:
+    """A picture may be shown alone, so its title says where it is from."""
+    return replace(chart, title=f"{chart.title} (simulated)")
 
 
 def _overview_charts(backtest: Backtest) -> list[Chart]:

@@ -24,6 +24,7 @@ from polystra.app import (
     outcomes_command,
     record_command,
     repair_commands,
+    sweep_commands,
 )
 from polystra.app.alert_test import send_test
 from polystra.app.audit import show_calls
@@ -67,6 +68,7 @@ app.add_typer(database_app, name="db")
 app.add_typer(secrets_app, name="secrets")
 account_commands.register(app)
 backtest_commands.register(app)
+sweep_commands.register(app)
 compare_command.register(app)
 calibrate_commands.register(app)
 record_command.register(app)

@@ -129,6 +129,8 @@ def test_a_stop_needs_the_right_token_and_a_start_ends_it(browser: Browser, daem
         act(page, "#stop", "Stop trading", "not-the-token")
         expect(page.locator("#confirm-error")).to_contain_text("token")
         assert not daemon.told("status")["switches"]
+        expect(page.locator("#log .line", has_text="api.refused")).to_have_count(1)
+        expect(page.locator("#activity")).to_contain_text("Refused the action stop of 127.0.0.1")
         act_again(page, TOKEN)
         verdict(page).to_have_text("Stopped: no entries, exits go on")
         assert [line["name"] for line in daemon.told("status")["switches"]] == ["kill"]
@@ -136,6 +138,7 @@ def test_a_stop_needs_the_right_token_and_a_start_ends_it(browser: Browser, daem
         act(page, "#resume", "Start", TOKEN)
         verdict(page).to_have_text("Healthy, trading")
         assert daemon.told("status")["switches"] == []
+        expect(page.locator("#log .line", has_text="api.acted")).to_have_count(2)
 
 
 def act_again(page: Page, token: str) -> None:

@@ -113,7 +113,7 @@ def _book_gates(decision: DecisionRecorded, told: Mapping[str, Any], config: Str
         _Judged(
             "edge after fees",
             (SkipReason.EDGE,),
-            "" if edge is None else f"{edge:.1%}".replace("%", " %"),
+            "" if edge is None else f"{edge:.1%}".replace("%", " %").replace("-", "−"),
             f"at least {least:.1%}".replace("%", " %"),
             None if edge is None else edge >= least and edge > 0,
         ),

@@ -16,7 +16,7 @@ import { showHealth, showLimits, showMode, showSwitches, showTiles, showVerdict 
 import { drawPaths, pastTable, showPositions } from "./positions.js";
 import { dollars, moment, number, signed } from "./words.js";
 
-const now = { status: null, health: null, positions: [], orders: [], decisions: [] };
+const now = { status: null, health: null, equity: null, positions: [], orders: [], decisions: [] };
 const paths = new Map();
 const log = new Log();
 
@@ -54,6 +54,7 @@ function showStatus() {
   showSwitches(status);
   showVerdict(status, now.health, feed);
   showPositions(now.positions, { paths, open: openDetail, exit: askExit });
+  if (now.equity !== null) showEquity(now.equity);
   showOrders(now.orders, (order) => { if (order.position_id) openDetail(order.position_id); });
 }
 
@@ -117,7 +118,7 @@ const SECTIONS = {
   } },
   equity: { every: 10000, soon: true, async read() {
     const told = await quietly(() => read("equity"));
-    if (told !== null) showEquity(told);
+    if (told !== null) showEquity((now.equity = told));
   } },
   past: { every: 15000, soon: true, async read() {
     const told = await quietly(() => read("positions?state=ended&limit=60"));
@@ -168,13 +169,15 @@ async function readLog() {
 
 function showEquity(told) {
   const points = (told.points ?? []).map((point) => [moment(point.at), number(point.equity)]).filter((point) => point[0] !== null && point[1] !== null);
+  const [at, equity] = [moment(now.status.at), number(now.status.equity)];
+  if (at !== null && equity !== null && (points.length === 0 || at > points.at(-1)[0])) points.push([at, equity]);
   const start = number(told.day_start_equity);
   if (points.length < 2) {
     say(the("equity-words"), "");
     return fill(the("equity"), h("p", { class: "empty quiet" }, "The plot begins with the first bookings."));
   }
   const floor = number(told.loss_floor);
-  say(the("equity-words"), [`${dollars(points.at(-1)[1])}`, `${signed(told.day_pnl)} today`, floor === null ? "no daily limit" : `entries stop at ${dollars(floor)}`].filter(Boolean).join(" · "));
+  say(the("equity-words"), [`${dollars(points.at(-1)[1])}`, `${signed(now.status.day_pnl)} today`, floor === null ? "no daily limit" : `entries stop at ${dollars(floor)}`].filter(Boolean).join(" · "));
   timePlot(the("equity"), {
     label: "Equity over time against the day's loss limit",
     height: 190,

@@ -30,7 +30,7 @@ function row(decision) {
       h("time", { class: "quiet", datetime: decision.at }, clock(decision.at)),
       h("span", { class: "coin" }, marketWords(decision.market) === "–" ? decision.symbol : marketWords(decision.market)),
       h("span", { class: "action" }, entered ? `Enter ${side(decision.outcome)}` : "Skip"),
-      h("span", { class: "reason" }, entered ? `${shares(decision.quantity)} at ${price(decision.price)}` : decision.reason),
+      h("span", { class: "reason" }, entered ? `${shares(decision.quantity)} at ${price(decision.price)}` : reasonWords(decision.reason)),
       h("span", { class: "figure chances" }, h("span", { class: "quiet small" }, "P up "), chance(decision.p_up), h("span", { class: "quiet small" }, ` market ${chance(decision.market_prior_p_up)}`)),
       h("span", { class: "figure edge" }, h("span", { class: "quiet small" }, "edge "), percent(decision.edge))),
     body);
@@ -38,6 +38,11 @@ function row(decision) {
     if (details.open && body.childElementCount === 0) body.append(fusions(decision), gates(decision), inputs(decision));
   });
   return { node: details };
+}
+
+/** A reason as it is stored begins with what the market said: "edge" alone means that it was enough. */
+function reasonWords(reason) {
+  return String(reason ?? "").replace(/^edge(?=;|$)/, "edge is enough");
 }
 
 function fusions(decision) {
@@ -63,7 +68,7 @@ function gates(decision) {
     return h("li", { class: state },
       h("span", { class: "sign", "aria-label": { held: "held", failed: "did not hold", unknown: "not reached" }[state], role: "img" }, sign),
       h("span", {}, gate.name),
-      h("span", { class: "figure" }, [gate.value, gate.limit].filter((each) => each !== null && each !== undefined && each !== "").join(" ")));
+      h("span", { class: "figure" }, gate.value, gate.limit ? h("span", { class: "bound" }, ` ${gate.limit}`) : null));
   }));
 }
 

@@ -89,6 +89,8 @@ export function activityWords(line) {
       return `Lost the ${line.subject_id} stream`;
     case "venue.mode_changed":
       return `Venue: ${line.mode ?? line.message ?? "another mode"}`;
+    case "api.refused":
+      return `Refused the action ${line.action} of ${line.client}: ${line.outcome}`;
     case "app.started":
       return `Started in mode ${line.mode}`;
     case "reconcile.completed":

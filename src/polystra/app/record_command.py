@@ -106,7 +106,7 @@ async def _record(settings: Settings, out: Path, sizes: Sizes, markets: int) -> 
     discovery = GammaDiscovery(base_url=urls.gamma_url, clock=clock, rng=chance)
     head = Head(
         origin=ORIGIN,
-        mode=settings.mode.value,
+        mode=settings.mode.value if settings.listens_to_venue else "sim",
         created_ns=clock.now_ns(),
         symbols=settings.symbols,
         windows=settings.windows,

@@ -39,14 +39,16 @@ _AFTERMATH_S: Final = 300
 """So long after the last input time goes on before the stop: fills settle, winners are paid."""
 _PATIENCE_S: Final = 900
 """So long after the stop the run may still close what is open."""
-_MARKET_INPUTS: Final = (
-    ev.BookChanged,
-    ev.BookSnapshot,
-    ev.PriceTicked,
-    ev.PublicTrade,
-    ev.TickSizeChanged,
-    ev.MarketsListed,
-    ev.MarketResolved,
+_MARKET_INPUTS: Final = frozenset(
+    {
+        ev.BookChanged,
+        ev.BookSnapshot,
+        ev.PriceTicked,
+        ev.PublicTrade,
+        ev.TickSizeChanged,
+        ev.MarketsListed,
+        ev.MarketResolved,
+    }
 )
 _STREAMS: Final = (ev.StreamConnected, ev.StreamLost)
 
@@ -131,13 +133,16 @@ class Driver:
     def feed(self, recorded: Recorded) -> None:
         """Take one recorded input, after whatever is due before it."""
         now_ns, event = recorded
-        if not isinstance(event, _MARKET_INPUTS) and not _is_market_stream(event):
+        if type(event) not in _MARKET_INPUTS and not _is_market_stream(event):
             self._left_out += 1
             return
         if not self._used:
             self._begin(now_ns)
         self._used += 1
-        self._until(now_ns)
+        if self._heap and self._heap[0][0] <= now_ns:
+            self._until(now_ns)
+        elif now_ns > self._now_ns:
+            self._now_ns = now_ns
         self._take(event)
         if self._on_second is not None and now_ns >= self._second_ns:
             self._second_ns = now_ns - now_ns % NS_PER_S + NS_PER_S
@@ -189,6 +194,8 @@ class Driver:
         match event:
             case ev.BookChanged():
                 venue.changed(event, now_ns)
+            case ev.PriceTicked():
+                pass
             case ev.BookSnapshot():
                 venue.snapshot(event, now_ns)
             case ev.PublicTrade():

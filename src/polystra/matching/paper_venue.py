@@ -100,6 +100,8 @@ class PaperVenue:
         self._run: Final = run
         self._markets: dict[ConditionId, _Market] = {}
         self._by_token: dict[TokenId, _Market] = {}
+        self._books: dict[TokenId, tuple[RecordedBook, bool]] = {}
+        """The book of each token, and whether it is the Up token's."""
         self._orders: dict[OrderId, PaperOrder] = {}
         self.cash: MicroDollars = rules.cash
         self._pending_out: MicroDollars = 0
@@ -118,6 +120,7 @@ class PaperVenue:
                 continue
             known = self._markets[market.condition_id] = _Market(market)
             self._by_token[market.up_token] = self._by_token[market.down_token] = known
+            self._books[market.up_token], self._books[market.down_token] = (known.book, True), (known.book, False)
             self._agenda.at(market.closes_at_s * NS_PER_S, partial(self._closed, known))
 
     def snapshot(self, event: BookSnapshot, now_ns: Nanos) -> None:
@@ -129,14 +132,20 @@ class PaperVenue:
 
     def changed(self, event: BookChanged, now_ns: Nanos) -> None:
         """Levels were shown."""
-        moved: dict[ConditionId, _Market] = {}
-        for change in event.changes:
-            known = self._by_token.get(change.token_id)
-            if known is not None:
-                outcome = known.outcome(change.token_id)
-                known.book.change(outcome, _SIDES[change.side], change.price, change.size, now_ns)
-                moved[known.market.condition_id] = known
-        for known in moved.values():
+        moved: dict[TokenId, None] = {}
+        books = self._books
+        for token, side, price, size, _, _ in event.changes:
+            place = books.get(token)
+            if place is not None:
+                book, is_up = place
+                if is_up:
+                    book.level(side is Side.BUY, price, size, now_ns)
+                else:
+                    book.level(side is not Side.BUY, MICRO - price, size, now_ns)
+                if book.has_orders:
+                    moved[token] = None
+        for token in moved:
+            known = self._by_token[token]
             self._fill_resting(known, known.book.crossed(), now_ns)
 
     def traded(self, event: PublicTrade, now_ns: Nanos) -> None:
@@ -453,7 +462,7 @@ class PaperVenue:
         for token, payout in ((market.up_token, verdict.up_payout), (market.down_token, MICRO - verdict.up_payout)):
             self.cash += self.tokens.pop(token, 0) * payout // MICRO
             self._leaving.pop(token, None)
-            del self._by_token[token]
+            del self._by_token[token], self._books[token]
         del self._markets[market.condition_id]
         for order_id in [each for each, o in self._orders.items() if o.terms.condition_id == market.condition_id]:
             del self._orders[order_id]

@@ -135,11 +135,17 @@ class RecordedBook:
 
     def change(self, outcome: int, side: Side, price: int, size: int, now_ns: int) -> None:
         """One level of one outcome has this size now."""
-        self._set(is_bid(outcome, side), up_price(outcome, price), size, now_ns)
-        self.seen = True
+        self.level(is_bid(outcome, side), up_price(outcome, price), size, now_ns)
 
-    def _set(self, bid: bool, price: int, size: int, now_ns: int) -> None:
-        shown = self._shown(bid)
+    @property
+    def has_orders(self) -> bool:
+        """Whether an order of ours rests here: only then can a change fill any."""
+        return bool(self._resting)
+
+    def level(self, bid: bool, price: int, size: int, now_ns: int) -> None:
+        """The same in the Up token's terms; nearly all of what is recorded comes this way."""
+        self.seen = True
+        shown = self._sides[bid] if self._told is None else self._shown(bid)
         if size > 0:
             shown[price] = size
         else:
@@ -150,9 +156,10 @@ class RecordedBook:
                 self._taken[bid, price] = size
                 if size == 0:
                     del self._taken[bid, price]
-        for order in self._resting.values():
-            if order.ahead > size and order.level == price and order.bid is bid:
-                order.shows(size, now_ns)
+        if self._resting:
+            for order in self._resting.values():
+                if order.ahead > size and order.level == price and order.bid is bid:
+                    order.shows(size, now_ns)
 
     def traded(self, outcome: int, side: Side, price: int, size: int, now_ns: int) -> list[RestingFill]:
         """Others matched, as printed in the taker's terms: what our resting orders would have got of it."""

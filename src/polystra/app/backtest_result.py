@@ -18,6 +18,7 @@ from typing import Any, Final, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from polystra.app.calibration_setting import overlap_words
 from polystra.app.config_view import ConfigLine, config_lines, sources
 from polystra.app.engine_settings import engine_config
 from polystra.app.failures import EXIT_FAILED, env_file_here, fail
@@ -165,7 +166,9 @@ def interruptible(work: Callable[[], T]) -> Callable[[], T]:
 
 def caveats(backtest: Backtest) -> list[str]:
     """What must be said beside every figure."""
-    found = [HONEST]
+    windows = [each.market.slug for each in backtest.run.tally.settled]
+    seen = overlap_words(backtest.chosen.settings, simulated=backtest.simulated, windows=windows)
+    found = [seen, HONEST] if seen else [HONEST]
     if backtest.simulated:
         found.append(
             "Simulated: the recorded market is made of seeded makers; a result here means nothing about real markets."

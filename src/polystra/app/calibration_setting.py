@@ -10,6 +10,7 @@ strength of every signal is then unknown, the Bayesian opinion is the market's p
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib import resources
 from typing import Final
 
@@ -72,6 +73,25 @@ def calibration_words(settings: Settings) -> str:
     gate = file.gate(Fusion(settings.fusion), weights_of(settings))
     words = "gate passed" if gate.passed else f"gate closed: {gate.words}"
     return f"{file.digest[:16]}, fitted on {file.fitted_on.count} windows of {file.origin}, {words}"
+
+
+def overlap_words(settings: Settings, *, simulated: bool, windows: Iterable[str]) -> str:
+    """What is to be said of a backtest over windows that CALIBRATION_FILE was fitted on; "" when there are none.
+
+    Raises:
+        ConfigError: as `calibration_file`.
+    """
+    if settings.calibration_file is None:
+        return ""
+    file = calibration_file(settings, simulated=simulated)
+    tested = set(windows)
+    seen = set() if file is None else tested & set(file.fitted_on.slugs)
+    if not seen:
+        return ""
+    return (
+        f"Not out of sample: {len(seen)} of {len(tested)} windows are among those that CALIBRATION_FILE was fitted on; "
+        "what this says of the fusions says nothing about other windows."
+    )
 
 
 def weights_of(settings: Settings) -> FusionWeights:

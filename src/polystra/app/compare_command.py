@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from polystra.app.backtest_result import choose, config_for, interruptible, progress_bar, units_in
+from polystra.app.calibration_setting import overlap_words
 from polystra.app.compare_data import (
     Compared,
     as_data,
@@ -73,12 +74,16 @@ def run_comparison(
     with progress_bar("compare", [trial.unit.inputs for trial in trials]) as told:
         outcomes = run_all(run_trial, trials, processes=processes, told=told)
     heads = [read_head(path)[0] for unit in units for path in unit.paths]
+    simulated = any(head.mode == "sim" for head in heads)
+    comparison = put_together(trials, outcomes)
+    windows = [forecast.window for forecast in comparison.forecasts]
     return Compared(
-        comparison=put_together(trials, outcomes),
+        comparison=comparison,
         changed=tuple(chosen.changed),
         notes=tuple(notes),
-        simulated=any(head.mode == "sim" for head in heads),
+        simulated=simulated,
         follow_s=follow_s,
+        overlap=overlap_words(chosen.settings, simulated=simulated, windows=windows),
     )
 
 

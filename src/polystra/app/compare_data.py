@@ -32,6 +32,8 @@ class Compared:
     """Files that could not be used."""
     simulated: bool
     follow_s: int
+    overlap: str = ""
+    """What is to be said of windows that the calibration was fitted on."""
 
 
 def moments(text: str) -> tuple[int, ...]:
@@ -62,6 +64,8 @@ def caveats(compared: Compared) -> list[str]:
         f"{FOLLOW_BUDGET // MICRO} dollars {compared.follow_s} s before each close, by the same road and exits."
     )
     found = [favourite, HONEST]
+    if compared.overlap:
+        found.insert(0, compared.overlap)
     if 0 < comparison.independent < FEWEST:
         found.insert(0, f"Only {comparison.independent} independent windows: the intervals say little.")
     better = [each.words for each in comparison.scores() if each.words.startswith(f"{each.name} is better")]

@@ -12,6 +12,7 @@ from polystra.app.calibration_setting import (
     calibration_words,
     check_calibration,
     entries_are_closed,
+    overlap_words,
     weights_of,
 )
 from polystra.app.checks import Verdict
@@ -100,6 +101,14 @@ def test_a_gate_that_was_passed_lets_live_trade(tmp_path: Path):
 def test_elsewhere_no_gate_is_asked():
     assert not entries_are_closed(load_settings({"FUSION": "additive"}, None))
     assert check_calibration(load_settings({}, None)).verdict is Verdict.NOT_CHECKED
+
+
+def test_a_backtest_over_windows_that_were_fitted_on_is_told(tmp_path: Path):
+    path = written(tmp_path, fitted_on=("btc-1", "btc-2"))
+    told = overlap_words(live(path), simulated=False, windows=["btc-2", "btc-3", "btc-3"])
+    assert told.startswith("Not out of sample: 1 of 2 windows are among those that CALIBRATION_FILE was fitted on")
+    assert overlap_words(live(path), simulated=False, windows=["btc-3"]) == ""
+    assert overlap_words(live(), simulated=False, windows=["btc-2"]) == ""
 
 
 def test_signals_are_switched_and_weighted_by_settings():

@@ -1,13 +1,19 @@
 """Realised volatility of the settlement feed, per square root of a second.
 
-What lives here: an exponentially weighted estimate over returns that overlap second by
+What lives here: exponentially weighted estimates over returns that overlap second by
 second. What must not: prices of markets, probabilities, clocks.
 
 The feed is a smoothed median of several exchanges: its one-second returns are positively
-correlated and understate the variance of a minute by about half. Returns are therefore
-taken over a step of a few seconds. Bipower variation (mean of |r||r'| of neighbouring
-returns, times pi/2) bounds the plain estimate, so that one jump does not widen every
+correlated and understate the variance of a minute. Returns are therefore taken over a step of
+15 seconds. Bipower variation (mean of |r||r'| of neighbouring returns, times pi/2; Barndorff-
+Nielsen and Shephard 2004) bounds the plain estimate, so that one jump does not widen every
 probability for minutes.
+
+Two horizons are kept, 10 and 30 minutes of half-life, and the larger estimate counts: a calm
+stretch of minutes inside a wild hour says little about the next minutes. On a day of the
+settlement feed this lowered the log loss of the fair value on later windows by 0.020 against
+3 minutes and 5-second steps (docs/signals.md); what it still understates is left to the
+factor that a calibration fits.
 """
 
 from __future__ import annotations
@@ -30,9 +36,9 @@ class VolatilityRules:
 
     floor: float = 25e-6
     cap: float = 1e-3
-    half_life_s: float = 180.0
-    step_s: int = 5
-    minimum_samples: int = 60
+    half_lives_s: tuple[float, ...] = (600.0, 1800.0)
+    step_s: int = 15
+    minimum_samples: int = 45
 
 
 SYMBOL_RULES: Final = MappingProxyType(
@@ -51,20 +57,33 @@ def rules_for(symbol: str) -> VolatilityRules:
     return SYMBOL_RULES.get(symbol, VolatilityRules())
 
 
+class _Horizon:
+    """Sums of squares and of neighbours' products that fade with one half-life."""
+
+    __slots__ = ("bipower", "decay", "square", "weight")
+
+    def __init__(self, half_life_s: float) -> None:
+        self.decay = 0.5 ** (1.0 / half_life_s)
+        self.square = 0.0
+        self.bipower = 0.0
+        self.weight = 0.0
+
+    def variance(self) -> float:
+        """Of one return, jumps bounded."""
+        return min(self.square, JUMP_RATIO * math.pi / 2.0 * self.bipower) / self.weight
+
+
 class RealisedVolatility:
     """Feed it (second, price) in rising order; ask `sigma`."""
 
-    __slots__ = ("_bipower", "_decay", "_last_second", "_recent", "_rules", "_samples", "_square", "_weight")
+    __slots__ = ("_horizons", "_last_second", "_recent", "_rules", "_samples")
 
     def __init__(self, rules: VolatilityRules) -> None:
         self._rules = rules
-        self._decay = 0.5 ** (1.0 / rules.half_life_s)
+        self._horizons = tuple(_Horizon(half_life_s) for half_life_s in rules.half_lives_s)
         self._recent: deque[tuple[int, float]] = deque(maxlen=2 * rules.step_s + 1)
         self._last_second: int | None = None
         self._samples = 0
-        self._square = 0.0
-        self._bipower = 0.0
-        self._weight = 0.0
 
     @property
     def samples(self) -> int:
@@ -84,10 +103,12 @@ class RealisedVolatility:
             return
         latest = log_price - recent[step][1]
         earlier = recent[step][1] - recent[0][1]
-        decay = self._decay
-        self._square = self._square * decay + latest * latest
-        self._bipower = self._bipower * decay + abs(latest * earlier)
-        self._weight = self._weight * decay + 1.0
+        square, product = latest * latest, abs(latest * earlier)
+        for horizon in self._horizons:
+            decay = horizon.decay
+            horizon.square = horizon.square * decay + square
+            horizon.bipower = horizon.bipower * decay + product
+            horizon.weight = horizon.weight * decay + 1.0
         self._samples += 1
 
     @property
@@ -95,6 +116,5 @@ class RealisedVolatility:
         """Relative standard deviation per square root of a second, or None before enough data."""
         if self._samples < self._rules.minimum_samples:
             return None
-        robust = JUMP_RATIO * math.pi / 2.0 * self._bipower
-        variance = min(self._square, robust) / (self._weight * self._rules.step_s)
+        variance = max([horizon.variance() for horizon in self._horizons]) / self._rules.step_s
         return min(self._rules.cap, max(self._rules.floor, math.sqrt(variance)))

@@ -219,4 +219,4 @@ def test_volatility_comes_from_the_settlement_feed():
     assert filled_window(T, seconds=50).sigma is None
     window = filled_window(T)
     assert window.sigma is not None
-    assert window.volatility_samples == 291
+    assert window.volatility_samples == 271

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import typer
 
 from polystra.adapters.store.account_reading import AccountReading, read_account
+from polystra.app.api_client import FROM_API, FROM_DATABASE, asked, say_source
 from polystra.app.book_reading import database_url, own_books
 from polystra.app.order_words import moment
 from polystra.app.position_list import summed
@@ -64,11 +65,16 @@ def show_balance(settings: Settings, *, as_json: bool) -> None:
     Raises:
         StoreError: the database cannot be read.
     """
-    balance = build_balance(read_account(database_url(settings)))
+    balance = asked(settings, Balance, "/balance")
+    source = FROM_API
+    if balance is None:
+        source = FROM_DATABASE
+        balance = build_balance(read_account(database_url(settings)))
     if as_json:
         typer.echo(json.dumps(asdict(balance), indent=2))
         return
     print_balance(balance)
+    say_source(source, as_json=as_json)
 
 
 def build_balance(account: AccountReading) -> Balance:

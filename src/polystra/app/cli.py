@@ -20,6 +20,7 @@ from polystra.app import (
     compare_command,
     control_commands,
     import_command,
+    log_command,
     manual_commands,
     outcomes_command,
     record_command,
@@ -75,6 +76,7 @@ record_command.register(app)
 control_commands.register(app)
 import_command.register(app)
 outcomes_command.register(app)
+log_command.register(app)
 manual_commands.register(app)
 repair_commands.register(app)
 

@@ -13,9 +13,12 @@ from typing import Annotated, Final
 
 import typer
 
+from polystra.app.api_client import FROM_API, find
 from polystra.app.control_road import switch
 from polystra.app.failures import fail, guarded, settings_from_here
+from polystra.app.settings import Settings
 from polystra.domain.controls import LONGEST_PAUSE_S, ControlWord
+from polystra.domain.errors import ConfigError
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _MEANINGS: Final = {
@@ -85,5 +88,22 @@ def meaning_of(word: ControlWord, seconds: int = 0) -> str:
 
 def _carry_out(word: ControlWord, seconds: int = 0) -> None:
     settings = settings_from_here(local=True)
-    outcome = guarded(lambda: asyncio.run(switch(settings, word, seconds)), settings)
-    typer.echo(f"{meaning_of(word, seconds)} ({outcome})")
+    typer.echo(guarded(lambda: _carried_out(settings, word, seconds), settings))
+
+
+def _carried_out(settings: Settings, word: ControlWord, seconds: int) -> str:
+    """By the daemon's API where it is there and its token is known here, else by a file or the database.
+
+    Raises:
+        ConfigError: it was refused, or cannot be asked for.
+        StoreError: the database cannot be read or written.
+    """
+    api = find(settings)
+    if api is not None and api.may_act:
+        body: dict[str, object] = {"for": f"{seconds}s"} if word is ControlWord.PAUSE else {}
+        answer = api.act(f"/{word}", body)
+        if answer is not None:
+            if answer.refusal:
+                raise ConfigError(answer.refusal)
+            return f"{answer.body['done']} (by {FROM_API})"
+    return f"{meaning_of(word, seconds)} ({asyncio.run(switch(settings, word, seconds))})"

@@ -14,11 +14,13 @@ from typing import Annotated
 
 import typer
 
+from polystra.app.api_client import FROM_API, find
 from polystra.app.control_road import wish
 from polystra.app.failures import EXIT_FAILED, fail, guarded, settings_from_here
+from polystra.app.settings import Settings
 from polystra.domain.controls import ManualAct, ManualCommand, RepairAnswer
 from polystra.domain.market import Outcome
-from polystra.domain.units import MICRO, parse_micros
+from polystra.domain.units import MICRO, format_micros, parse_micros
 
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask, for scripts; what it would do is shown all the same")]
 AsJson = Annotated[bool, typer.Option("--json", help="one JSON object instead of lines")]
@@ -83,7 +85,7 @@ def reload_config(
     """Have the running daemon read its settings anew; shows the difference, takes all of it or nothing."""
     settings = settings_from_here(local=True)
     command = ManualCommand(command_id="", act=ManualAct.RELOAD, confirmed=not check)
-    answer = guarded(lambda: asyncio.run(wish(settings, command)), settings)
+    answer = guarded(lambda: _done(settings, command), settings)
     if as_json:
         typer.echo(json.dumps(as_object(answer), indent=2))
     else:
@@ -108,6 +110,40 @@ def as_object(answer: RepairAnswer) -> dict[str, object]:
     return {"lines": list(told["ours"]), "outcome": told["outcome"], "refusal": told["refusal"]}
 
 
+def _done(settings: Settings, command: ManualCommand) -> RepairAnswer:
+    """Carried out by the daemon's API where it is there and its token is known here, else by a file.
+
+    Raises:
+        ConfigError: no daemon runs, or it does not answer.
+        StoreError: the database cannot be read.
+    """
+    api = find(settings)
+    if api is not None and api.may_act:
+        answer = api.act(f"/{command.act}", _body_of(command))
+        if answer is not None and answer.refusal:
+            return RepairAnswer(command_id="", refusal=answer.refusal)
+        if answer is not None:
+            lines = tuple(str(line) for line in answer.body.get("lines", ()))
+            return RepairAnswer(command_id="", ours=lines, outcome=f"{answer.body['done']} (by {FROM_API})")
+    return asyncio.run(wish(settings, command))
+
+
+def _body_of(command: ManualCommand) -> dict[str, object]:
+    match command.act:
+        case ManualAct.FORCE_EXIT:
+            return {"all": True} if command.subject == "all" else {"id": command.subject}
+        case ManualAct.FORCE_ENTER:
+            price = format_micros(command.price) if command.price else ""
+            return {
+                "market": command.subject,
+                "outcome": command.outcome,
+                "dollars": format_micros(command.budget),
+                "price": price,
+            }
+        case ManualAct.RELOAD:
+            return {"check": not command.confirmed}
+
+
 def _ask_and_do(command: ManualCommand, question: str, *, yes: bool, as_json: bool) -> None:
     settings = settings_from_here(local=True)
     if not yes and not sys.stdin.isatty():
@@ -120,7 +156,7 @@ def _ask_and_do(command: ManualCommand, question: str, *, yes: bool, as_json: bo
         fail(shown.refusal, EXIT_FAILED)
     if not yes and not typer.confirm(question):
         fail("nothing was sent", EXIT_FAILED)
-    answer = guarded(lambda: asyncio.run(wish(settings, replace(command, confirmed=True))), settings)
+    answer = guarded(lambda: _done(settings, replace(command, confirmed=True)), settings)
     if as_json:
         typer.echo(json.dumps(as_object(answer), indent=2))
     if answer.refusal:

@@ -17,6 +17,7 @@ from typing import Final
 import typer
 
 from polystra.adapters.store.account_reading import AccountReading, read_account
+from polystra.app.api_client import FROM_API, FROM_DATABASE, Items, asked, say_source
 from polystra.app.book_reading import database_url
 from polystra.app.order_words import moment
 from polystra.app.position_list import duration, run_clock, summed
@@ -38,6 +39,9 @@ GROUPS: Final[Mapping[str, Callable[[Trade], str]]] = {
     "hour": lambda trade: f"{trade.opened_at_ns // (3_600 * NS_PER_S) % 24:02d}:00",
 }
 """What trades may be grouped by: the coin, the market's length, the outcome, the rules, the hour (UTC) they began."""
+
+
+_MOST_ASKED_DAYS: Final = 366
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,12 +110,17 @@ def show_profit(settings: Settings, *, by: str, as_json: bool) -> None:
     Raises:
         StoreError: the database cannot be read.
     """
-    account = read_account(database_url(settings))
-    profit = build_profit(account, run_clock(account, settings), by=by)
+    profit = asked(settings, Profit, "/profit", by=by)
+    source = FROM_API
+    if profit is None:
+        source = FROM_DATABASE
+        account = read_account(database_url(settings))
+        profit = build_profit(account, run_clock(account, settings), by=by)
     if as_json:
         typer.echo(json.dumps(asdict(profit), indent=2))
         return
     print_profit(profit, by=by)
+    say_source(source, as_json=as_json)
 
 
 def show_daily(settings: Settings, *, days: int, as_json: bool) -> None:
@@ -120,12 +129,17 @@ def show_daily(settings: Settings, *, days: int, as_json: bool) -> None:
     Raises:
         StoreError: the database cannot be read.
     """
-    account = read_account(database_url(settings))
-    lines = build_daily(account, run_clock(account, settings), days=days)
+    told = asked(settings, Items[DayLine], "/daily", days=days) if days <= _MOST_ASKED_DAYS else None
+    if told is None:
+        account = read_account(database_url(settings))
+        lines = build_daily(account, run_clock(account, settings), days=days)
+    else:
+        lines = told.items
     if as_json:
         typer.echo(json.dumps([asdict(line) for line in lines], indent=2))
         return
     print_daily(lines)
+    say_source(FROM_DATABASE if told is None else FROM_API, as_json=as_json)
 
 
 def build_profit(account: AccountReading, now_ns: Nanos, *, by: str = "symbol") -> Profit:

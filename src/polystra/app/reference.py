@@ -48,6 +48,12 @@ _COMMANDS_HEAD: Final = f"""# Commands
 
 Commands take their settings from `.env` in the folder they are started in, and from the environment. `--json` is for
 machines: amounts are decimal text, times UTC. What goes wrong is one line on stderr.
+
+`profit`, `daily`, `trades` and `balance` ask the running daemon's control API (`DATA_DIR/api-{{mode}}.json` names it)
+and read the database where it does not answer; the last line names the source. `stop`, `start`, `stopentry`, `pause`,
+`forceexit`, `forceenter` and `reload_config` go by the API where `API_TOKEN` is set for the command too, else by a file
+in `DATA_DIR` that the daemon takes up within a second; without a daemon the switches are written for the next one. The
+other commands that show something read the database, also while the daemon runs.
 """
 
 

@@ -15,13 +15,14 @@ from polystra import __version__
 from polystra.adapters.clock import LoopClock, SystemClock
 from polystra.adapters.store.reading_room import ReadingRoom
 from polystra.app.alerting import redaction
+from polystra.app.api_address import AddressFile
 from polystra.app.hook_file import read_hooks
 from polystra.app.log_ring import RING
 from polystra.app.settings import Settings
 from polystra.app.web.board import Board
 from polystra.app.web.books import Books
 from polystra.app.web.hooks import HookDoor
-from polystra.app.web.server import AddressFile, WebThread
+from polystra.app.web.server import WebThread
 from polystra.app.web.site import Site
 from polystra.domain.errors import StoreError
 from polystra.ports.audit import ApiAudit

@@ -14,6 +14,7 @@ from typing import Final
 import typer
 
 from polystra.adapters.store.account_reading import AccountReading, read_account
+from polystra.app.api_client import FROM_API, FROM_DATABASE, Items, asked, say_source
 from polystra.app.book_reading import database_url
 from polystra.app.order_words import moment, rule_word
 from polystra.app.position_list import duration, summed
@@ -27,6 +28,7 @@ from polystra.domain.orders import Side
 from polystra.domain.positions import Position
 from polystra.domain.units import NS_PER_S, MicroDollars, Nanos, format_micros
 
+_MOST_ASKED: Final = 500
 SHOWN: Final = 30
 """How many trades a screen lists unless it is told otherwise."""
 
@@ -80,16 +82,17 @@ def show_trades(settings: Settings, *, limit: int, as_json: bool) -> None:
     Raises:
         StoreError: the database cannot be read.
     """
-    trades = ended_trades(read_account(database_url(settings)))
-    lines = trade_lines(trades, limit)
+    told = asked(settings, Items[TradeLine], "/trades", limit=limit) if 0 < limit <= _MOST_ASKED else None
+    lines = trade_lines(ended_trades(read_account(database_url(settings))), limit) if told is None else told.items
     if as_json:
         typer.echo(json.dumps([asdict(line) for line in lines], indent=2))
         return
-    print_trades(lines, len(trades))
+    print_trades(lines)
+    say_source(FROM_DATABASE if told is None else FROM_API, as_json=as_json)
 
 
-def print_trades(lines: Sequence[TradeLine], known: int) -> None:
-    """Write trades for people; `known` is how many there are."""
+def print_trades(lines: Sequence[TradeLine]) -> None:
+    """Write trades for people."""
     if not lines:
         typer.echo("No position has ended yet; polystra positions shows what is open.")
         return
@@ -112,7 +115,7 @@ def print_trades(lines: Sequence[TradeLine], known: int) -> None:
         )
         for line in lines
     ]
-    screen().print(grid(f"Trades, newest first ({len(lines)} of {known})", words=words, figures=figures, rows=rows))
+    screen().print(grid("Trades, newest first", words=words, figures=figures, rows=rows))
 
 
 def trade_lines(trades: Sequence[Trade], limit: int = 0) -> tuple[TradeLine, ...]:

@@ -8,19 +8,16 @@ that breaks, is told in one line with its remedy; trading goes on without it. Th
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import uvloop
 from aiohttp import web
 
+from polystra.app.api_address import AddressFile
 from polystra.app.web.application import application
 from polystra.app.web.guard import Guard
 from polystra.app.web.hooks import HookDoor
@@ -33,36 +30,6 @@ END_S: Final = 3.0
 SWITCH_S: Final = 0.000_5
 """How long one thread may keep the interpreter while another waits: what a long answer can cost an order."""
 _LOOK_EVERY_S: Final = 0.1
-
-
-class AddressFile:
-    """Where commands find the server of a running daemon."""
-
-    def __init__(self, data_dir: Path, mode: str) -> None:
-        self.path: Final = data_dir / f"api-{mode}.json"
-
-    def write(self, url: str) -> None:
-        """Name the server; raises OSError."""
-        unfinished = self.path.with_suffix(".tmp")
-        unfinished.unlink(missing_ok=True)
-        body = json.dumps({"url": url, "process": os.getpid()}) + "\n"
-        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(body)
-        unfinished.replace(self.path)
-
-    def read(self) -> str | None:
-        """The address of the server that was started last and has not ended; None when none has."""
-        try:
-            told: Any = json.loads(self.path.read_bytes())
-        except (OSError, ValueError):
-            return None
-        url = told.get("url") if isinstance(told, dict) else None
-        return url if isinstance(url, str) else None
-
-    def clear(self) -> None:
-        """There is no server any more."""
-        with suppress(OSError):
-            self.path.unlink(missing_ok=True)
 
 
 class WebThread:

@@ -19,6 +19,8 @@ from polystra.app.settings import known_names
 from tests.chaos.processes import Process
 from tests.e2e.browser import PATIENCE_MS, Watched, chromium, watched
 
+ANSWERED = """() => !document.querySelector('#confirm').open
+    || document.querySelector('#confirm-error').textContent !== ''"""
 TOKEN = "a-token-of-the-test-0123456789"
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -145,6 +147,24 @@ def act_again(page: Page, token: str) -> None:
     page.locator("#token").fill(token)
     page.locator("#confirm-yes").click()
     expect(page.locator("#confirm")).to_be_hidden()
+
+
+def test_an_exit_by_the_page_sells_a_position_at_once(browser: Browser, daemon: Daemon):
+    with watched(browser, daemon.url) as seen:
+        seen.expect_errors("409", "404")
+        page, dialog = seen.page, seen.page.locator("#confirm")
+        for _ in range(3):
+            page.locator(".position button", has_text="Exit").first.click()
+            expect(dialog.locator(".worst li")).to_contain_text("worst price")
+            if dialog.get_by_label("API token").is_visible():
+                dialog.get_by_label("API token").fill(TOKEN)
+            dialog.get_by_role("button", name="Exit", exact=True).click()
+            page.wait_for_function(ANSWERED)
+            if not dialog.is_visible():
+                break
+            page.keyboard.press("Escape")  # it ended by itself between the question and the answer: ask for another
+        expect(page.locator("#toast")).to_contain_text("sold")
+        expect(page.locator("#log .line", has_text="action=forceexit")).not_to_have_count(0)
 
 
 def test_the_page_outlives_a_restart_of_the_daemon(browser: Browser, daemon: Daemon):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,14 @@ def test_the_picture_says_that_it_is_simulated(account: AccountReading):
     title = session_chart(account, bars_of(account), name="session-sim").title
     assert title.startswith("Simulated session")
     assert "means nothing about real markets" in title
+
+
+def test_a_session_without_a_position_has_a_picture_too(account: AccountReading):
+    quiet = replace(account, postings=(), positions=())
+    assert bars_of(quiet) == []
+    chart = session_chart(quiet, [], name="session-sim")
+    assert chart.title.startswith("Simulated session, 0 positions")
+    assert "no position was opened" in chart.svg()
 
 
 def test_the_file_is_named_in_one_line(session: Settings):

@@ -22,7 +22,7 @@ from polystra.domain.ids import PositionId
 from polystra.domain.ledger import Posting
 from polystra.domain.market import Outcome
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, MicroDollars, Nanos
+from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, Nanos
 
 SIMULATED = "means nothing about real markets"
 _MOST_POINTS = 2_000
@@ -53,7 +53,7 @@ def main() -> None:
         wish = msgspec.json.decode(sys.stdin.buffer.read(), type=Wish)
         account = read_account(wish.database)
         bars = bars_of(account)
-        if not bars:
+        if not bars and not account.settlements:
             sys.exit(3)
         path = Path(wish.file)
         chart = session_chart(account, bars, name=path.stem)
@@ -131,7 +131,11 @@ def session_chart(account: AccountReading, bars: Sequence[Bar], *, name: str) ->
             shade = colour("gain" if bar.realised_pnl > 0 else "loss")
             lower.hlines(place, *times([bar.from_ns, bar.until_ns]), color=shade, linewidth=7)
         lower.set_yticks(range(len(lanes)), lanes)
-        lower.set_ylim(-0.6, len(lanes) - 0.4)
+        lower.set_ylim(-0.6, max(1, len(lanes)) - 0.4)
+        if not lanes:
+            ends = [each.at_ns for each in account.settlements]
+            lower.set_xlim(*times([min(ends) - 300 * NS_PER_S, max(ends)]))
+            lower.text(0.5, 0.5, "no position was opened", transform=lower.transAxes, ha="center", va="center")
         clock_axis(lower)
     shown = f"{len(bars)} positions" if len(drawn) == len(bars) else f"the last {len(drawn)} of {len(bars)} positions"
     simulated = account.mode == "sim"

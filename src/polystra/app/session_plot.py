@@ -31,7 +31,7 @@ def picture_file(settings: Settings) -> Path:
 
 
 def draw_session(settings: Settings, log: Log, *, most_s: float = MOST_S) -> None:
-    """Draw the session's picture and say where it is; a session without a position has none."""
+    """Draw the session's picture and say where it is; a session without a settled market has none."""
     file = picture_file(settings)
     wish = {"database": settings.resolved_database_url.get_secret_value(), "file": str(file)}
     try:

@@ -10,6 +10,7 @@ import pytest
 
 from polystra.adapters.store.account_reading import read_account
 from polystra.domain.orders import Order, OrderStatus
+from polystra.engine.state import EngineState
 from polystra.runtime.daemon import Daemon
 from tests.simulation.paper_world import Crash, Leg, PaperWorld, paper_settings, trade_on_paper
 
@@ -45,31 +46,30 @@ def test_nothing_of_ours_reaches_the_exchange(restarted: PaperWorld):
     assert private == set()
 
 
-async def _until(daemon: Daemon, found: Callable[[Order], bool]) -> None:
-    """Wait for an order like that."""
-    state, clock = daemon._engine.state, daemon._parts.clock
-    while not any(found(track.order) for track in state.orders.values()):
-        await clock.sleep(0.01)
-
-
-def dying_at(found: Callable[[Order], bool]) -> Callable[[Daemon], Coroutine[Any, Any, None]]:
+def dying_at(found: Callable[[EngineState], bool]) -> Callable[[Daemon], Coroutine[Any, Any, None]]:
     async def user(daemon: Daemon) -> None:
-        await _until(daemon, found)
+        while not found(daemon._engine.state):
+            await daemon._parts.clock.sleep(0.01)
         raise Crash
 
     return user
 
 
+def an_order(wanted: Callable[[Order], bool]) -> Callable[[EngineState], bool]:
+    return lambda state: any(wanted(track.order) for track in state.orders.values())
+
+
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("an exit rests", lambda order: order.terms.purpose.is_exit and order.status is OrderStatus.OPEN),
-        ("an entry is under way", lambda order: order.status is OrderStatus.SUBMITTED),
-        ("a fill has not settled", lambda order: order.filled > 0 and not order.terms.purpose.is_exit),
+        ("an exit rests", an_order(lambda order: order.terms.purpose.is_exit and order.status is OrderStatus.OPEN)),
+        ("an entry is under way", an_order(lambda order: order.status is OrderStatus.SUBMITTED)),
+        ("a fill has not settled", an_order(lambda order: order.filled > 0 and not order.terms.purpose.is_exit)),
+        ("winnings wait to be paid", lambda state: any(each.claim > 0 for each in state.ledger.tokens.values())),
     ],
 )
 def test_a_crash_leaves_an_account_that_the_next_run_agrees_with(
-    name: str, found: Callable[[Order], bool], tmp_path: Path
+    name: str, found: Callable[[EngineState], bool], tmp_path: Path
 ):
     world = trade_on_paper(paper_settings(tmp_path), Leg(user=dying_at(found)), Leg(4))
     [summary] = world.summaries

@@ -2,7 +2,9 @@
 
 Run with `python -m benchmarks.backtest_speed [RECORDING] [--rounds N]` from the project's root. Without a recording
 (a folder that `polystra import` or `polystra record` wrote) it makes one: four windows of five minutes with some
-fifty levels a side and ten snapshots a second, both tokens, mirrored as at the venue, from a seed.
+fifty levels a side and ten snapshots a second, both tokens, mirrored as at the venue, from a seed. With `--changes` it
+makes one as `polystra record` writes it: a hundred inputs a second, nine in ten of them changes of a level that show it
+in both tokens, with trades, spot and the settlement feed between. No edge is found in it: positions would cost more.
 
 Printed are inputs a second of this process's CPU, which is what one core does: for reading and decoding alone, and for
 the whole run with all that collects its result; the two take turns, so that their ratio holds on a busy machine. A
@@ -32,25 +34,81 @@ from polystra.backtest.recordings.rows import Recorded
 from polystra.backtest.recordings.writer import RecordingWriter
 from polystra.backtest.runs import Job, Unit, run_job, units_of
 from polystra.domain.book import Level
-from polystra.domain.events import BookSnapshot, MarketResolved, MarketsListed, StreamConnected, StreamName
+from polystra.domain.events import (
+    BookChanged,
+    BookSnapshot,
+    LevelChange,
+    MarketResolved,
+    MarketsListed,
+    PriceSource,
+    PriceTicked,
+    PublicTrade,
+    StreamConnected,
+    StreamName,
+)
 from polystra.domain.ids import ConditionId, TokenId
 from polystra.domain.market import FeeSchedule, Market, ResolutionKind, ResolutionRule
+from polystra.domain.orders import Side
 from polystra.domain.units import MICRO, NS_PER_MS, NS_PER_S
 from polystra.matching.paper_venue import PaperRules
 
 T = TypeVar("T")
 OPENS_S: Final = 1_776_257_100
 _CENT: Final = 10_000
+E8: Final = 100_000_000
 _TOLD: Final = 12
 
 
-def made_recording(folder: Path, *, windows: int, seed: int = 1) -> Path:
-    """Write full-depth books of so many windows, one after the other."""
+def made_recording(folder: Path, *, windows: int, changes: bool = False, seed: int = 1) -> Path:
+    """Write full-depth books, or changes of levels, of so many windows, one after the other."""
     head = Head(origin="import", mode="import", created_ns=1, symbols=("BTC",))
+    make = _changes if changes else _inputs
     with RecordingWriter(folder, head) as writer:
-        for now_ns, event in _inputs(windows, Random(seed)):
+        for now_ns, event in make(windows, Random(seed)):
             writer.add(event, now_ns)
     return folder
+
+
+def _changes(windows: int, chance: Random) -> Iterator[Recorded]:
+    first_ns = (OPENS_S - 30) * NS_PER_S
+    for stream in (StreamName.MARKET, StreamName.PRICES, StreamName.SPOT):
+        yield Recorded(first_ns, StreamConnected(stream=stream))
+    price = 95_000 * E8
+    for number in range(windows):
+        market = _market(number)
+        begin_ns = market.opens_at_s * NS_PER_S
+        yield Recorded(begin_ns - NS_PER_S, MarketsListed(markets=(market,)))
+        bids = tuple((cent * _CENT, (1_000 + cent) * MICRO) for cent in range(30, 51))
+        asks = tuple((cent * _CENT, (1_000 + cent) * MICRO) for cent in range(51, 72))
+        yield from _both(market, bids, asks, begin_ns)
+        for second in range(300):
+            now_ns = begin_ns + second * NS_PER_S
+            price += chance.randint(-20, 20) * E8
+            yield Recorded(now_ns, PriceTicked(symbol="BTC", source=PriceSource.SETTLEMENT, price=price, at_ns=now_ns))
+            for step in range(1, 100):
+                yield from _change(market, price, now_ns + step * 10 * NS_PER_MS, chance)
+        verdict_ns = market.closes_at_s * NS_PER_S
+        verdict = MarketResolved(condition_id=market.condition_id, up_payout=MICRO, at_ns=verdict_ns)
+        yield Recorded(verdict_ns, verdict)
+
+
+def _change(market: Market, price: int, at_ns: int, chance: Random) -> Iterator[Recorded]:
+    """One input while the book stands at 50 to 51 cents."""
+    kind = chance.random()
+    if kind < 0.08:
+        spot = price + chance.randint(-5, 5) * E8
+        yield Recorded(at_ns, PriceTicked(symbol="BTC", source=PriceSource.SPOT, price=spot, at_ns=at_ns))
+        return
+    if kind < 0.1:
+        side = chance.choice((Side.BUY, Side.SELL))
+        printed = PublicTrade(token_id=market.up_token, side=side, price=50 * _CENT, size=5 * MICRO, at_ns=at_ns)
+        yield Recorded(at_ns, printed)
+        return
+    cent, size = chance.randint(30, 71), chance.randint(10, 3_000) * MICRO
+    side, other = (Side.BUY, Side.SELL) if cent <= 50 else (Side.SELL, Side.BUY)
+    up = LevelChange(market.up_token, side, cent * _CENT, size, 50 * _CENT, 51 * _CENT)
+    down = LevelChange(market.down_token, other, MICRO - cent * _CENT, size, 49 * _CENT, 50 * _CENT)
+    yield Recorded(at_ns, BookChanged(changes=(up, down), at_ns=at_ns))
 
 
 def _inputs(windows: int, chance: Random) -> Iterator[Recorded]:
@@ -158,10 +216,11 @@ def main() -> None:
     """Measure what the command line asks for."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("recording", nargs="?", type=Path, help="a folder of .rec files; default: one made by seed")
+    parser.add_argument("--changes", action="store_true", help="make changes of levels instead of full-depth books")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        place = arguments.recording or made_recording(Path(folder), windows=4)
+        place = arguments.recording or made_recording(Path(folder), windows=4, changes=arguments.changes)
         (unit, *_), _ = units_of(recording_files([place]))
         measure(unit, arguments.rounds)
 

@@ -149,9 +149,13 @@ class ChatDesk:
             report = self._words.reports().get(name)
             if report is not None:
                 return await asyncio.get_running_loop().run_in_executor(None, report, rest)
-        except (PolystraError, ValueError) as error:
+        except (PolystraError, ValueError, OSError) as error:
             self._note(chat_id, name, f"failed: {error}")
             return f"not done: {error}"
+        except (ArithmeticError, AttributeError, LookupError, TypeError) as error:
+            # A bug in an answer must not silence the alerts, which leave from the same loop.
+            self._log.error(LogEvent.CONTROL_FAILED, problem=f"/{name}: {type(error).__name__}: {error}")
+            return f"/{name} failed by a mistake of the program ({type(error).__name__}); the log has it"
         return HELP if name == "help" else f"/{name[:_LONGEST_SHOWN]} is not known.\n{HELP}"
 
     async def _switch(self, chat_id: int, name: str, rest: str) -> str:

@@ -202,6 +202,17 @@ async def test_a_message_reads_on_from_the_last_one_and_goes_on_after_trouble(be
     assert len(bench.log.of(LogEvent.CHAT_AWAY)) == 1
 
 
+async def test_a_mistake_in_a_report_is_answered_and_logged_and_ends_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(_rest: str) -> str:
+        raise LookupError("no such figure")
+
+    monkeypatch.setattr(bench.desk._words, "reports", lambda: {"status": broken})
+    assert await bench.say("/status") == "/status failed by a mistake of the program (LookupError); the log has it"
+    assert "no such figure" in str(bench.log.of(LogEvent.CONTROL_FAILED))
+
+
 async def test_no_answer_holds_the_token_and_errors_are_one_sentence(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     async def refuse(*_: Any, **__: Any) -> str:
         raise ConfigError(f"DATA_DIR: no, {TOKEN}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -132,6 +133,15 @@ def test_refusals_have_their_class_and_code() -> None:
     assert told[("no_match", "KILLED")] == 1
     assert told[("never heard of", "REFUSED")] == 1
     assert sum(told.values()) == 4
+
+
+def test_calls_that_people_made_to_us_are_no_requests_to_the_venue() -> None:
+    bench = Bench()
+    one = call("0x1", "live", 1)
+    bench.note(
+        replace(one, path="/api/v1/stop"), replace(one, method="CHAT", path="/stop"), replace(one, path="/hooks/x")
+    )
+    assert "polystra_venue_requests_total" not in bench.look()
 
 
 def test_a_doubt_is_counted_once_and_its_age_is_told() -> None:

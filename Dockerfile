@@ -29,7 +29,8 @@ ENV PATH=/opt/polystra/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     TZ=UTC \
-    DATA_DIR=/data
+    DATA_DIR=/data \
+    API_HOST=0.0.0.0
 WORKDIR /app
 VOLUME /data
 USER 1000:1000

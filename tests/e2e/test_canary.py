@@ -27,8 +27,10 @@ from polystra.app.logs import release_logs
 from polystra.app.sessions import start_log
 from polystra.app.setting_secrets import SECRETS
 from polystra.app.settings import known_names, load_settings
+from polystra.app.web.routes import ROUTES
 from polystra.ports.logbook import LogEvent
 from tests.chaos.processes import REPO, Process
+from tests.e2e.api_daemon import ApiDaemon
 from tests.e2e.live_exchange import exchange_in_real_time
 from tests.fakes.calibration import written
 
@@ -105,7 +107,9 @@ def keystore(folder: Path, secrets: dict[str, str]) -> dict[str, str]:
     return env
 
 
-def test_a_live_daemon_on_a_keystore_lets_nothing_out(tmp_path: Path, urls: dict[str, str]) -> None:
+@pytest.mark.parametrize("looked", ["commands", "api"])
+def test_a_live_daemon_on_a_keystore_lets_nothing_out(tmp_path: Path, urls: dict[str, str], looked: str) -> None:
+    look = look_around if looked == "commands" else ask_around
     address = SigningKey(KEY).address
     held = {name: text for name, text in AT_HOME.items() if name not in CREDENTIALS}
     env = {
@@ -123,7 +127,7 @@ def test_a_live_daemon_on_a_keystore_lets_nothing_out(tmp_path: Path, urls: dict
     process = Process(tmp_path, "run", **env)
     try:
         process.wait_for("reconcile.completed")
-        look_around(process, env)
+        look(process, env)
     finally:
         if process.popen.poll() is None:
             process.popen.send_signal(signal.SIGTERM)
@@ -145,6 +149,22 @@ def look_around(process: Process, env: dict[str, str]) -> None:
     for arguments in commands():
         outcome = CliRunner().invoke(app, arguments, env=env)
         assert_clean(f"polystra {' '.join(arguments)}", outcome.output + repr(outcome.exception))
+
+
+def ask_around(process: Process, env: dict[str, str]) -> None:
+    """What the control API says to anybody, and to who has the token."""
+    folder = Path(env["DATA_DIR"])
+    daemon = ApiDaemon(process, json.loads((folder / "api-live.json").read_text())["url"], folder)
+    paths = [f"/api/v1{route.path}" for route in ROUTES if route.method == "GET" and "{" not in route.path]
+    for path in [*paths, "/api/v1/logs?limit=2000", "/api/v1/openapi.json", "/livez", "/readyz", "/metrics", "/"]:
+        answer = daemon.ask("GET", path)
+        assert answer.status in (200, 503), path
+        assert_clean(path, answer.body)
+    for token in (MARKED["API_TOKEN"], f"{MARKED['API_TOKEN']}x", ""):
+        answer = daemon.ask("POST", "/api/v1/reload_config", {"check": True}, token=token)
+        assert_clean("an action", answer.body + repr(answer.headers).encode())
+    told = [event for event, _ in zip(daemon.events(), range(40), strict=False)]
+    assert_clean("the stream", json.dumps(told))
 
 
 def commands() -> list[list[str]]:

@@ -16,6 +16,7 @@ import yaml
 
 from polystra.app.cli import app
 from polystra.app.health import LOOP_LIMIT_S
+from polystra.app.settings import default_text
 from polystra.engine import shutdown
 from polystra.runtime import alert_thread
 
@@ -36,6 +37,7 @@ KNOWN_KEYS = {
     "logging",
     "mem_limit",
     "pids_limit",
+    "ports",
     "profiles",
     "read_only",
     "restart",
@@ -102,10 +104,17 @@ def test_our_containers_can_change_nothing_but_their_data(name: str) -> None:
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["tmpfs"] == ["/tmp"]
-    assert not {"user", "privileged", "cap_add", "ports", "network_mode"} & set(service)
+    assert not {"user", "privileged", "cap_add", "network_mode"} & set(service)
     data, env = service["volumes"]
     assert data == "data:/data"
     assert (env["target"], env["read_only"], env["bind"]["create_host_path"]) == ("/app/.env", True, False)
+
+
+def test_only_this_machine_reaches_the_api_and_the_server_listens_where_the_container_is_reached() -> None:
+    assert SERVICES["polystra"]["ports"] == ["127.0.0.1:${API_PORT:-8787}:${API_PORT:-8787}"]
+    assert [name for name in SERVICES if "ports" in SERVICES[name]] == ["polystra"]
+    assert default_text("API_PORT") == "8787"
+    assert re.search(r"^ +API_HOST=0\.0\.0\.0$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", list(SERVICES))

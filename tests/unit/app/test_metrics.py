@@ -30,7 +30,7 @@ class Bench:
         self.desk = Desk().ready()
         self.board = Board()
         site = SimpleNamespace(
-            board=self.board, settings=load_settings({}, None), version="1", mode="sim", real=SystemClock()
+            board=self.board, settings=load_settings({}, None), version="1", mode="sim", speed=1.0, real=SystemClock()
         )
         self.metrics = Metrics(cast("Site", site))
         budget = BudgetLeft(tier="x", orders=30, orders_burst=48, cancels=60, cancels_burst=96, warnings=0, refusals=2)

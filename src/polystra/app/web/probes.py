@@ -81,18 +81,19 @@ def readiness(site: Site) -> tuple[str, ...]:
     problems = list(verdict_now(site).problems)
     if not view.reconciled_at_ns:
         problems.append("our books were not compared with the venue's yet")
-    problems += _own(view)
+    problems += _own(view, site.speed)
     if site.settings.enable_venue_heartbeat and site.board.heart_trouble:
         problems.append(f"heartbeat: {site.board.heart_trouble}")
     return tuple(problems)
 
 
-def _own(view: View) -> list[str]:
+def _own(view: View, speed: float) -> list[str]:
     problems = []
+    committing_s = view.commit_age_ns / speed / NS_PER_S  # of the machine's time, as the limit
     if view.venue_mode is not VenueMode.NORMAL:
         problems.append(f"the venue {view.venue_mode.words}")
-    if view.commit_age_ns > COMMIT_LIMIT_S * NS_PER_S:
-        problems.append(f"the database has taken no commit for {view.commit_age_ns // NS_PER_S} s")
+    if committing_s > COMMIT_LIMIT_S:
+        problems.append(f"the database has taken no commit for {committing_s:.0f} s")
     if view.stopping:
         problems.append("the daemon is stopping")
     return problems

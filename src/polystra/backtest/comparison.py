@@ -378,6 +378,9 @@ class Comparison:
             return ["no market of these recordings has a verdict of Up or Down: nothing can be scored"]
         found = self.forecasters
         missing = [sentence for name, sentence in _MISSING.items() if name not in found]
+        both = [each.probabilities for each in self.forecasts if BAYESIAN in each.probabilities]
+        if both and all(abs(each[BAYESIAN] - each[MARKET]) < _SAME for each in both):
+            missing.append(_REPEATS)
         stand_ins = self.outcomes[BAYESIAN].stand_ins
         if stand_ins:
             missing.append(
@@ -395,6 +398,10 @@ class Comparison:
         return f"{trader} did not trade; its decisions said: {told or 'nothing, no market was open'}"
 
 
+_SAME: Final = 1e-9
+_REPEATS: Final = (
+    "bayesian repeats the market's price: no signal has a fitted strength for these recordings (see CALIBRATION_FILE)"
+)
 _MISSING: Final = {
     MARKET: "market, additive and bayesian cannot be scored: no book was recorded near the moments of the forecasts",
     FAIR_VALUE: "fair value is unknown: it needs a settlement feed with a tick a second",

@@ -137,6 +137,7 @@ def test_it_needs_neither_prices_nor_an_opinion(config: EngineConfig):
     assert earned.windows_traded == WINDOWS
     told = only_books.unknown()
     assert any("fair value is unknown" in sentence for sentence in told)
+    assert any("bayesian repeats the market's price" in sentence for sentence in told)
     assert any(sentence.startswith("bayesian did not trade") and "no settlement price" in sentence for sentence in told)
     assert {each.words for each in only_books.earned_apart()} == {
         "neither traded",

@@ -107,8 +107,8 @@ RECORDINGS: Final = (
         sources=lambda data: Sources(ladders=data / "tob/btc5m_ladder_T120_T10_202607.jsonl.gz"),
         seconds_left=(115, 85, 55, 40, 25, 15, 5),
         follow_s=115,
-        words="another exchange's spot every 10 to 30 s instead of the feed; books may be 30 s old here",
-        changes=("STALE_BOOK_SECONDS=30",),
+        words="another exchange's spot every 10 to 30 s instead of the feed; books may be 30 s old, no loss limit",
+        changes=("STALE_BOOK_SECONDS=30", "DAILY_LOSS_LIMIT_DOLLARS=0"),
     ),
     Recording(name="raw sessions of several feeds, April", sources=_sessions, words="seconds at a time, no verdicts"),
     Recording(

@@ -61,7 +61,8 @@ def caveats(compared: Compared) -> list[str]:
     comparison = compared.comparison
     favourite = (
         "The market's price alone sees no edge in itself; what it earns is that of buying its favourite for "
-        f"{FOLLOW_BUDGET // MICRO} dollars {compared.follow_s} s before each close, by the same road and exits."
+        f"{FOLLOW_BUDGET // MICRO} dollars {compared.follow_s} s before each close, by the same road and exits; "
+        "its slippage is against its limit, a cent above the ask."
     )
     found = [favourite, HONEST]
     if compared.overlap:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Final
 
@@ -49,7 +49,7 @@ from polystra.backtest.scoring import (
 )
 from polystra.backtest.tally import Tally
 from polystra.domain.events import EntryRequested, MarketsListed, StreamConnected, StreamName
-from polystra.domain.facts import Fact
+from polystra.domain.facts import Fact, SwitchChanged
 from polystra.domain.market import Market, Outcome
 from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, Nanos
 from polystra.engine.config import EngineConfig
@@ -87,6 +87,8 @@ class Outcomes:
     reading: ReadingReport
     result: DriverResult
     stand_ins: tuple[str, ...] = ()
+    stops: Counter[str] = field(default_factory=Counter)
+    """What stopped entries, and how often."""
 
     def absorb(self, later: Outcomes) -> None:
         """Add what came of a later recording."""
@@ -98,6 +100,7 @@ class Outcomes:
         reading.last_ns = more.last_ns
         reading.notes += more.notes
         self.stand_ins = tuple(dict.fromkeys((*self.stand_ins, *later.stand_ins)))
+        self.stops += later.stops
 
 
 class Follower:
@@ -165,8 +168,11 @@ def try_out(trial: Trial, config: EngineConfig, inputs: Iterable[Recorded], read
     checkpoints = Checkpoints(config.strategy.weights, trial.seconds_left)
     tally = Tally(checkpoints)
 
+    stops: Counter[str] = Counter()
+
     def facts(made: Sequence[Fact], now_ns: Nanos) -> None:
         tally.take(made, now_ns)
+        stops.update(fact.name.value for fact in made if isinstance(fact, SwitchChanged) and fact.on)
 
     driver = Driver(config, trial.rules, facts, checkpoints)
     follower = Follower(driver, trial.follow_s) if trial.trader == MARKET else None
@@ -175,7 +181,7 @@ def try_out(trial: Trial, config: EngineConfig, inputs: Iterable[Recorded], read
         if follower is not None and isinstance(recorded.event, MarketsListed):
             follower.listed(recorded.event.markets)
     result = driver.finish()
-    return Outcomes(tally=tally, reading=reading, result=result, stand_ins=checkpoints.stand_ins)
+    return Outcomes(tally=tally, reading=reading, result=result, stand_ins=checkpoints.stand_ins, stops=stops)
 
 
 # --- figures -------------------------------------------------------------------------------------
@@ -389,13 +395,19 @@ class Comparison:
         idle = [
             trader for trader in TRADERS if not any(each.fills for each in self.outcomes[trader].tally.markets.values())
         ]
-        return [*missing, *(self._idle(trader) for trader in idle)]
+        stopped = [
+            f"what {trader} would have earned without limits: entries were stopped by "
+            + ", ".join(f"{name.lower().replace('_', ' ')} ({count})" for name, count in outcome.stops.items())
+            for trader, outcome in self.outcomes.items()
+            if outcome.stops
+        ]
+        return [*missing, *(self._idle(trader) for trader in idle), *stopped]
 
     def _idle(self, trader: str) -> str:
         if trader == MARKET:
             return "market bought nothing: no book showed shares to buy"
         told = ", ".join(f"{reason} ({count})" for reason, count in self.reasons(trader).most_common(3))
-        return f"{trader} did not trade; its decisions said: {told or 'nothing, no market was open'}"
+        return f"{trader} did not trade; its decisions said: {told or 'nothing, neither a book nor a price moved'}"
 
 
 _SAME: Final = 1e-9

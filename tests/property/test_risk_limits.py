@@ -89,7 +89,7 @@ class Strategy:
             action=Action.SKIP,
             reason="edge is too small",
             fair_value_up=chance,
-            fused=replace(FUSED, p_up=chance),
+            fused=FUSED._replace(p_up=chance),
             inputs=(),
             outcome=outcome,
         )

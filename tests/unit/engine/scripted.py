@@ -20,7 +20,7 @@ SKIP = replace(enter(), action=Action.SKIP, reason="edge is too small", price=No
 def wish(quantity: float = 10, cents: float = 50, *, p_up: float = 0.6, **words: Any) -> Evaluation:
     """A decision to enter that believes in this chance."""
     made = enter(quantity, cents, **words)
-    return replace(made, fused=replace(made.fused, p_up=p_up))
+    return replace(made, fused=made.fused._replace(p_up=p_up))
 
 
 class Strategy:
@@ -62,7 +62,7 @@ class ScriptedDesk(Desk):
 
     def silent(self, p_up: float = 0.6, outcome: Outcome = Outcome.UP) -> ScriptedDesk:
         """From now on it wants nothing."""
-        self.strategy.answer = replace(SKIP, fused=replace(SKIP.fused, p_up=p_up), outcome=outcome)
+        self.strategy.answer = replace(SKIP, fused=SKIP.fused._replace(p_up=p_up), outcome=outcome)
         return self
 
 

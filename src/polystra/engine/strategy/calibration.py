@@ -10,12 +10,13 @@ A number from taste stands nowhere here.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from polystra.engine.strategy.signal import Reading, Signal, clamp, missing
+from polystra.engine.strategy.signal import Reading, Signal, missing
 
 LARGEST_SHIFT: Final = 1.0
 """Nothing moves the market's log-odds further than this (23 points at 0.5), one signal or all together."""
@@ -66,30 +67,40 @@ class Calibration:
 
     def weigh(self, readings: Sequence[Reading], seconds_left: float) -> list[Signal]:
         """Turn readings into evidence."""
-        bucket = self.bucket(seconds_left)
-        return [self._weigh(reading, bucket) for reading in readings]
+        bucket = bisect_left(self.edges_s, seconds_left)
+        known = self.strengths
+        if len(known) == len(readings):  # nearly always, and in the same order
+            return [self._weigh(reading, each, bucket) for reading, each in zip(readings, known, strict=True)]
+        return [self._weigh(reading, None, bucket) for reading in readings]
 
     def variance(self, values: Mapping[str, float], seconds_left: float) -> float | None:
         """How uncertain the sum of strength x value is for want of data; None where nothing was fitted."""
         if not self.covariances:
             return None
-        x = [values.get(each.name, 0.0) for each in self.strengths]
         matrix = self.covariances[self.bucket(seconds_left)]
-        terms = [a * b * c for a, line in zip(x, matrix, strict=True) for b, c in zip(line, x, strict=True)]
-        return max(0.0, sum(terms))
+        told = [(place, values.get(each.name, 0.0)) for place, each in enumerate(self.strengths)]
+        total = 0.0
+        for row, x in told:
+            line = matrix[row]
+            if x and line[row]:  # a signal that was left out has no variance, and so no covariance
+                total += x * sum([y * line[column] for column, y in told])
+        return max(0.0, total)
 
-    def _weigh(self, reading: Reading, bucket: int) -> Signal:
-        value = reading.value
+    def _weigh(self, reading: Reading, guess: Strength | None, bucket: int) -> Signal:
+        name, value, bias, confidence, reason = reading
         if value is None:
-            return missing(reading.name, reading.reason)
-        for each in self.strengths:
-            if each.name == reading.name:
-                strength = each.by_bucket[bucket]
-                if strength is None:
-                    return Signal(reading.name, reading.bias, reading.confidence, 0.0, value, each.reason)
-                llr = clamp(strength * value, -LARGEST_SHIFT, LARGEST_SHIFT)
-                return Signal(reading.name, reading.bias, reading.confidence, llr, value, each.reason)
-        return Signal(reading.name, reading.bias, reading.confidence, 0.0, value, self.reason)
+            return missing(name, reason)
+        found = guess if guess is not None and guess.name == name else self._find(name)
+        if found is None:
+            return Signal(name, bias, confidence, 0.0, value, self.reason)
+        strength = found.by_bucket[bucket]
+        llr = 0.0 if strength is None else strength * value
+        if llr > LARGEST_SHIFT or llr < -LARGEST_SHIFT:
+            llr = math.copysign(LARGEST_SHIFT, llr)
+        return Signal(name, bias, confidence, llr, value, found.reason)
+
+    def _find(self, name: str) -> Strength | None:
+        return next((each for each in self.strengths if each.name == name), None)
 
 
 UNFITTED: Final = Calibration()

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from polystra.domain.book import OrderBook
 from polystra.domain.market import SIZE_STEP, FeeSchedule, Market, Outcome
@@ -60,8 +60,7 @@ class SkipReason(StrEnum):
 ENTER_REASON = "edge"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What the signals said, and what was made of it."""
 
     signals: tuple[Signal, ...]
@@ -140,8 +139,7 @@ class Evaluation:
         return json.dumps({**dict(self.inputs), **evidence}, sort_keys=True, separators=(",", ":"))
 
 
-@dataclass(frozen=True, slots=True)
-class Walk:
+class Walk(NamedTuple):
     """What buying would take from the asks: shares, their dollars rounded up, their fees, the last price."""
 
     quantity: MicroShares
@@ -150,8 +148,7 @@ class Walk:
     worst: MicroPrice
 
 
-@dataclass(frozen=True, slots=True)
-class _Offer:
+class _Offer(NamedTuple):
     """The better side to buy: its chance of winning, its book, its edge at the best ask."""
 
     outcome: Outcome

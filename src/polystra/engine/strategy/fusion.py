@@ -13,11 +13,12 @@ probability, and using it for sizing is at the operator's own wish.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from polystra.domain.book import Level, OrderBook
 from polystra.domain.units import MICRO
@@ -60,6 +61,13 @@ class FusionWeights:
         return self.of(name) * _SHARES.get(name, 0.0)
 
 
+@lru_cache(maxsize=8)
+def _factors(weights: FusionWeights) -> Mapping[str, tuple[float, float]]:
+    """Factor and share of every signal, looked up once per configuration."""
+    return {name: (weights.of(name), weights.share(name)) for name in _SHARES}
+
+
+_STRANGER: Final = (0.0, 0.0)
 _SHARES: Final = MappingProxyType(
     {
         fair_value.NAME: fair_value.SHARE,
@@ -69,8 +77,7 @@ _SHARES: Final = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Fused:
+class Fused(NamedTuple):
     """Both opinions. Biases are signed in [-1, 1] towards Up and relative to the market's price."""
 
     additive_bias: float
@@ -89,23 +96,24 @@ def fuse(prior: float, signals: Sequence[Signal], weights: FusionWeights, fusion
     """Return the opinions of `signals` on top of the market's price `prior`."""
     prior = clamp_probability(prior)
     total = trusted = known = lean = shift = force = 0.0
-    for signal in signals:
-        share = weights.share(signal.name)
+    factors = _factors(weights)
+    for name, bias, trust, llr, _, _ in signals:
+        factor, share = factors.get(name, _STRANGER)
         total += share
-        if signal.llr is None:
+        if llr is None:
             continue
         known += share
-        trusted += share * signal.confidence
-        lean += share * signal.confidence * signal.bias
-        moved = weights.of(signal.name) * signal.llr
+        trusted += share * trust
+        lean += share * trust * bias
+        moved = factor * llr
         shift += moved
         force += abs(moved)
     additive_bias = lean / trusted if trusted > 0.0 else 0.0
     quality = clamp(trusted / total, 0.0, 1.0) if total > 0.0 else 0.0
-    agreement = abs(shift) / force if force > 0.0 else 1.0
+    agreement = min(1.0, abs(shift) / force) if force > 0.0 else 1.0
     cap = weights.largest_shift * (known / total if total > 0.0 else 0.0)
     shift = clamp(shift, -cap, cap)
-    bayesian_confidence = quality * min(1.0, agreement)
+    bayesian_confidence = quality * agreement
     if fusion is Fusion.BAYESIAN:
         p_up, confidence = logistic(logit(prior) + shift), bayesian_confidence
     else:
@@ -118,7 +126,7 @@ def fuse(prior: float, signals: Sequence[Signal], weights: FusionWeights, fusion
         market_prior_p_up=prior,
         p_up=clamp_probability(p_up),
         confidence=confidence,
-        agreement=min(1.0, agreement),
+        agreement=agreement,
     )
 
 
@@ -128,15 +136,29 @@ def market_prior(up: OrderBook, down: OrderBook, *, microprice: bool = False) ->
     A bid for Down is an offer of Up. A side that is empty in both books counts as 0 or 1; two
     empty books say nothing. With `microprice` the middle leans to the side with less size.
     """
+    if not microprice:
+        return _middle(up, down)
     bids = [(price, size) for price, size in (_bid(up), _mirrored(_ask(down))) if size > 0]
     asks = [(price, size) for price, size in (_ask(up), _mirrored(_bid(down))) if size > 0]
     if not bids and not asks:
         return None
     bid, bid_size = max(bids, default=(0, 0))
     ask, ask_size = min(asks, default=(MICRO, 0))
-    if microprice and bid_size and ask_size:
+    if bid_size and ask_size:
         return clamp_probability((bid * ask_size + ask * bid_size) / (bid_size + ask_size) / MICRO)
     return clamp_probability((bid + ask) / (2.0 * MICRO))
+
+
+def _middle(up: OrderBook, down: OrderBook) -> float | None:
+    """The plain middle; the strategy asks for it on every look."""
+    bid, ask = up.best_bid, up.best_ask
+    if down.best_ask is not None and (bid is None or MICRO - down.best_ask > bid):
+        bid = MICRO - down.best_ask
+    if down.best_bid is not None and (ask is None or MICRO - down.best_bid < ask):
+        ask = MICRO - down.best_bid
+    if bid is None and ask is None:
+        return None
+    return clamp_probability(((bid or 0) + (MICRO if ask is None else ask)) / (2.0 * MICRO))
 
 
 def _bid(book: OrderBook) -> Level:

@@ -76,7 +76,7 @@ class _Horizon:
 class RealisedVolatility:
     """Feed it (second, price) in rising order; ask `sigma`."""
 
-    __slots__ = ("_horizons", "_last_second", "_recent", "_rules", "_samples")
+    __slots__ = ("_horizons", "_last_second", "_recent", "_rules", "_samples", "_sigma")
 
     def __init__(self, rules: VolatilityRules) -> None:
         self._rules = rules
@@ -84,6 +84,8 @@ class RealisedVolatility:
         self._recent: deque[tuple[int, float]] = deque(maxlen=2 * rules.step_s + 1)
         self._last_second: int | None = None
         self._samples = 0
+        self._sigma: float | None = None
+        """Worked out when it is first asked for after a return."""
 
     @property
     def samples(self) -> int:
@@ -110,11 +112,14 @@ class RealisedVolatility:
             horizon.bipower = horizon.bipower * decay + product
             horizon.weight = horizon.weight * decay + 1.0
         self._samples += 1
+        self._sigma = None
 
     @property
     def sigma(self) -> float | None:
         """Relative standard deviation per square root of a second, or None before enough data."""
         if self._samples < self._rules.minimum_samples:
             return None
-        variance = max([horizon.variance() for horizon in self._horizons]) / self._rules.step_s
-        return min(self._rules.cap, max(self._rules.floor, math.sqrt(variance)))
+        if self._sigma is None:
+            variance = max([horizon.variance() for horizon in self._horizons]) / self._rules.step_s
+            self._sigma = min(self._rules.cap, max(self._rules.floor, math.sqrt(variance)))
+        return self._sigma

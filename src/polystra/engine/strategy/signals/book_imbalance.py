@@ -23,6 +23,7 @@ NAME: Final = "book_imbalance"
 SHARE: Final = 0.1
 TICKS: Final = 5
 """How deep a side is counted, the best price included."""
+_NONE: Final = (0,) * TICKS
 
 
 def read(up: OrderBook, down: OrderBook, tick_size: MicroPrice) -> Reading:
@@ -48,9 +49,8 @@ def microprice(book: OrderBook) -> float | None:
 
 def _near(book: OrderBook, bid: MicroPrice, ask: MicroPrice, tick_size: MicroPrice) -> tuple[MicroShares, MicroShares]:
     """Shares bid and offered within `TICKS` of the touch."""
-    bids, asks = book.bids, book.asks
-    depth = range(0, TICKS * tick_size, tick_size)
+    deep = TICKS * tick_size
     return (
-        sum([bids.get(bid - below, 0) for below in depth]),
-        sum([asks.get(ask + above, 0) for above in depth]),
+        sum(map(book.bids.get, range(bid, bid - deep, -tick_size), _NONE)),
+        sum(map(book.asks.get, range(ask, ask + deep, tick_size), _NONE)),
     )

@@ -38,7 +38,7 @@ class Daemon:
 
     def _start(self) -> Process:
         settings = {"ENABLE_API": "YES", "API_PORT": str(self.port), "API_TOKEN": TOKEN}
-        process = Process(self.folder, "run", "--seed", "7", "--speed", "10", **settings)
+        process = Process(self.folder, "run", "--speed", "10", **settings)
         process.wait_for("api.started")
         return process
 

@@ -36,6 +36,7 @@ const feed = new Feed({
   state(state) {
     if (state === "live") {
       log.clear();
+      paths.clear(); // Another daemon may be there, with a world of its own.
       readAt.clear();
       due();
       readLog();
@@ -209,7 +210,7 @@ for (const id of ["log-level", "log-filter", "log-follow"]) {
 }
 for (const id of ["decision-coin", "decision-enter"]) {
   the(id).addEventListener("input", () => {
-    showDecisions(now.decisions);
+    showDecisions(now.decisions, true);
     readSection("decisions");
   });
 }

@@ -5,7 +5,10 @@
 import { h, keyed, the } from "./dom.js";
 import { bias, chance, clock, dollars, marketWords, number, percent, price, shares, side } from "./words.js";
 
-export function showDecisions(decisions) {
+/** Show them; the list stands still while one is open or pointed at, unless it `must` change. */
+export function showDecisions(decisions, must = false) {
+  const list = the("decisions");
+  if (!must && list.childElementCount > 0 && (list.querySelector("details[open]") || list.querySelector("details:hover"))) return;
   const coin = the("decision-coin").value;
   const only = the("decision-enter").checked;
   const shown = decisions.filter((each) => (!coin || each.symbol === coin) && (!only || each.action === "ENTER")).slice(0, 14);

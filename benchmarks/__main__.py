@@ -8,13 +8,19 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from benchmarks import decode, sign
+from benchmarks import decode, durability, hygiene, memory, scale, sign, throughput, tick
 from benchmarks.figures import Report, say
 from benchmarks.rounds import be_urgent
 
 SECTIONS: Final[Mapping[str, Callable[..., None]]] = {
     "sign": sign.measure,
     "decode": decode.measure,
+    "tick": tick.measure,
+    "durability": durability.measure,
+    "scale": scale.measure,
+    "throughput": throughput.measure,
+    "memory": memory.measure,
+    "hygiene": hygiene.measure,
 }
 
 

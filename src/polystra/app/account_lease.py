@@ -56,6 +56,7 @@ async def _hold(settings: Settings, url: str, account: str, *, clock: Clock, log
                 clock=clock,
                 lock_folder=settings.data_dir,
                 unchanged=seen if waited_s >= TERM_S else None,
+                durable=settings.database_durable,
             )
         except LeaseHeld as held:
             found = Unchanged(held.epoch, held.renewed_ns)

@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, SecretStr
 from pydantic_settings import BaseSettings
 
-from polystra.app.setting_rules import DAYS, HTTP, MORE_DOLLARS, PATH_OR_NONE, SECRET, WHERE, WS
+from polystra.app.setting_rules import DAYS, HTTP, MORE_DOLLARS, PATH_OR_NONE, SECRET, WHERE, WS, YES_NO
 from polystra.app.setting_values import (
     Address,
     ChainId,
     DatabaseUrl,
     Days,
+    Flag,
     Folder,
     HttpUrl,
     Mode,
@@ -95,6 +96,9 @@ class WhereSettings(BaseSettings):
         WHERE,
         "SQLite, or postgresql://user:password@host/name; {data_dir} and {mode} stand for those settings",
         "a URL that begins with sqlite:/// or postgresql://",
+    )
+    database_durable: Flag = setting(
+        "NO", WHERE, "SQLite: every commit waits for the disk, so that a power cut loses none", YES_NO
     )
     data_dir: Folder = setting("data", WHERE, "the folder for the database and the lock", "a path")
     api_audit_keep_days: Days = setting(

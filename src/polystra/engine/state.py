@@ -107,6 +107,8 @@ class MarketState:
     """What others traded lately, in the Up token's terms."""
     price_to_beat: PriceE8 | None = None
     evaluated_at_ns: Nanos = 0
+    cheapest: tuple[MicroPrice | None, ...] = ()
+    """The lowest best ask of each book that was looked at since the last look by the clock."""
     decided_at_ns: Nanos = 0
     last_reason: str = ""
     entries: int = 0

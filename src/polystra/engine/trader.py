@@ -16,7 +16,16 @@ from polystra.domain.facts import DecisionRecorded, NoticeKind
 from polystra.domain.market import SIZE_STEP, Market, Outcome
 from polystra.domain.orders import OrderStatus
 from polystra.domain.positions import Position
-from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroShares, Nanos, floor_to, format_micros
+from polystra.domain.units import (
+    MICRO,
+    NS_PER_S,
+    MicroDollars,
+    MicroPrice,
+    MicroShares,
+    Nanos,
+    floor_to,
+    format_micros,
+)
 from polystra.engine.entries import Entries
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
@@ -53,16 +62,23 @@ class Trader:
         self._blocked = ""
 
     def consider(self, market: MarketState, turn: Turn) -> None:
-        """Evaluate a market unless that was done a moment ago or nothing can come of it."""
+        """Evaluate a market unless that was done a moment ago or nothing can come of it.
+
+        A best ask below every one that was looked at meanwhile is looked at at once: whoever waits does not get it.
+        """
         state = self._state
         if market.frozen or market.strategy_failed or market.resolution is not None:
             return
-        if turn.now_ns - market.evaluated_at_ns < state.config.evaluate_every_ns:
+        by_the_clock = turn.now_ns - market.evaluated_at_ns >= state.config.evaluate_every_ns
+        if not by_the_clock and not _is_cheaper(market):
             return
         closes_ns = market.market.closes_at_s * NS_PER_S
         if not market.market.opens_at_s * NS_PER_S <= turn.now_ns < closes_ns:
             return
-        market.evaluated_at_ns = turn.now_ns
+        if by_the_clock:
+            market.evaluated_at_ns = turn.now_ns
+            market.cheapest = ()
+        market.cheapest = _cheapest(market)
         busy = self._busy(market)
         evaluation = self._evaluate(market, turn)
         if evaluation is None:
@@ -282,6 +298,23 @@ class Trader:
             )
         )
         return decision_id
+
+
+def _is_cheaper(market: MarketState) -> bool:
+    """Whether a book offers shares below what was looked at since the last look by the clock."""
+    for book, seen in zip(market.books.values(), market.cheapest, strict=False):
+        ask = book.best_ask
+        if ask is not None and (seen is None or ask < seen):
+            return True
+    return False
+
+
+def _cheapest(market: MarketState) -> tuple[MicroPrice | None, ...]:
+    asks = [book.best_ask for book in market.books.values()]
+    if not market.cheapest:
+        return tuple(asks)
+    pairs = zip(asks, market.cheapest, strict=True)
+    return tuple([seen if ask is None else ask if seen is None else min(ask, seen) for ask, seen in pairs])
 
 
 def _side_words(outcome: Outcome) -> str:

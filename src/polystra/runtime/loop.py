@@ -5,12 +5,16 @@ and only then its effects are released (no order leaves before its intent is dur
 intent is signed between step and commit: its order id and bytes are part of the batch.
 Inputs that come in meanwhile form the next batch: that is the group commit.
 
+What is told of the facts in the log is written once the effects have had their turn: some lines take as long as a
+request's way to its socket (`benchmarks/tick.py`: 0.4 ms of 3.4).
+
 The digest is a running hash of the committed facts (`engine.fact_digest`). Whoever records a session is shown every
 input with the time at which it was taken, before the step.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from polystra.domain.errors import StoreBusy
@@ -37,6 +41,8 @@ from polystra.runtime.timers import Timers
 _BATCH = 256
 _BUSY_PAUSE_S = 0.5
 _LIFE_EVERY_S = 1.0
+_TURNS_BEFORE_TELLING = 4
+"""So many turns of the event loop a request takes from its task to its socket."""
 _STOP_PATIENCE_S = 5
 """So long a stop waits for the database before people are told that it does."""
 
@@ -78,6 +84,7 @@ class EngineLoop:
         self._on_committed = on_committed
         self._inspect = inspect
         self._tap = tap
+        self._untold: list[Sequence[Fact]] = []
         self._facts: list[Fact] = []
         self._effects: list[fx.Effect] = []
         self.digest = FactDigest()
@@ -92,6 +99,12 @@ class EngineLoop:
 
     async def run(self) -> fx.Finish:
         """Work until the engine says that the run is finished; returns its last word."""
+        try:
+            return await self._work()
+        finally:
+            self._tell()
+
+    async def _work(self) -> fx.Finish:
         start_ns = self._clock.now_ns()
         if self._tap is not None:
             self._tap.started(start_ns)
@@ -155,18 +168,35 @@ class EngineLoop:
         if facts:
             self.digest.add(facts)
             await self._durable(facts, held=len(effects))
-            self._fact_log.write(facts)
             if self._on_committed is not None:
                 self._on_committed(facts)
             if self._inspect is not None:
                 self._inspect(self._engine.state, facts)
         self._mark()
         self._outbox.release(effects)
+        if facts:
+            if not self._untold:
+                self._tell_later(_TURNS_BEFORE_TELLING)
+            self._untold.append(facts)
         for effect in effects:
             if isinstance(effect, fx.Finish):
                 self.finish = effect
             elif isinstance(effect, fx.StartHeartbeat) and self._heart is not None:
                 self._heart.start()
+
+    def _tell_later(self, turns: int) -> None:
+        """Write the log after so many turns of the event loop."""
+        loop = asyncio.get_running_loop()
+        if turns > 1:
+            loop.call_soon(self._tell_later, turns - 1)
+        else:
+            loop.call_soon(self._tell)
+
+    def _tell(self) -> None:
+        """Write the log of what was committed."""
+        untold, self._untold = self._untold, []
+        for facts in untold:
+            self._fact_log.write(facts)
 
     async def _durable(self, facts: Sequence[Fact], *, held: int) -> None:
         """Return when the facts are committed, however long the store is busy; `held` effects wait for it."""

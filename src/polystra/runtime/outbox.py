@@ -61,6 +61,7 @@ _TRAFFIC: Final = {
     Urgency.EXIT: Traffic.EXIT,
     Urgency.ENTRY: Traffic.ENTRY,
 }
+_TASK_NAMES: Final = {urgency: f"outbox {urgency.name.lower()}" for urgency in Urgency}
 _LOOKUP, _READ = Urgency.LOOKUP, Urgency.READ
 _Job: TypeAlias = Callable[[], Awaitable[None]]
 _Question: TypeAlias = (
@@ -104,6 +105,8 @@ class Outbox:
         self._asked: dict[tuple[object, ...], _Question] = {}
         self._under_way = dict.fromkeys(Urgency, 0)
         self._news = asyncio.Event()
+        self._group: asyncio.TaskGroup | None = None
+        """Of the requests under way, while this runs."""
         self.requests = 0
 
     def __len__(self) -> int:
@@ -131,23 +134,34 @@ class Outbox:
                 self._release_question(effect)
         for ended in self._sends.add(submits, cancels):
             self._inbox.put(ended)
+        self._begin()
         self._news.set()
 
     async def run(self) -> None:
         """Work for ever."""
         async with asyncio.TaskGroup() as group:
-            while True:
-                self._news.clear()
-                for ended in self._sends.drop_stale(self._clock.now_ns()):
-                    self._inbox.put(ended)
-                while (found := self._next_job()) is not None:
-                    urgency, job = found
-                    self._under_way[urgency] += 1
-                    self.requests += 1
-                    group.create_task(self._carry_out(urgency, job), name=f"outbox {urgency.name.lower()}")
-                await self._wait_for_news()
+            self._group = group
+            try:
+                while True:
+                    self._news.clear()
+                    self._begin()
+                    await self._wait_for_news()
+            finally:
+                self._group = None
 
     # --- inside -----------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Start what may leave now; at once on release, so that an order waits for no other task's turn."""
+        if self._group is None:
+            return
+        for ended in self._sends.drop_stale(self._clock.now_ns()):
+            self._inbox.put(ended)
+        while (found := self._next_job()) is not None:
+            urgency, job = found
+            self._under_way[urgency] += 1
+            self.requests += 1
+            self._group.create_task(self._carry_out(urgency, job), name=_TASK_NAMES[urgency])
 
     async def _carry_out(self, urgency: Urgency, job: _Job) -> None:
         await job()

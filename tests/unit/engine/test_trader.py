@@ -149,6 +149,22 @@ def test_evaluations_are_rationed(desk, strategy):
     assert strategy.asked <= 2
 
 
+def test_a_cheaper_offer_is_looked_at_at_once_and_the_same_one_not_again(desk, strategy):
+    tick(desk)
+    strategy.asked = 0
+    desk.book(49, 50)
+    assert strategy.asked == 1
+    for cents in (51, 50, 52, 50):
+        desk.book(49, cents)
+    assert strategy.asked == 1
+    desk.book(45, 47)
+    assert strategy.asked == 2
+    tick(desk)
+    strategy.asked = 0
+    desk.book(45, 47)
+    assert strategy.asked == 1, "a look by the clock begins anew"
+
+
 @pytest.mark.parametrize("error", [ValueError("bad"), ZeroDivisionError(), KeyError("x"), TypeError("t")])
 def test_a_broken_strategy_is_off_in_its_market_only_and_exits_go_on(desk, strategy, error):
     other = replace(

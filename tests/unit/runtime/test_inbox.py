@@ -7,7 +7,9 @@ import pytest
 from polystra.domain.errors import InvariantViolation
 from polystra.domain.events import (
     BookChanged,
+    BookSnapshot,
     CancelAccepted,
+    LevelChange,
     PriceSource,
     PriceTicked,
     PublicTrade,
@@ -15,6 +17,7 @@ from polystra.domain.events import (
     StreamLost,
     StreamName,
     TimerFired,
+    WorldEvent,
 )
 from polystra.domain.ids import OrderId, TokenId
 from polystra.domain.orders import Side
@@ -95,3 +98,47 @@ async def test_beyond_the_hard_limit_the_process_stops():
         inbox.put(ORDER)
     inbox.put(BOOK)
     assert inbox.dropped == 1
+
+
+def level(cents: int, size: int, *, token: str = "1", side: Side = Side.BUY) -> BookChanged:
+    change = LevelChange(TokenId(token), side, cents * 10_000, size, 500_000, 520_000)
+    return BookChanged(changes=(change,), at_ns=size)
+
+
+async def test_an_engine_that_is_behind_is_told_each_level_as_it_was_last_and_everything_else_in_full():
+    inbox = Inbox(conflate_from=2)
+    for event in (ORDER, ORDER, level(50, 1), level(49, 2), level(50, 3), level(40, 4, token="2"), ORDER):
+        inbox.put(event)
+    taken = await inbox.take(10)
+    assert taken[:2] == [ORDER, ORDER]
+    joined, other, order = taken[2:]
+    assert isinstance(joined, BookChanged)
+    assert [(each.price, each.size) for each in joined.changes] == [(490_000, 2), (500_000, 3)]
+    assert joined.at_ns == 3
+    assert other == level(40, 4, token="2")
+    assert order == ORDER
+    assert inbox.conflated == 2
+    inbox.put(level(50, 5))
+    assert await inbox.take(1) == [level(50, 5)]
+
+
+async def test_changes_never_pass_a_snapshot_or_a_broken_stream():
+    snapshot = BookSnapshot(token_id=TokenId("1"), bids=(), asks=(), at_ns=0)
+    lost = StreamLost(stream=StreamName.MARKET, reason="gone")
+    inbox = Inbox(conflate_from=0)
+    told: list[WorldEvent] = [level(50, 1), snapshot, level(50, 2), lost, level(50, 3)]
+    for event in told:
+        inbox.put(event)
+    assert await inbox.take(10) == told
+
+
+async def test_a_message_about_two_places_that_wait_comes_behind_both():
+    both = BookChanged(changes=(level(50, 3).changes[0], level(50, 3, token="2").changes[0]), at_ns=3)
+    inbox = Inbox(conflate_from=0)
+    for event in (level(50, 1), level(50, 2, token="2"), both, level(50, 4)):
+        inbox.put(event)
+    taken = await inbox.take(10)
+    assert taken[:2] == [level(50, 1), level(50, 2, token="2")]
+    last = taken[2]
+    assert isinstance(last, BookChanged)
+    assert [(each.token_id, each.size) for each in last.changes] == [("2", 3), ("1", 4)]

@@ -91,6 +91,21 @@ class OrderCommands:
             raise ValueError(f"submit was given {len(orders)} orders, expected 1 to {MAX_BATCH}")
         run = _Run(orders, told, self._clock.now_ns() + int(self._retries.patience_s * NS_PER_S))
 
+        self._runs.append(run)
+        try:
+            if await self._submit_once(run):
+                await self._submit_again(run)
+        finally:
+            self._runs.remove(run)
+        return run.results()
+
+    async def _submit_again(self, run: _Run) -> None:
+        """Go on after a first attempt that left some waiting; only then is the machinery of retries made (60 us)."""
+        made = [True]
+
+        async def attempt() -> bool:
+            return made.pop() if made else await self._submit_once(run)
+
         def stop(state: RetryCallState) -> bool:
             run.drop_stale(self._clock.now_ns() + int(state.upcoming_sleep * NS_PER_S))
             return not run.waiting
@@ -102,12 +117,7 @@ class OrderCommands:
             wait=lambda state: max(self._pause_s(state), run.pause_s, self._budget.wait_s(_traffic(run.waiting))),
             retry_error_callback=lambda _state: False,
         )
-        self._runs.append(run)
-        try:
-            await retrying(self._submit_once, run)
-        finally:
-            self._runs.remove(run)
-        return run.results()
+        await retrying(attempt)
 
     async def cancel(self, order_ids: Sequence[OrderId]) -> Sequence[CancelOutcome]:
         """Cancel orders by id; one outcome each, in the order asked. None of them is sent again from now on."""

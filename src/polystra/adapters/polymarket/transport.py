@@ -150,6 +150,8 @@ class HttpTransport:
             OutcomeUnknown: it may have arrived and no answer was read.
         """
         request = _Request(method=method, path=path, params={}, body=body, headers=headers, timeout_s=WRITE_TIMEOUT_S)
+        if again_for_s <= 0:
+            return await self._once(request)
         retrying = AsyncRetrying(
             sleep=self._clock.sleep,
             retry=retry_if_exception_type(VenueUnreachable),

@@ -5,8 +5,8 @@ driver errors into ours. What must not: tables, statements about trading.
 
 SQLite runs in WAL with synchronous=NORMAL: a commit survives the death of the process at any
 point (the page cache is the kernel's); a power cut can lose the last commits but never tears
-the file, and reconciliation with the venue at the next start finds what was lost. FULL costs
-an fdatasync, some 100 us, on the way of every order.
+the file, and reconciliation with the venue at the next start finds what was lost. With
+DATABASE_DURABLE it is FULL: every commit waits for the disk (docs/durability.md has the figures).
 
 The driver's own transaction handling is off for SQLite and BEGIN is emitted here, because it
 would commit before each DDL statement and so tear a migration.
@@ -102,16 +102,17 @@ def make_private(path: Path) -> None:
             path.chmod(0o600)
 
 
-def make_engine(url: URL, *, read_only: bool = False, foreign_keys: bool = True) -> Engine:
+def make_engine(url: URL, *, read_only: bool = False, foreign_keys: bool = True, durable: bool = False) -> Engine:
     """Return an engine that opens a connection per use and keeps none.
 
-    `foreign_keys` is off for migrations only: SQLite rebuilds a table to change it.
+    `foreign_keys` is off for migrations only: SQLite rebuilds a table to change it. `durable` makes each commit to
+    SQLite wait for the disk; a server has its own setting.
     """
     if url.get_backend_name() == "sqlite":
         engine = create_engine(
             url, poolclass=NullPool, paramstyle="named", connect_args={"timeout": BUSY_TIMEOUT_MS / 1000}
         )
-        _prepare_sqlite(engine, read_only=read_only, foreign_keys=foreign_keys)
+        _prepare_sqlite(engine, read_only=read_only, foreign_keys=foreign_keys, durable=durable)
         return engine
     options = "-c default_transaction_read_only=on" if read_only else ""
     return create_engine(
@@ -125,7 +126,7 @@ def make_engine(url: URL, *, read_only: bool = False, foreign_keys: bool = True)
     )
 
 
-def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> None:
+def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool, durable: bool) -> None:
     begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 
     def connected(raw: sqlite3.Connection, _record: object) -> None:
@@ -134,7 +135,7 @@ def _prepare_sqlite(engine: Engine, *, read_only: bool, foreign_keys: bool) -> N
             raw.execute("PRAGMA query_only = ON")
             return
         raw.execute("PRAGMA journal_mode = WAL")
-        raw.execute("PRAGMA synchronous = NORMAL")
+        raw.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         raw.execute("PRAGMA secure_delete = FAST")
         raw.execute(f"PRAGMA foreign_keys = {'ON' if foreign_keys else 'OFF'}")
 

@@ -6,13 +6,15 @@ pruning, checkpoints. What must not: the event loop; see `writer` for that.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import psycopg
 from sqlalchemy import URL, Connection, delete, func, insert, select
 
 from polystra.adapters.store import tables
@@ -42,7 +44,6 @@ from polystra.ports.store import StoredState
 
 _LIVE: Final = frozenset(status.value for status in LIVE_STATUSES)
 """An order in another state has ended: its signed bytes, with which anybody could send it, are erased."""
-_COUNTED: Final = {"preserve_rowcount": True}
 NOTES_KEPT_NS: Final = 30 * 86_400 * NS_PER_S
 """Notices, observed balances and reconciliations go after so long: they tell the past, the ledger explains it."""
 _PRUNED_AT_ONCE: Final = 2_000
@@ -67,6 +68,7 @@ class WriteSession:
         clock: Clock | None = None,
         lock_folder: Path | None = None,
         unchanged: Unchanged | None = None,
+        durable: bool = False,
     ) -> None:
         """Open the database.
 
@@ -77,6 +79,7 @@ class WriteSession:
             clock: tells the lease's term; None for a short visit.
             lock_folder: where the file lock beside a server's database is; None: none is taken.
             unchanged: another's lease that was seen like this for a whole term.
+            durable: whether each commit to SQLite waits for the disk.
 
         Raises:
             LeaseHeld: its last holder did not give it up and may be alive.
@@ -89,7 +92,7 @@ class WriteSession:
         if path is not None and not path.exists():
             raise StoreCorrupt(f"the database {path} does not exist; make it with: polystra db upgrade")
         self._guard = threading.Lock()
-        self._engine = make_engine(self._url)
+        self._engine = make_engine(self._url, durable=durable)
         self._writes: tuple[Write, ...] = compile_writes(self._engine)
         self._erasure = erasure(self._engine)
         self._connection: Connection | None = None
@@ -146,18 +149,19 @@ class WriteSession:
         return None
 
     def _write_rows(self, connection: Connection, facts: Sequence[Fact]) -> None:
+        """Write the rows by the driver's own cursor: an intent takes 0.28 ms instead of 0.38 through SQLAlchemy."""
         batch = encode(facts)
-        for write in self._writes:
-            rows = batch.get(write.table.name)
-            if not rows:
-                continue
-            result = connection.exec_driver_sql(write.sql, rows, execution_options=_COUNTED)
-            if result.rowcount != len(rows) and write.content:
-                _compare(connection, write, rows, self.description)
-        ended = [row for row in batch.get(tables.orders.name, ()) if row["status"] not in _LIVE]
-        if ended:
-            ids = [{"client_order_id": row["client_order_id"]} for row in ended]
-            connection.exec_driver_sql(self._erasure, ids)
+        with closing(_cursor(connection)) as cursor:
+            for write in self._writes:
+                rows = batch.get(write.table.name)
+                if not rows:
+                    continue
+                cursor.executemany(write.sql, rows)
+                if cursor.rowcount != len(rows) and write.content:
+                    _compare(connection, write, rows, self.description)
+            ended = [row for row in batch.get(tables.orders.name, ()) if row["status"] not in _LIVE]
+            if ended:
+                cursor.executemany(self._erasure, [{"client_order_id": row["client_order_id"]} for row in ended])
 
     # --- the lease --------------------------------------------------------------------
 
@@ -229,14 +233,16 @@ class WriteSession:
             return delete_calls(connection, before_ns, routine_before_ns, _CALLS_PRUNED_AT_ONCE)
 
     def checkpoint(self) -> None:
-        """Fold SQLite's log into the database, as far as readers allow; nothing to do elsewhere."""
-        if not self._is_file:
+        """Fold SQLite's log into the database, as far as readers allow; nothing to do elsewhere.
+
+        Over a connection of its own, which any thread may use while another commits: the disk is waited for here (up
+        to a second was seen), and a passive checkpoint keeps no writer waiting.
+        """
+        path = sqlite_path(self._url)
+        if path is None:
             return
-        with self._guard, translated(self._url):
-            raw = self._connected().connection.driver_connection
-            if raw is not None:
-                with closing(raw.cursor()) as cursor:
-                    cursor.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        with translated(self._url), closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as raw:
+            raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         """Release connection and lock; harmless when repeated."""
@@ -331,6 +337,14 @@ def _file_lock(url: URL, path: Path | None, folder: Path | None) -> FileLock | N
     if path is not None:
         return FileLock(path)
     return None if folder is None else FileLock(stand_in(url, folder), name=describe(url))
+
+
+def _cursor(connection: Connection) -> sqlite3.Cursor | psycopg.Cursor[Any]:
+    """A cursor of the driver below, in the connection's transaction."""
+    driver = connection.connection.driver_connection
+    if isinstance(driver, sqlite3.Connection | psycopg.Connection):
+        return driver.cursor()
+    raise StoreCorrupt("the database's driver is not one that this program knows")
 
 
 def _compare(connection: Connection, write: Write, rows: Sequence[Values], name: str) -> None:

@@ -44,6 +44,8 @@ class SqlStore:
         self._session = session
         self._executor = executor
         self._owns_executor = owns_executor
+        self._folder = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fold") if owns_executor else executor
+        """Runs checkpoints, so that no commit waits for the disk behind one."""
         self._waiting: list[_Waiting] = []
         self._flying: asyncio.Future[list[PolystraError | None]] | None = None
         self._folding: asyncio.Future[None] | None = None
@@ -61,6 +63,7 @@ class SqlStore:
         lock_folder: Path | None = None,
         unchanged: Unchanged | None = None,
         executor: Executor | None = None,
+        durable: bool = False,
     ) -> Self:
         """Open an up-to-date database, stamp it with mode and account (or check the stamp), lock it, take its lease.
 
@@ -72,6 +75,7 @@ class SqlStore:
             lock_folder: where a daemon's file lock beside a server's database is.
             unchanged: another's lease that was seen like this for a whole term.
             executor: runs the database's calls; one thread of its own if not given.
+            durable: whether each commit to SQLite waits for the disk.
 
         Raises:
             LeaseHeld: its last holder did not give it up and may be alive.
@@ -89,6 +93,7 @@ class SqlStore:
                 clock=clock,
                 lock_folder=lock_folder,
                 unchanged=unchanged,
+                durable=durable,
             )
             session = await asyncio.get_running_loop().run_in_executor(own, opening)
         except BaseException:
@@ -195,6 +200,7 @@ class SqlStore:
         await asyncio.get_running_loop().run_in_executor(self._executor, self._session.close)
         if self._owns_executor:
             self._executor.shutdown(wait=True)
+            self._folder.shutdown(wait=True)
 
     async def _run(self, work: Callable[[], T]) -> T:
         """A small transaction of its own, which a cancelled caller does not tear."""
@@ -229,13 +235,13 @@ class SqlStore:
                 _answer(waiting, StoreBusy("an earlier commit must be tried again first"))
         if self._waiting:
             self._take_off()
-        elif self._since_checkpoint >= _CHECKPOINT_AFTER_FACTS and not self._closed:
+        elif self._since_checkpoint >= _CHECKPOINT_AFTER_FACTS and not self._closed and self._folding is None:
             self._fold()
 
     def _fold(self) -> None:
         """Nothing waits: a good moment for the checkpoint."""
         self._since_checkpoint = 0
-        self._folding = asyncio.get_running_loop().run_in_executor(self._executor, self._session.checkpoint)
+        self._folding = asyncio.get_running_loop().run_in_executor(self._folder, self._session.checkpoint)
         self._folding.add_done_callback(self._folded)
 
     def _folded(self, folding: asyncio.Future[None]) -> None:

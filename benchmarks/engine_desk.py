@@ -20,6 +20,7 @@ from polystra.engine import effects as fx
 from polystra.engine.config import EngineConfig, RiskConfig
 from polystra.engine.core import Engine
 from polystra.engine.state import Turn
+from polystra.engine.strategy.calibration import Calibration, Strength
 from polystra.engine.strategy.config import EntryStyle, StrategyConfig
 from polystra.engine.strategy.sizing import SizingRules
 from polystra.ports.signing import answer_of
@@ -29,6 +30,23 @@ START_S = 1_800_000_000
 START_E8 = 60_000 * 10**8
 NOW_E8 = 66_000 * 10**8
 CENT = 10_000
+
+
+STRATEGY = StrategyConfig(
+    entry_style=EntryStyle.MARKET,
+    max_spread=MICRO,
+    sizing=SizingRules(use_kelly=False, trade_size=8 * MICRO),
+    calibration=Calibration(
+        digest="f" * 16,
+        strengths=(
+            Strength(name="fair_value", by_bucket=(0.7,)),
+            Strength(name="book_imbalance", by_bucket=(0.0,)),
+            Strength(name="momentum", by_bucket=(0.1,)),
+        ),
+        covariances=((((0.0,) * 3,) * 3),),
+    ),
+)
+"""Small dollar entries that take at once, by signals of a made-up strength."""
 
 
 def symbol(number: int) -> str:
@@ -60,11 +78,7 @@ def config(markets: int) -> EngineConfig:
     return EngineConfig(
         symbols=tuple(symbol(number) for number in range(markets)),
         windows_s=(WINDOW_S,),
-        strategy=StrategyConfig(
-            entry_style=EntryStyle.MARKET,
-            max_spread=MICRO,
-            sizing=SizingRules(use_kelly=False, trade_size=8 * MICRO),
-        ),
+        strategy=STRATEGY,
         risk=RiskConfig(
             max_entries_per_market=10**6,
             stale_book_ns=3_600 * NS_PER_S,

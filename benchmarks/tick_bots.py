@@ -23,6 +23,7 @@ import uvloop
 from websockets.asyncio.client import connect
 
 from benchmarks import tick_world
+from benchmarks.engine_desk import STRATEGY
 from benchmarks.sign import CREDENTIALS, KEY
 from benchmarks.stages import Watch
 from polystra.adapters.clock import SystemClock
@@ -41,8 +42,6 @@ from polystra.domain.market import FeeSchedule, Market, ResolutionKind, Resoluti
 from polystra.domain.orders import OrderTerms, Purpose, Side, TimeInForce
 from polystra.domain.units import MICRO, NS_PER_S
 from polystra.engine.config import EngineConfig, RiskConfig
-from polystra.engine.strategy.config import EntryStyle, StrategyConfig
-from polystra.engine.strategy.sizing import SizingRules
 from polystra.ports.venue import Sink
 from polystra.runtime.daemon import Daemon, Parts
 
@@ -128,11 +127,7 @@ def engine_config() -> EngineConfig:
     return EngineConfig(
         symbols=symbols(),
         windows_s=(WINDOW_S,),
-        strategy=StrategyConfig(
-            entry_style=EntryStyle.MARKET,
-            max_spread=MICRO,
-            sizing=SizingRules(use_kelly=False, trade_size=8 * MICRO),
-        ),
+        strategy=STRATEGY,
         risk=RiskConfig(
             max_entries_per_market=10**6,
             stale_book_ns=3_600 * NS_PER_S,

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from eth_account import Account
-from eth_keys import KeyAPI
-from eth_keys.backends import CoinCurveECCBackend, NativeECCBackend
 from py_clob_client_v2 import client as official
 from py_clob_client_v2.clob_types import ApiCreds, OrderArgsV2, OrderType, PartialCreateOrderOptions
 from py_clob_client_v2.order_utils.model.order_data_v2 import order_to_json_v2
@@ -25,8 +23,8 @@ CREDS = ApiCreds(
     api_secret=base64.b64encode(b"s" * 32).decode(),
     api_passphrase="phrase",
 )
-_NATIVE = KeyAPI(NativeECCBackend())
-_COINCURVE = KeyAPI(CoinCurveECCBackend())
+_NATIVE = "eth_keys.backends.NativeECCBackend"
+_COINCURVE = "eth_keys.backends.CoinCurveECCBackend"
 OPTIONS = PartialCreateOrderOptions(tick_size="0.01", neg_risk=False)
 
 
@@ -39,7 +37,7 @@ def client(key: str, host: str = "http://127.0.0.1:1") -> official.ClobClient:
 
 def use_backend(*, native: bool) -> None:
     """Have every later signature of this process made by plain Python or by coincurve."""
-    Account._keys = _NATIVE if native else _COINCURVE
+    os.environ["ECC_BACKEND_CLASS"] = _NATIVE if native else _COINCURVE  # read whenever a key is made
 
 
 def tell_ticks(made: official.ClobClient, tokens: Iterable[str]) -> None:

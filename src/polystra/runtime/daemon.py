@@ -206,6 +206,7 @@ class Daemon:
         eternal: dict[str, Coroutine[Any, Any, None]] = {name: task() for name, task in parts.beside.items()}
         eternal |= {name: user(self) for name, user in parts.users.items()}
         eternal["timers"] = timers.run()
+        eternal["log of facts"] = loop.tell_facts()
         if self._keeper is not None:
             eternal["tenure"] = self._keeper.run()
         if parts.life is not None:

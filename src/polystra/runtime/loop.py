@@ -41,7 +41,7 @@ from polystra.runtime.timers import Timers
 _BATCH = 256
 _BUSY_PAUSE_S = 0.5
 _LIFE_EVERY_S = 1.0
-_TURNS_BEFORE_TELLING = 4
+_TURNS_BEFORE_TELLING = 3
 """So many turns of the event loop a request takes from its task to its socket."""
 _STOP_PATIENCE_S = 5
 """So long a stop waits for the database before people are told that it does."""
@@ -85,6 +85,7 @@ class EngineLoop:
         self._inspect = inspect
         self._tap = tap
         self._untold: list[Sequence[Fact]] = []
+        self._has_untold = asyncio.Event()
         self._facts: list[Fact] = []
         self._effects: list[fx.Effect] = []
         self.digest = FactDigest()
@@ -127,6 +128,15 @@ class EngineLoop:
     def expect_stop(self) -> None:
         """A stop was asked for: should the database hold it up, what would be left is said all the same."""
         self._stop_asked_ns = self._clock.monotonic_ns()
+
+    async def tell_facts(self) -> None:
+        """Write the log of what was committed, for ever; what is left at the end `run` writes."""
+        while True:
+            await self._has_untold.wait()
+            self._has_untold.clear()
+            for _ in range(_TURNS_BEFORE_TELLING):
+                await self._clock.sleep(0)
+            self._tell()
 
     async def show_life(self) -> None:
         """Mark the sign of life once a second while the loop waits for inputs; its commits mark it too."""
@@ -175,22 +185,13 @@ class EngineLoop:
         self._mark()
         self._outbox.release(effects)
         if facts:
-            if not self._untold:
-                self._tell_later(_TURNS_BEFORE_TELLING)
             self._untold.append(facts)
+            self._has_untold.set()
         for effect in effects:
             if isinstance(effect, fx.Finish):
                 self.finish = effect
             elif isinstance(effect, fx.StartHeartbeat) and self._heart is not None:
                 self._heart.start()
-
-    def _tell_later(self, turns: int) -> None:
-        """Write the log after so many turns of the event loop."""
-        loop = asyncio.get_running_loop()
-        if turns > 1:
-            loop.call_soon(self._tell_later, turns - 1)
-        else:
-            loop.call_soon(self._tell)
 
     def _tell(self) -> None:
         """Write the log of what was committed."""

@@ -81,7 +81,7 @@ class Strategy:
     rng: Random
     style: bool = False
 
-    def __call__(self, view: MarketView, _: Any) -> Evaluation:
+    def __call__(self, view: MarketView, _: Any, advisor: object = None) -> Evaluation:
         outcome = self.rng.choice((Outcome.UP, Outcome.DOWN))
         book = view.up_book if outcome is Outcome.UP else view.down_book
         chance = self.rng.uniform(0.05, 0.95)

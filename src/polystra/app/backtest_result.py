@@ -21,6 +21,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from polystra.app.calibration_setting import overlap_words
 from polystra.app.config_view import ConfigLine, config_lines, sources
 from polystra.app.engine_settings import engine_config
+from polystra.app.extension import advisor_maker
 from polystra.app.failures import EXIT_FAILED, env_file_here, fail
 from polystra.app.setting_rules import POSITIONS, RISK, WHAT
 from polystra.app.settings import Settings, load_settings
@@ -126,7 +127,8 @@ def run_backtest(
     units, notes = units_in(places)
     config = config_for(chosen.settings, units)
     rules = PaperRules(cash=capital)
-    jobs = [Job(unit=unit, config=config, rules=rules, paths_kept=paths_kept) for unit in units]
+    advise = advisor_maker(chosen.settings)
+    jobs = [Job(unit=unit, config=config, rules=rules, paths_kept=paths_kept, advise=advise) for unit in units]
     with progress_bar("backtest", [unit.inputs for unit in units]) as told:
         runs = run_all(run_job, jobs, processes=processes, told=told)
     simulated = any(read_head(path)[0].mode == "sim" for unit in units for path in unit.paths)

@@ -38,6 +38,12 @@ class TradingSettings(WhereSettings):
     entry_style: Annotated[Literal["limit", "market"], BeforeValidator(parse_word)] = setting(
         "limit", WHAT, "limit pays at most the edge price, market takes what is there", "limit or market"
     )
+    strategy: str = setting(
+        "",
+        WHAT,
+        "a strategy of your own in place of the fusion, see docs/strategy.md; empty: none",
+        "path/to/file.py:Class, or empty",
+    )
     min_edge_percent: Percent = setting(
         "3.0", WHAT, "percent of the price paid, after fees and expected slippage", PERCENT
     )

@@ -40,6 +40,7 @@ from polystra.app.alerting import alerting
 from polystra.app.calibration_setting import calibration_words
 from polystra.app.crash_guard import CrashGuard
 from polystra.app.engine_settings import engine_config, position_rules
+from polystra.app.extension import load_advisor
 from polystra.app.paper_books import carried_account
 from polystra.app.reload import ReloadedSettings
 from polystra.app.serving import serving
@@ -320,6 +321,7 @@ def parts_of(run: Run, store: Store, side: Side) -> Parts:
     )
     return Parts(
         config=config,
+        advisor=load_advisor(run.settings.strategy) if run.settings.strategy else None,
         store=store,
         signer=side.signer,
         clock=clock,

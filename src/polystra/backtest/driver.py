@@ -30,6 +30,7 @@ from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
 from polystra.engine.fact_digest import FactDigest
 from polystra.engine.state import EngineState, Turn
+from polystra.engine.strategy.advisor import Advisor
 from polystra.engine.strategy.evaluate import Evaluation
 from polystra.matching.paper_venue import PaperRules, PaperVenue
 from polystra.ports.signing import answer_of
@@ -76,13 +77,15 @@ class Driver:
         on_facts: FactSink | None = None,
         checkpoints: Checkpoints | None = None,
         on_second: Callable[[Nanos], None] | None = None,
+        *,
+        advisor: Advisor | None = None,
     ) -> None:
         """`checkpoints` asks the engine for its opinion at fixed times; nothing that it does changes the run.
 
         `on_second` is called after the first input of each second of the recording; it may look and not touch.
         """
         self._checkpoints = checkpoints
-        self._engine = Engine(config)
+        self._engine = Engine(config, advisor)
         self._venue = PaperVenue(rules, self)
         self._signer = PaperSigner()
         self._on_facts = on_facts

@@ -28,6 +28,7 @@ from polystra.domain.errors import RecordingError
 from polystra.domain.facts import Fact
 from polystra.domain.units import NS_PER_S, MicroDollars, Nanos
 from polystra.engine.config import EngineConfig
+from polystra.engine.strategy.advisor import Advisor
 from polystra.matching.paper_venue import PaperRules
 
 APART_S: Final = 900
@@ -54,6 +55,8 @@ class Job:
     config: EngineConfig
     rules: PaperRules
     paths_kept: int = 0
+    advise: Callable[[], Advisor] | None = None
+    """Makes the user's own strategy, once for each run."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -137,7 +140,8 @@ class Part:
         self.trades = TradeBook()
         self.sampler = PathSampler(weights, most=job.paths_kept)
         self._samples = job.paths_kept > 0
-        self.driver = Driver(job.config, job.rules, self._facts, self.tally.checkpoints, self._second)
+        advisor = None if job.advise is None else job.advise()
+        self.driver = Driver(job.config, job.rules, self._facts, self.tally.checkpoints, self._second, advisor=advisor)
 
     def _facts(self, facts: Sequence[Fact], now_ns: Nanos) -> None:
         self.tally.take(facts, now_ns)

@@ -21,6 +21,7 @@ from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
 from polystra.engine.fact_digest import FactDigest
 from polystra.engine.state import Turn
+from polystra.engine.strategy.advisor import Advisor
 from polystra.ports.signing import TermsSigner, answer_of
 
 
@@ -37,8 +38,9 @@ class SessionResult:
 class SessionReplay:
     """One replay of a session that began on an empty database."""
 
-    def __init__(self, config: EngineConfig, signer: TermsSigner) -> None:
-        self._engine = Engine(config)
+    def __init__(self, config: EngineConfig, signer: TermsSigner, advisor: Advisor | None = None) -> None:
+        """`advisor`: the user's strategy that the session was traded by."""
+        self._engine = Engine(config, advisor)
         self._signer = signer
         self._digest = FactDigest()
         self._finished = False

@@ -52,6 +52,7 @@ from polystra.engine.shutdown import Shutdown
 from polystra.engine.signals import Signals
 from polystra.engine.standing import STANDING_TIMER, Standing
 from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
+from polystra.engine.strategy.advisor import Advisor
 from polystra.engine.strategy.evaluate import Evaluation
 from polystra.engine.switches import Switches
 from polystra.engine.trader import Trader
@@ -66,9 +67,9 @@ _ACKNOWLEDGED: Final = (OrderStatus.OPEN, OrderStatus.CANCELED, OrderStatus.EXPI
 
 
 class Engine:
-    """See the module docstring. One instance per account and run."""
+    """See the module docstring. One instance per account and run; `advisor` is the user's own strategy."""
 
-    def __init__(self, config: EngineConfig) -> None:
+    def __init__(self, config: EngineConfig, advisor: Advisor | None = None) -> None:
         self._state = EngineState(config=config)
         self._state.blocks[RECONCILE_BLOCK] = "not reconciled with the venue yet"
         state = self._state
@@ -87,7 +88,7 @@ class Engine:
         reversal = Reversal(state, self._risk, self._entries, self._exits.close)
         rules = (self._unfilled, reversal, ScaleIn(state, self._risk, self._entries))
         self._standing = Standing(state, self._switches, self._reconciler)
-        self._trader = Trader(state, self._risk, self._entries, self._unfilled, rules)
+        self._trader = Trader(state, self._risk, self._entries, self._unfilled, rules, advisor=advisor)
         self._shutdown = Shutdown(state, self._gateway, self._exits.close)
         self._order_requests = OrderRequests(state, self._gateway, self._risk)
         self._signals = Signals(state, self._trader, self._exits)

@@ -293,6 +293,8 @@ class EngineState:
     """Where the search for each order in doubt stands."""
     requests: dict[str, ClientOrderId] = field(default_factory=dict)
     """The order of each request of a person or a tool, by the request's id."""
+    advisor_failed: str = ""
+    """Why the user's own strategy is asked no more, in words; empty while it is."""
     signals: dict[str, Nanos] = field(default_factory=dict)
     """Outside signals of the last days by their ids, with the time at which each was answered; oldest first."""
     other_inputs: int = 0

@@ -30,6 +30,7 @@ from polystra.engine.entries import Entries
 from polystra.engine.positions.unfilled import Unfilled
 from polystra.engine.risk import Risk
 from polystra.engine.state import EngineState, MarketState, OrderTrack, Turn
+from polystra.engine.strategy.advisor import Advisor, AdvisorFailed
 from polystra.engine.strategy.evaluate import Action, Evaluation, evaluate
 from polystra.engine.strategy.view import observe
 
@@ -52,13 +53,21 @@ class Trader:
     """Owns entries."""
 
     def __init__(
-        self, state: EngineState, risk: Risk, entries: Entries, unfilled: Unfilled, rules: Sequence[Rule]
+        self,
+        state: EngineState,
+        risk: Risk,
+        entries: Entries,
+        unfilled: Unfilled,
+        rules: Sequence[Rule],
+        *,
+        advisor: Advisor | None = None,
     ) -> None:
         self._state = state
         self._risk = risk
         self._entries = entries
         self._unfilled = unfilled
         self._rules = rules
+        self._advisor = advisor
         self._blocked = ""
 
     def consider(self, market: MarketState, turn: Turn) -> None:
@@ -67,7 +76,7 @@ class Trader:
         A best ask below every one that was looked at meanwhile is looked at at once: whoever waits does not get it.
         """
         state = self._state
-        if market.frozen or market.strategy_failed or market.resolution is not None:
+        if market.frozen or market.strategy_failed or market.resolution is not None or state.advisor_failed:
             return
         by_the_clock = turn.now_ns - market.evaluated_at_ns >= state.config.evaluate_every_ns
         if not by_the_clock and not _is_cheaper(market):
@@ -184,7 +193,7 @@ class Trader:
         """What the strategy would say of a market now; nothing is changed or written. None where it fails."""
         try:
             return self._judge(market, 0, 0, now_ns)
-        except _BUGS:
+        except (AdvisorFailed, *_BUGS):
             return None
 
     def _ask_strategy(
@@ -192,6 +201,10 @@ class Trader:
     ) -> Evaluation | None:
         try:
             return self._judge(market, bankroll, room, turn.now_ns)
+        except AdvisorFailed as failure:
+            self._state.advisor_failed = f"STRATEGY failed, no entry is made until a restart: {failure}"
+            turn.notice(NoticeKind.STRATEGY_FAILED, "strategy", self._state.advisor_failed)
+            return None
         except _BUGS as error:
             market.strategy_failed = f"strategy failed: {type(error).__name__}: {error}"
             turn.notice(NoticeKind.STRATEGY_FAILED, market.condition_id, market.strategy_failed)
@@ -211,7 +224,7 @@ class Trader:
             price_to_beat=market.price_to_beat,
             volatility_scale=state.config.strategy.calibration.volatility_scale(grid.symbol),
         )
-        return evaluate(view, state.config.strategy)
+        return evaluate(view, state.config.strategy, self._advisor)
 
     def _busy(self, market: MarketState, *, adds: Position | None = None) -> str:
         """Why a market takes no entry now; `adds` is the position that the entry would add to."""

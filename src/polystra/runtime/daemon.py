@@ -20,6 +20,7 @@ from polystra.domain.units import NS_PER_S
 from polystra.engine.config import EngineConfig
 from polystra.engine.core import Engine
 from polystra.engine.state import EngineState
+from polystra.engine.strategy.advisor import Advisor
 from polystra.ports.clock import Clock
 from polystra.ports.controls import Controls
 from polystra.ports.heartbeat import Heart, LifeSign
@@ -86,6 +87,8 @@ class Parts:
     """What people on this machine ask for; None: nobody can."""
     settings: SettingsSource | None = None
     """The user's settings, to be read anew while the daemon trades; None: nobody can ask for that."""
+    advisor: Advisor | None = None
+    """The user's own strategy."""
     signals: SignalDesk | None = None
     """Where signals from outside come in; None: none do."""
     alerts: Alerts | None = None
@@ -118,7 +121,7 @@ class Daemon:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._engine = Engine(parts.config)
+        self._engine = Engine(parts.config, parts.advisor)
         self._inbox = Inbox()
         tenure = parts.tenure
         self._keeper = None if tenure is None else TenureKeeper(tenure, clock=parts.clock, log=parts.log)

@@ -33,7 +33,7 @@ class Strategy:
         """From now on it wants nothing."""
         self.answer = SKIP
 
-    def __call__(self, view: Any, settings: Any) -> Evaluation:
+    def __call__(self, view: Any, settings: Any, advisor: object = None) -> Evaluation:
         return self.answer
 
 

@@ -12,6 +12,7 @@ from polystra.domain.market import Market
 from polystra.domain.orders import OrderStatus, Purpose, TimeInForce
 from polystra.domain.units import E8, NS_PER_S
 from polystra.engine.config import RiskConfig, UnfilledConfig
+from polystra.engine.core import Engine
 from polystra.engine.entries import Entries
 from polystra.engine.strategy.evaluate import Action, Evaluation
 from tests.unit.engine.desk import CASH, CONDITION, MARKET, OPENS, Desk, config, enter
@@ -26,7 +27,7 @@ class Strategy:
         self.answer: Evaluation | Exception = SKIP
         self.asked = 0
 
-    def __call__(self, view, settings) -> Evaluation:
+    def __call__(self, view, settings, advisor=None) -> Evaluation:
         self.asked += 1
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -354,3 +355,39 @@ def test_dollars_are_spent_with_fak(desk):
     terms = desk.enter(enter(budget=5)).order.terms
     assert terms.time_in_force is TimeInForce.FAK
     assert terms.budget == 5_000_000
+
+
+class Breaks:
+    """A user's strategy that answers once and then raises."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def decide(self, view, fused, signals):
+        self.asked += 1
+        raise RuntimeError("boom")
+
+
+def test_a_users_strategy_that_fails_is_asked_no_more_and_positions_stay_protected():
+    strategy = Breaks()
+    desk = Desk(engine=Engine(config(), strategy)).ready()
+    average = PriceTicked(symbol="BTC", source=PriceSource.AVERAGE, price=60_000 * E8, at_ns=OPENS * NS_PER_S)
+    desk.step(average).hold()
+    [resting] = desk.orders(Purpose.TAKE_PROFIT)
+    desk.accept(resting).clear()
+    for second in range(150):
+        tick(desk, 0.7)
+        desk.step(
+            PriceTicked(
+                symbol="BTC",
+                source=PriceSource.SETTLEMENT,
+                price=(60_000 + second % 7) * E8,
+                at_ns=desk.now_ns + NS_PER_S // 3,
+            )
+        ).advance(0.3)
+    assert strategy.asked == 1
+    [notice] = desk.notices(NoticeKind.STRATEGY_FAILED)
+    assert "RuntimeError: boom" in notice.message
+    assert not desk.sent()
+    desk.book(25, 27)
+    assert desk.notices(NoticeKind.STOP_FIRED)

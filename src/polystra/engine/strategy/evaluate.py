@@ -9,13 +9,14 @@ Every refusal has a stable reason, so that a change of reason can be seen and co
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from polystra.domain.book import OrderBook
 from polystra.domain.market import SIZE_STEP, FeeSchedule, Market, Outcome
 from polystra.domain.units import MICRO, NS_PER_S, MicroDollars, MicroPrice, MicroShares, floor_to
+from polystra.engine.strategy.advisor import Advisor, Opinion, ask_advisor
 from polystra.engine.strategy.config import EntryStyle, StrategyConfig
 from polystra.engine.strategy.fusion import Fused, Fusion, fuse, market_prior
 from polystra.engine.strategy.signal import Signal
@@ -39,6 +40,7 @@ class Action(StrEnum):
 class SkipReason(StrEnum):
     """Why nothing is done; the texts are stable."""
 
+    NO_OPINION = "the strategy has no opinion"
     NOT_CALIBRATED = "gate of the calibration is closed"
     NOT_ACCEPTING = "market accepts no orders"
     NOT_OPEN = "window has not opened"
@@ -66,11 +68,14 @@ class Evidence(NamedTuple):
     signals: tuple[Signal, ...]
     fused: Fused
     config: StrategyConfig
+    opinion: Opinion | None = None
+    """Of the user's strategy, which then decides."""
 
     def told(self) -> dict[str, object]:
         """As it is stored with a decision: every signal with its value, and the confidence in its parts."""
         fused, config = self.fused, self.config
         return {
+            **({} if self.opinion is None else {"strategy": self._opinion()}),
             "calibration": config.calibration.digest or None,
             "confidence": {
                 "score": fused.confidence,
@@ -93,11 +98,19 @@ class Evidence(NamedTuple):
             },
         }
 
+    def _opinion(self) -> dict[str, object]:
+        assert self.opinion is not None
+        return {
+            "p_up": self.opinion.p_up,
+            "confidence": self.opinion.confidence,
+            **({"reason": self.opinion.reason} if self.opinion.reason else {}),
+        }
+
     def variance(self, seconds_left: float) -> float:
         """Of P(Up) for want of data; where unknown, as if the whole step from the market's price were chance."""
         config, p_up = self.config, self.fused.p_up
         found = None
-        if config.fusion is Fusion.BAYESIAN:
+        if config.fusion is Fusion.BAYESIAN and self.opinion is None:
             weights = config.weights
             values = {signal.name: weights.of(signal.name) * (signal.value or 0.0) for signal in self.signals}
             found = config.calibration.variance(values, seconds_left)
@@ -158,8 +171,12 @@ class _Offer(NamedTuple):
     edge: float
 
 
-def evaluate(view: MarketView, config: StrategyConfig) -> Evaluation:
-    """Return the decision for one market; no exception for any state of the market."""
+def evaluate(view: MarketView, config: StrategyConfig, advisor: Advisor | None = None) -> Evaluation:
+    """Return the decision for one market; no exception for any state of the market.
+
+    Raises:
+        AdvisorFailed: `advisor`, the user's own strategy, failed.
+    """
     prior = market_prior(view.up_book, view.down_book, microprice=config.use_microprice)
     known_prior = 0.5 if prior is None else prior
     readings = (
@@ -167,11 +184,19 @@ def evaluate(view: MarketView, config: StrategyConfig) -> Evaluation:
         book_imbalance.read(view.up_book, view.down_book, view.market.tick_size),
         view.momentum,
     )
-    signals = config.calibration.weigh(readings, view.seconds_left)
+    signals = tuple(config.calibration.weigh(readings, view.seconds_left))
     fused = fuse(known_prior, signals, config.weights, config.fusion)
-    evidence = Evidence(tuple(signals), fused, config)
+    closed = _market_gate(view, config)
+    opinion = None
+    if advisor is not None and closed is None:
+        opinion = ask_advisor(advisor, view, fused, signals)
+        if opinion is None:
+            closed = SkipReason.NO_OPINION
+        else:
+            fused = replace(fused, p_up=opinion.p_up, confidence=opinion.confidence)
+    evidence = Evidence(signals, fused, config, opinion)
     offer = _better_offer(view, fused.p_up)
-    gate = _market_gate(view, config) or _book_gate(view, prior, offer, fused, config)
+    gate = closed or _book_gate(view, prior, offer, fused, config)
     if gate is not None or offer is None:
         return _skip(view, prior, evidence, offer, gate or SkipReason.NO_OFFER)
     return _enter(view, prior, evidence, offer)

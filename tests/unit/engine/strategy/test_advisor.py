@@ -62,10 +62,10 @@ def test_no_opinion_is_no_entry():
         (0.7, "decide returned float"),
         (Opinion(1.2, 0.5), "p_up is 1.2"),
         (Opinion(float("nan"), 0.5), "p_up is nan"),
-        (Opinion("0.5", 0.5), "p_up is 0.5"),
+        (Opinion("0.5", 0.5), "p_up is 0.5"),  # type: ignore[arg-type]
         (Opinion(True, 0.5), "p_up is True"),
         (Opinion(0.5, float("inf")), "confidence is inf"),
-        (Opinion(0.5, 0.5, None), "reason is a NoneType"),
+        (Opinion(0.5, 0.5, None), "reason is a NoneType"),  # type: ignore[arg-type]
     ],
 )
 def test_what_is_no_answer_is_a_failure_in_one_sentence(answer, words):

@@ -215,6 +215,15 @@ def parse_optional_file(value: object) -> Path | None:
     return None if value is None or not str(value).strip() else parse_folder(value)
 
 
+def parse_strategy(value: object) -> str:
+    """Read a file and a class, or nothing."""
+    text = str(value).strip()
+    path, _, name = text.rpartition(":")
+    if text and not (path.endswith(".py") and name.isidentifier()):
+        raise ValueError("not a Python file and a class")
+    return text
+
+
 def parse_address(value: object) -> str:
     """Read a 20-byte address, or nothing."""
     text = str(value).strip()
@@ -356,6 +365,7 @@ CountOrZero = Annotated[int, BeforeValidator(parse_whole), Field(ge=0, le=1_000_
 ChainId = Annotated[int, BeforeValidator(parse_whole), Field(ge=1)]
 WeeklyTime = Annotated[str, BeforeValidator(parse_weekly_time)]
 Folder = Annotated[Path, BeforeValidator(parse_folder)]
+StrategyClass = Annotated[str, BeforeValidator(parse_strategy)]
 OptionalFile = Annotated[Path | None, BeforeValidator(parse_optional_file)]
 Address = Annotated[str, BeforeValidator(parse_address)]
 HttpUrl = Annotated[str, BeforeValidator(parse_http_url)]

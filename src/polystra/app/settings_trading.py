@@ -20,6 +20,7 @@ from polystra.app.setting_values import (
     PositiveDollars,
     PositiveFraction,
     ShareOfPrice,
+    StrategyClass,
     Symbols,
     Windows,
     parse_word,
@@ -38,7 +39,7 @@ class TradingSettings(WhereSettings):
     entry_style: Annotated[Literal["limit", "market"], BeforeValidator(parse_word)] = setting(
         "limit", WHAT, "limit pays at most the edge price, market takes what is there", "limit or market"
     )
-    strategy: str = setting(
+    strategy: StrategyClass = setting(
         "",
         WHAT,
         "a strategy of your own in place of the fusion, see docs/strategy.md; empty: none",

@@ -9,7 +9,7 @@ Every refusal has a stable reason, so that a change of reason can be seen and co
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
@@ -193,7 +193,7 @@ def evaluate(view: MarketView, config: StrategyConfig, advisor: Advisor | None =
         if opinion is None:
             closed = SkipReason.NO_OPINION
         else:
-            fused = replace(fused, p_up=opinion.p_up, confidence=opinion.confidence)
+            fused = fused._replace(p_up=opinion.p_up, confidence=opinion.confidence)
     evidence = Evidence(signals, fused, config, opinion)
     offer = _better_offer(view, fused.p_up)
     gate = closed or _book_gate(view, prior, offer, fused, config)

@@ -1,8 +1,8 @@
 """The inbox: the one way in. Inputs are taken one at a time, in the order in which they came.
 
 While the engine is behind (`conflate_from` waiting inputs), changes of a market's books join those of it that wait
-already: each level as it was told last, so that what is looked at next is the latest. They never pass a snapshot or
-the news of a broken stream.
+already: each level as it was told last, so that what is looked at next is the latest. They never pass a snapshot, the
+news of a broken stream, or a change of their book that waits by itself.
 
 Bounded. Market data is dropped beyond `market_data_limit` waiting inputs and the loss is
 told, at the place of the gap, as a broken and re-made market stream, so that every book is
@@ -97,6 +97,8 @@ class Inbox:
         if type(event) is BookChanged:
             if len(self._waiting) >= self._conflate_from and self._join(event):
                 return
+            if self._joined:
+                self._part(event)
         elif self._joined and isinstance(event, BookSnapshot | StreamLost | StreamConnected):
             self._joined.clear()
         is_market_data = isinstance(event, _MARKET_DATA)
@@ -143,6 +145,11 @@ class Inbox:
         for change in event.changes:
             self._joined[change.token_id] = joined
         return True
+
+    def _part(self, event: BookChanged) -> None:
+        """A message waits by itself behind those that wait joined, or is lost: later ones must not come before it."""
+        for change in event.changes:
+            self._joined.pop(change.token_id, None)
 
     def _popped(self) -> WorldEvent:
         first = self._waiting.popleft()

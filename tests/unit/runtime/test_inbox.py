@@ -142,3 +142,24 @@ async def test_a_message_about_two_places_that_wait_comes_behind_both():
     last = taken[2]
     assert isinstance(last, BookChanged)
     assert [(each.token_id, each.size) for each in last.changes] == [("2", 3), ("1", 4)]
+
+
+async def test_a_change_never_passes_one_of_its_book_that_came_when_the_engine_was_less_behind():
+    inbox = Inbox(conflate_from=3)
+    for event in (ORDER, ORDER, ORDER, level(50, 1)):
+        inbox.put(event)
+    assert await inbox.take(2) == [ORDER, ORDER]
+    for event in (level(50, 2), ORDER, level(50, 3)):
+        inbox.put(event)
+    assert await inbox.take(10) == [ORDER, level(50, 1), level(50, 2), ORDER, level(50, 3)]
+
+
+async def test_what_comes_after_a_lost_change_is_not_told_before_the_loss():
+    both = BookChanged(changes=(level(50, 3).changes[0], level(50, 3, token="2").changes[0]), at_ns=3)
+    inbox = Inbox(conflate_from=0, market_data_limit=2)
+    for event in (level(50, 1), level(50, 2, token="2"), both, level(50, 4)):
+        inbox.put(event)
+    taken = await inbox.take(10)
+    assert taken[:2] == [level(50, 1), level(50, 2, token="2")]
+    assert [type(event) for event in taken[2:]] == [StreamLost, StreamConnected]
+    assert inbox.dropped == 2

@@ -29,6 +29,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+SILENT = "class Silent:\n    def decide(self, view, fused, signals):\n        return None\n"
+
+
 def swept(*arguments: str):
     return CliRunner().invoke(app, ["sweep", *arguments])
 
@@ -80,3 +83,12 @@ def test_bad_words_are_one_sentence(days: list[str], here: Path, arguments: tupl
     assert result.exit_code == 2
     assert sentence in " ".join(result.output.split())
     assert "Traceback" not in result.output
+
+
+def test_a_strategy_of_the_users_own_is_swept_too(days: list[str], here: Path, monkeypatch: pytest.MonkeyPatch):
+    (here / "silent.py").write_text(SILENT)
+    monkeypatch.setenv("STRATEGY", f"{here / 'silent.py'}:Silent")
+    grid = ("--set", "min_edge_percent=3,4", "--folds", "1", "--embargo", "0")
+    result = swept(*days, *grid, "--json", "--jobs", "2")
+    assert result.exit_code == 0, result.output
+    assert [each["fills"] for each in json.loads(result.stdout)["combinations"]] == [0, 0, 0]

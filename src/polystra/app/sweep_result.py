@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from polystra.app.backtest_result import HONEST, choose, config_for, interval_data, progress_bar, units_in
+from polystra.app.extension import advisor_maker
 from polystra.app.failures import fail
 from polystra.app.settings import Settings
 from polystra.backtest.jobs import run_all
@@ -124,8 +125,8 @@ def run_sweep(
     chosen = [choose(()), *(choose(each) for each in tries)]
     rules = PaperRules(cash=capital)
     jobs = [
-        SweepJob(job=Job(unit=unit, config=config_for(each.settings, units), rules=rules), spans=tuple(spans))
-        for each in chosen
+        SweepJob(job=Job(unit=unit, config=config, rules=rules, advise=advise), spans=tuple(spans))
+        for config, advise in [(config_for(each.settings, units), advisor_maker(each.settings)) for each in chosen]
         for unit in units
     ]
     with progress_bar("sweep", [each.job.unit.inputs for each in jobs]) as told:

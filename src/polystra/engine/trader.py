@@ -190,17 +190,20 @@ class Trader:
         return evaluation if room >= budget.room else self._ask_strategy(market, budget.bankroll, room, turn)
 
     def opinion(self, market: MarketState, now_ns: Nanos) -> Evaluation | None:
-        """What the strategy would say of a market now; nothing is changed or written. None where it fails."""
+        """What both fusions would say of a market now; nothing is changed or written. None where that fails.
+
+        A strategy of the user's own is not asked: it may remember, and would then decide otherwise for being watched.
+        """
         try:
-            return self._judge(market, 0, 0, now_ns)
-        except (AdvisorFailed, *_BUGS):
+            return self._judge(market, 0, 0, now_ns, None)
+        except _BUGS:
             return None
 
     def _ask_strategy(
         self, market: MarketState, bankroll: MicroDollars, room: MicroDollars, turn: Turn
     ) -> Evaluation | None:
         try:
-            return self._judge(market, bankroll, room, turn.now_ns)
+            return self._judge(market, bankroll, room, turn.now_ns, self._advisor)
         except AdvisorFailed as failure:
             self._state.advisor_failed = f"STRATEGY failed, no entry is made until a restart: {failure}"
             turn.notice(NoticeKind.STRATEGY_FAILED, "strategy", self._state.advisor_failed)
@@ -210,7 +213,14 @@ class Trader:
             turn.notice(NoticeKind.STRATEGY_FAILED, market.condition_id, market.strategy_failed)
             return None
 
-    def _judge(self, market: MarketState, bankroll: MicroDollars, room: MicroDollars, now_ns: Nanos) -> Evaluation:
+    def _judge(
+        self,
+        market: MarketState,
+        bankroll: MicroDollars,
+        room: MicroDollars,
+        now_ns: Nanos,
+        advisor: Advisor | None,
+    ) -> Evaluation:
         state = self._state
         grid = market.market
         view = observe(
@@ -224,7 +234,7 @@ class Trader:
             price_to_beat=market.price_to_beat,
             volatility_scale=state.config.strategy.calibration.volatility_scale(grid.symbol),
         )
-        return evaluate(view, state.config.strategy, self._advisor)
+        return evaluate(view, state.config.strategy, advisor)
 
     def _busy(self, market: MarketState, *, adds: Position | None = None) -> str:
         """Why a market takes no entry now; `adds` is the position that the entry would add to."""

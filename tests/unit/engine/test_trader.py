@@ -391,3 +391,18 @@ def test_a_users_strategy_that_fails_is_asked_no_more_and_positions_stay_protect
     assert not desk.sent()
     desk.book(25, 27)
     assert desk.notices(NoticeKind.STOP_FIRED)
+
+
+def test_an_opinion_that_is_looked_at_does_not_ask_a_strategy_that_may_remember():
+    class Counts:
+        asked = 0
+
+        def decide(self, view, fused, signals):
+            self.asked += 1
+
+    counts = Counts()
+    desk = Desk(engine=Engine(config(), counts)).ready()
+    tick(desk)
+    asked = counts.asked
+    assert desk.engine.opinion(CONDITION, desk.now_ns) is not None
+    assert counts.asked == asked

@@ -54,19 +54,28 @@ def ask_advisor(advisor: Advisor, view: MarketView, fused: Fused, signals: tuple
     """
     try:
         opinion = advisor.decide(view, fused, signals)
-    except Exception as error:
-        raise AdvisorFailed(f"{type(error).__name__}: {str(error)[:LONGEST_REASON]}") from error
+    except (Exception, SystemExit) as error:
+        raise AdvisorFailed(f"{type(error).__name__}: {_words_of(error)}") from error
     if opinion is None:
         return None
     if not isinstance(opinion, Opinion):
         raise AdvisorFailed(f"decide returned {type(opinion).__name__}, expected Opinion or None")
     for name, value in (("p_up", opinion.p_up), ("confidence", opinion.confidence)):
         if not _is_share(value):
-            raise AdvisorFailed(f"{name} is {str(value)[:40]}, expected a number from 0 to 1")
+            raise AdvisorFailed(f"{name} is {_words_of(value)[:40]}, expected a number from 0 to 1")
     reason: object = opinion.reason
     if not isinstance(reason, str):
         raise AdvisorFailed(f"reason is a {type(reason).__name__}, expected text")
-    return Opinion(float(opinion.p_up), float(opinion.confidence), opinion.reason[:LONGEST_REASON])
+    return Opinion(float(opinion.p_up), float(opinion.confidence), _words_of(opinion.reason))
+
+
+def _words_of(value: object) -> str:
+    """A stranger's value as one line that any log and database takes; raises AdvisorFailed when it has none."""
+    try:
+        text = str(value)
+    except Exception as error:
+        raise AdvisorFailed(f"{type(value).__name__}: its text cannot be read") from error
+    return "".join(letter if letter.isprintable() else " " for letter in text[:LONGEST_REASON])
 
 
 def _is_share(value: object) -> bool:

@@ -16,6 +16,11 @@ from .scene import FITTED, view
 CONFIG = StrategyConfig(calibration=FITTED)
 
 
+class Speechless(Exception):
+    def __str__(self):
+        raise ValueError
+
+
 class Says:
     def __init__(self, answer):
         self.answer = answer
@@ -58,6 +63,9 @@ def test_no_opinion_is_no_entry():
     ("answer", "words"),
     [
         (RuntimeError("boom"), "RuntimeError: boom"),
+        (RuntimeError("two\nlines, \x00 and half a \ud800"), "RuntimeError: two lines,   and half a  "),
+        (SystemExit(3), "SystemExit: 3"),
+        (Speechless(), "Speechless: its text cannot be read"),
         (RecursionError("deep"), "RecursionError"),
         (0.7, "decide returned float"),
         (Opinion(1.2, 0.5), "p_up is 1.2"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import itertools
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -86,6 +88,8 @@ def test_wrong_ways_in_look_alike(daemon: ApiDaemon) -> None:
         ({"time": 10**15}, 400, "time does not fit"),
         ({"time": "9" * 40}, 400, "time does not fit"),
         ({"time": "9999-12-31T23:59:59+00:00"}, 422, "a signal counts for"),
+        ({"time": "9999-12-31T23:59:59-12:00"}, 400, "time does not fit"),
+        ({"time": "0001-01-01T00:00:00+14:00"}, 400, "time does not fit"),
         ({"time": -1}, 400, "time does not fit"),
         ({"action": "add"}, 403, "which this hook may not"),
         ({"action": "sell"}, 400, "action does not fit"),
@@ -97,8 +101,10 @@ def test_wrong_ways_in_look_alike(daemon: ApiDaemon) -> None:
         ({"worst_price": None}, 400, "worst_price does not fit"),
         ({"worst_price": "1.5"}, 422, "price"),
         ({"outcome": None}, 400, "outcome is missing"),
+        ({"outcome": "up\n"}, 400, "outcome does not fit"),
         ({"outcome": "yes"}, 400, "outcome does not fit"),
         ({"id": ""}, 400, "id does not fit"),
+        ({"id": "a\n"}, 400, "id does not fit"),
         ({"id": "a b"}, 400, "id does not fit"),
         ({"sceret": "x"}, 400, "does not fit"),
         ({"raw": b"{"}, 400, "not JSON"),
@@ -113,6 +119,17 @@ def test_what_is_refused_says_why_and_trades_nothing(
     answer = send(daemon, **changes)
     assert (answer.status, words in answer.error) == (status, True), answer.body
     assert SECRET not in answer.error
+
+
+def test_a_body_that_is_broken_on_its_way_is_refused_and_fills_no_log(daemon: ApiDaemon) -> None:
+    packed = daemon.ask("POST", f"/hooks/tv/{PATH}", b"garbage", headers={"Content-Encoding": "gzip"})
+    assert (packed.status, "not JSON" in packed.error) == (400, True)
+    parts = urlsplit(daemon.url)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30) as line:
+        head = f"POST /hooks/tv/{PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        line.sendall(f"{head}1\r\n{{\r\nzz\r\n".encode())
+        assert b" 400 " in line.recv(4_096).partition(b"\r\n")[0]
+    assert not [line for line in daemon.process.lines if '"library":"aiohttp' in line]
 
 
 def test_nothing_was_traded_by_what_was_refused(daemon: ApiDaemon) -> None:
@@ -155,9 +172,15 @@ def test_a_flood_is_refused_and_told_once(daemon: ApiDaemon) -> None:
 
 
 def test_guessing_secrets_is_slowed_down(daemon: ApiDaemon) -> None:
-    statuses = [send(daemon, path="y" * 22).status for _ in range(14)]
+    told = len(refusals(daemon, 429))
+    statuses = [send(daemon, hook=f"guess-{number}", path="y" * 22).status for number in range(14)]
     assert statuses[-1] == 429
-    assert send(daemon).status == 429
+    assert send(daemon, action="close").status == 422, "strangers silence nobody who knows the way"
+    statuses = [send(daemon, secret="wrong").status for _ in range(14)]
+    assert statuses[-1] == send(daemon).status == 429
+    while {line["hook"] for line in refusals(daemon, 429)} < {"slow", "unknown", "tv"}:
+        refusal_told(daemon, 429)
+    assert len(refusals(daemon, 429)) == told + 2
 
 
 def test_no_secret_reached_the_log(daemon: ApiDaemon) -> None:

@@ -21,8 +21,8 @@ from polystra.domain.units import MICRO, MicroDollars, parse_micros
 from polystra.domain.wishes import SignalAct
 
 _MOST: Final[MicroDollars] = 1_000_000 * MICRO
-_NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}$"
-_SECRET: Final = r"^[A-Za-z0-9_.~-]{16,128}$"  # noqa: S105 - how a secret looks
+_NAME: Final = r"^[a-z0-9][a-z0-9_-]{0,31}\Z"
+_SECRET: Final = r"^[A-Za-z0-9_.~-]{16,128}\Z"  # noqa: S105 - how a secret looks
 _WORDS: Final = {
     "secret": "16 to 128 letters, digits or - _ . ~, as `python -c 'import secrets; print(secrets.token_urlsafe(24))'`",
     "path_secret": "16 to 128 letters, digits or - _ . ~, other than secret",
@@ -87,6 +87,8 @@ def read_hooks(path: Path) -> tuple[Hook, ...]:
         line = getattr(getattr(error, "problem_mark", None), "line", None)
         where = "" if line is None else f", line {line + 1},"
         raise ConfigError(f"HOOKS_FILE {path}{where} is not YAML: mend it there") from None
+    except (ValueError, RecursionError):  # a date that is none, brackets without end
+        raise ConfigError(f"HOOKS_FILE {path} holds what cannot be read: write it as docs/hooks.md shows") from None
     if mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigError(f"HOOKS_FILE {path} holds secrets and others may read it: chmod 600 {path}")
     if not isinstance(told, dict) or not told:
@@ -113,7 +115,7 @@ def _hook(path: Path, name: str, entry: object) -> Hook:
         raise ConfigError(f"{where} does not fit: it takes {', '.join(_WORDS)}; the first two are needed") from None
     try:
         most = parse_micros(read.max_dollars, field="max_dollars")
-    except ValueError:
+    except (ValueError, ArithmeticError):
         most = 0
     if not 0 < most <= _MOST:
         raise ConfigError(f"{where}: max_dollars does not fit, expected {_WORDS['max_dollars']}")

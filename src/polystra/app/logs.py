@@ -76,7 +76,9 @@ class Redaction:
         return {key: self._clean(key, value, 0) for key, value in event_dict.items()}
 
     def text(self, text: str) -> str:
-        """Return free text without secrets."""
+        """Return free text without secrets, as text that can be written: half a character is not."""
+        if not text.isascii():
+            text = text.encode("utf-8", "backslashreplace").decode("utf-8")
         if self._known is not None:
             text = self._known.sub(REDACTED, text)
         text = _URL_PASSWORD.sub(rf"\1{REDACTED}@", text)

@@ -44,7 +44,7 @@ class SignalDesk:
         for fact in facts:
             if isinstance(fact, RequestAnswered):
                 for answer in self._waiting.pop(fact.request_id, ()):
-                    if not answer.cancelled():
+                    if answer.set_running_or_notify_cancel():  # from now on the other thread cannot give up
                         answer.set_result(fact)
 
     def _take(self, signal: SignalReceived, answer: Future[RequestAnswered]) -> None:

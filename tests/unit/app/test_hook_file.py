@@ -96,3 +96,13 @@ def test_a_file_that_others_may_read_is_refused(tmp_path: Path, mode: int) -> No
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         read_hooks(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("text", ["tv: 2026-13-45\n", "[" * 5_000])
+def test_what_the_reader_of_yaml_stumbles_over_is_a_sentence_too(tmp_path: Path, text: str) -> None:
+    assert "cannot be read" in refusal(tmp_path, text)
+
+
+def test_an_amount_without_end_and_a_secret_with_a_line_break_are_refused(tmp_path: Path) -> None:
+    assert "max_dollars" in refusal(tmp_path, f"tv: {{secret: {A}, path_secret: {B}, max_dollars: 1e{'9' * 18}}}\n")
+    assert "secret does not fit" in refusal(tmp_path, f"tv:\n  path_secret: {B}\n  secret: |\n    {A}\n")

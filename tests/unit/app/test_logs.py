@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 import pytest
 import structlog
 
-from polystra.app.logs import REDACTED, LibraryHandler, bind_everywhere, configure_logs
+from polystra.app.logs import REDACTED, LibraryHandler, Redaction, bind_everywhere, configure_logs
 from polystra.ports.logbook import LogEvent
 
 KEY = "1f" * 32
@@ -234,3 +234,7 @@ def test_the_logbook_names_are_noun_and_verb_unique_and_explained() -> None:
         assert event.meaning
         assert event.name.startswith(noun.upper())
         assert f"{event}" == event.value
+
+
+def test_half_a_character_breaks_no_line() -> None:
+    assert Redaction().text("a\ud800é") == "a\\ud800é"

@@ -49,6 +49,7 @@ def test_other_names_are_refused(host: str) -> None:
         {"Origin": "http://127.0.0.1:1"},
         {"Origin": "null"},
         {"Origin": ""},
+        {"Origin": "http://["},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "cross-site"},
     ],
@@ -87,6 +88,17 @@ def test_guessing_is_stopped_for_that_address_until_the_minute_is_over() -> None
 
 def test_without_a_token_of_its_own_nobody_acts() -> None:
     assert refused(guard(token=""), X_API_Token="") == 403
+
+
+def test_asking_a_server_without_a_token_again_and_again_is_stopped_too() -> None:
+    made = guard(token="")
+    statuses = [refused(made) for _ in range(WRONG_TOKENS_PER_MINUTE + 2)]
+    assert statuses == [403] * WRONG_TOKENS_PER_MINUTE + [429] * 2
+    assert made.wrong_tokens == 0
+
+
+def test_names_are_the_same_in_capitals() -> None:
+    guard(allowed=("Bot.Example",)).check_place(request(Host="bot.example"))
 
 
 def test_only_json_acts() -> None:

@@ -170,5 +170,5 @@ def _message(update: object) -> ChatMessage | None:
         update_id=update["update_id"],
         chat_id=chat_id if isinstance(chat_id, int) else 0,
         sent_s=sent_s if isinstance(sent_s, int) else 0,
-        text=text if isinstance(text, str) else "",
+        text=text.encode("utf-8", "replace").decode("utf-8") if isinstance(text, str) else "",
     )

@@ -19,7 +19,7 @@ from aiohttp.typedefs import Middleware
 
 from polystra.app.web import probes
 from polystra.app.web.auditing import Record, auditing
-from polystra.app.web.guard import Guard, check_json
+from polystra.app.web.guard import Guard, check_json, read_text
 from polystra.app.web.openapi import document
 from polystra.app.web.refusal import ErrorAnswer, Refused
 from polystra.app.web.route import Ask, Route, read_body, read_parameters
@@ -153,7 +153,7 @@ def _handle(route: Route, site: Site, guard: Guard) -> _Handle:
 
 
 async def _ask(route: Route, request: web.Request, record: Record | None = None) -> Ask:
-    text = b"" if route.body is None else await request.read()
+    text = b"" if route.body is None else await read_text(request)
     if record is not None:
         record.body = text
     return Ask(

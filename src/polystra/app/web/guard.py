@@ -61,7 +61,7 @@ class Guard:
 
     def __init__(self, *, token: str, host: str, allowed: Iterable[str], clock: Clock) -> None:
         self._token = token.encode()
-        self._names = {*_LOCAL, host, *allowed}
+        self._names = {name.lower() for name in (*_LOCAL, host, *allowed)}
         self._wrong = Rate(WRONG_TOKENS_PER_MINUTE, clock)
         self._wrong_by_all = Rate(6 * WRONG_TOKENS_PER_MINUTE, clock)
         self._actions = Rate(ACTIONS_PER_MINUTE, clock)
@@ -78,22 +78,22 @@ class Guard:
             )
         origin = request.headers.get("Origin")
         site = request.headers.get("Sec-Fetch-Site", "none")
-        is_ours = origin is None or urlsplit(origin).netloc.lower() == host.lower()
+        is_ours = origin is None or _place(origin) == host.lower()
         if not is_ours or site not in ("none", "same-origin"):
             raise Refused(403, "the request comes from another page: open the dashboard itself, or ask without Origin")
 
     def check_actor(self, request: web.BaseRequest, client: str) -> None:
         """Refuse an action without the token, and whoever tries too often."""
-        if not self._token:
-            raise Refused(403, "no action is taken: API_TOKEN is empty; set it in .env and start the daemon anew")
         wait_s = max(self._wrong.wait_s(client), self._wrong_by_all.wait_s(_ALL))
         if wait_s:
-            raise Refused(429, f"too many wrong tokens: try again in {wait_s} s", after_s=wait_s)
+            raise Refused(429, f"too many actions without the right token: try again in {wait_s} s", after_s=wait_s)
+        if not self._token:  # counted, because each refusal is a row of the audit
+            self._count_wrong(client)
+            raise Refused(403, "no action is taken: API_TOKEN is empty; set it in .env and start the daemon anew")
         given = _token(request)
         if not hmac.compare_digest(given, self._token):
             self.wrong_tokens += 1
-            self._wrong.add(client)
-            self._wrong_by_all.add(_ALL)
+            self._count_wrong(client)
             what = "the token is wrong" if given else "this needs the token"
             raise Refused(401, f"{what}: send API_TOKEN as Authorization: Bearer, or as X-API-Token")
         wait_s = self._actions.wait_s(client)
@@ -110,11 +110,31 @@ class Guard:
         self._told.add(_ALL)
         return True
 
+    def _count_wrong(self, client: str) -> None:
+        self._wrong.add(client)
+        self._wrong_by_all.add(_ALL)
+
 
 def check_json(request: web.BaseRequest) -> None:
     """Refuse an action whose body another page could send without asking the browser."""
     if request.content_type != "application/json":
         raise Refused(415, "an action needs content-type application/json, with an object as its body ({} if empty)")
+
+
+async def read_text(request: web.BaseRequest) -> bytes:
+    """The body; raises Refused (400) where its transfer is broken."""
+    try:
+        return await request.read()
+    except web.RequestPayloadError:
+        raise Refused(400, "the body is broken off or misshapen: send it whole, with its content-length") from None
+
+
+def _place(origin: str) -> str:
+    """The name and port of an Origin header; empty when it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
 
 
 def _name(host: str) -> str:

@@ -15,7 +15,7 @@ import asyncio
 import hmac
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from http import HTTPStatus
 from ipaddress import ip_address
 from typing import Annotated, Final
@@ -24,7 +24,7 @@ import msgspec
 from aiohttp import web
 
 from polystra.app.hook_file import Hook
-from polystra.app.web.guard import Rate
+from polystra.app.web.guard import Rate, read_text
 from polystra.app.web.refusal import Refused
 from polystra.app.web.route import read_body
 from polystra.app.web.site import iso
@@ -45,7 +45,7 @@ AHEAD_S: Final = 5
 """A sender's clock may be this far ahead of ours."""
 PATIENCE_S: Final = 10.0
 _MILLISECONDS_FROM: Final = 100_000_000_000
-_TEXT: Final = r"^[!-~]+$"
+_TEXT: Final = r"^[!-~]+\Z"
 _AMOUNT: Final = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,6})?")
 _LATEST: Final = 100_000_000_000_000
 
@@ -74,7 +74,7 @@ class SignalBody(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             min_length=1, max_length=100, pattern=_TEXT, description="a slug, a condition id, or like BTC/15m"
         ),
     ]
-    outcome: Annotated[str, msgspec.Meta(pattern="^(?i:up|down)?$", description="up or down")] = ""
+    outcome: Annotated[str, msgspec.Meta(pattern=r"^(?i:up|down)?\Z", description="up or down")] = ""
     dollars: Annotated[str | int, msgspec.Meta(description='dollars to spend at most, as text like "5.50"')] = ""
     worst_price: Annotated[str | int, msgspec.Meta(description='the highest price of a share, as text like "0.62"')] = (
         ""
@@ -98,7 +98,9 @@ class HookDoor:
         self._clock = clock
         self._real = real
         self._log = log
+        self._wrong_paths = Rate(WRONG_PER_MINUTE, real)
         self._wrong = Rate(WRONG_PER_MINUTE, real)
+        """Of the body. Two counts, because a proxy's clients share its address: strangers silence no sender."""
         self._signals = {hook.name: Rate(hook.per_minute, real) for hook in hooks}
         self._told = Rate(1, real)
         """Of each kind of refusal one line a minute."""
@@ -135,16 +137,21 @@ class HookDoor:
         return web.Response(body=msgspec.json.encode(told), status=202, content_type="application/json")
 
     def _sender(self, name: str, path_secret: str, client: str) -> Hook:
-        wait_s = self._wrong.wait_s(client)
-        if wait_s:
-            raise Refused(429, f"too many wrong secrets: try again in {wait_s} s")
         hook = self._hooks.get(name)
         if not hmac.compare_digest(path_secret.encode(), (hook.path_secret if hook else "").encode()) or hook is None:
-            self._wrong.add(client)
+            self._check_guesses(self._wrong_paths, client)
+            self._wrong_paths.add(client)
             raise Refused(404, "there is nothing here")
+        self._check_guesses(self._wrong, client)
         if hook.allow and not _is_within(client, hook):
             raise Refused(403, f"{client} may not use this hook: add it to allow in HOOKS_FILE")
         return hook
+
+    @staticmethod
+    def _check_guesses(wrong: Rate, client: str) -> None:
+        wait_s = wrong.wait_s(client)
+        if wait_s:
+            raise Refused(429, f"too many wrong secrets: try again in {wait_s} s", after_s=wait_s)
 
     def _body(self, text: bytes, hook: Hook, client: str) -> SignalBody:
         body = msgspec.convert(read_body(SignalBody, text), SignalBody)
@@ -198,11 +205,11 @@ class HookDoor:
 
     def _tell(self, refused: Refused, name: str, client: str) -> None:
         """One line a minute of each kind; what the engine refused stands in its own line."""
-        kind = f"{name[:32]} {refused.status} {client}"
+        known = name if name in self._hooks else "unknown"
+        kind = f"{known} {refused.status} {client}"
         if isinstance(refused, _Answered) or self._told.wait_s(kind):
             return
         self._told.add(kind)
-        known = name if name in self._hooks else "unknown"
         self._log.warning(
             LogEvent.HOOK_REFUSED, hook=known, address=client, status=refused.status, reason=refused.sentence
         )
@@ -215,7 +222,7 @@ class _Answered(Refused):
 async def _read(request: web.Request) -> bytes:
     if (request.content_length or 0) > LONGEST_SIGNAL:
         raise Refused(413, f"the body is longer than {LONGEST_SIGNAL} bytes: send less")
-    text = await request.read()
+    text = await read_text(request)
     if len(text) > LONGEST_SIGNAL:
         raise Refused(413, f"the body is longer than {LONGEST_SIGNAL} bytes: send less")
     return text
@@ -247,7 +254,7 @@ def _sent_ns(time: str | int) -> Nanos:
         moment = datetime.fromisoformat(time)
         if moment.tzinfo is None:
             raise ValueError("without a zone")
-        return int(moment.timestamp()) * NS_PER_S
+        return int(moment.astimezone(UTC).timestamp()) * NS_PER_S
     except (ValueError, OverflowError):
         raise Refused(
             400, "time does not fit: expected ISO 8601 in UTC like 2026-11-21T09:30:00Z, or seconds"

@@ -8,6 +8,7 @@ that breaks, is told in one line with its remedy; trading goes on without it. Th
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import threading
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from typing import Final
 
 import uvloop
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from polystra.app.api_address import AddressFile
 from polystra.app.web.application import application
@@ -30,6 +32,18 @@ END_S: Final = 3.0
 SWITCH_S: Final = 0.000_5
 """How long one thread may keep the interpreter while another waits: what a long answer can cost an order."""
 _LOOK_EVERY_S: Final = 0.1
+
+
+class _OurFaults(logging.Filter):
+    """Lets through what is not the sender's fault: a stranger with broken requests fills no log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """False for a request that is no HTTP."""
+        error = record.exc_info[1] if record.exc_info else None
+        return not isinstance(error, HttpProcessingError | web.RequestPayloadError)
+
+
+_OUR_FAULTS: Final = _OurFaults()
 
 
 class WebThread:
@@ -97,7 +111,7 @@ class WebThread:
         app = application(site, guard, hub)
         if self._door is not None:
             self._door.mount(app)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, auto_decompress=False, logger=_library_log())
         await runner.setup()
         try:
             server = web.TCPSite(runner, self._host, self._port)
@@ -126,3 +140,10 @@ class WebThread:
         url = f"http://{shown}:{port}"
         self._file.write(url)
         return url
+
+
+def _library_log() -> logging.Logger:
+    """Where the server's library tells what went wrong."""
+    log = logging.getLogger("aiohttp.server")
+    log.addFilter(_OUR_FAULTS)
+    return log

@@ -55,9 +55,15 @@ class ReloadedSettings:
             needs = "needs a restart" if len(fixed) == 1 else "need a restart"
             remedy = "restart the daemon, or set it back and reload again"
             return SettingsReading(words=words, refusal=f"{_UNCHANGED}: {', '.join(fixed)} {needs}; {remedy}")
-        wanted = engine_config(
-            new, symbols=config.symbols, salt_seed=config.salt_seed, markets_limit=config.markets_limit
-        )
+        try:
+            wanted = engine_config(
+                new, symbols=config.symbols, salt_seed=config.salt_seed, markets_limit=config.markets_limit
+            )
+        except ConfigError as error:
+            return SettingsReading(words=words, refusal=f"{_UNCHANGED}: {error}")
+        if wanted.strategy.calibration != config.strategy.calibration:
+            why = "what CALIBRATION_FILE holds is another calibration now, which needs a restart"
+            return SettingsReading(words=words, refusal=f"{_UNCHANGED}: {why}")
         self._read = new
         return SettingsReading(words=words, changes=differences(config, wanted))
 

@@ -2,8 +2,9 @@
 
 The current window of each symbol and length (`domain.windows`) and, before it ends, the next are
 looked for, so that the next one's book is there when it opens; a market that is not listed yet is
-asked for again. Markets whose business is done are forgotten, so that memory
-stays bounded.
+asked for again, one of a long window less often after a minute: a day's market that is never listed, or refused, is
+no reason for a request every ten seconds all day. Markets whose business is done are forgotten, so that memory stays
+bounded.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from polystra.engine.positions.settlement import FIRST_ASK_S
 from polystra.engine.state import EngineState, MarketState, Turn
 
 _RETRY_S = 10
+_ASKED_OFTEN = 6
+"""So many times in a row a market is asked for; then there is a pause of a hundredth of its window."""
 _FORGET_AFTER_S = 900
 _RETIRED_MAX = 20_000
 _AHEAD_MAX_S = 900
@@ -32,15 +35,22 @@ class Calendar:
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
+        self._asked: dict[tuple[str, int, int], tuple[int, int]] = {}
+        """Of markets that are missing: how often each was asked for, and from which second on it may be again."""
 
     def tick(self, turn: Turn) -> None:
         """Ask for what should be known and is not; run every few seconds by a timer."""
         now_s = turn.now_ns // NS_PER_S
-        wanted = self._missing(now_s)
+        missing = self._missing(now_s)
+        self._asked = {each: self._asked.get(each, (0, 0)) for each in missing}
+        wanted = [each for each in missing if now_s >= self._asked[each][1]]
         limit = self._state.config.markets_limit
         room = limit - self._state.accepted_markets if limit else len(wanted)
         if self._state.stopping is None:
             for symbol, window_s, opens_at_s in wanted[: max(0, room)]:
+                times = self._asked[symbol, window_s, opens_at_s][0] + 1
+                pause_s = 0 if times < _ASKED_OFTEN else window_s // 100
+                self._asked[symbol, window_s, opens_at_s] = (times, now_s + pause_s)
                 turn.effects.append(DiscoverMarket(symbol=symbol, window_s=window_s, opens_at_s=opens_at_s))
         self._forget(now_s, turn)
         turn.timer("calendar", turn.now_ns + _RETRY_S * NS_PER_S)

@@ -17,6 +17,7 @@ from polystra.app.settings_reload import RELOADED
 from polystra.domain.errors import ConfigError
 from polystra.engine.config import EngineConfig
 from polystra.engine.config_change import unchangeable
+from tests.fakes.calibration import written
 
 OTHER: dict[str, str] = {
     "entry_style": "market",
@@ -100,6 +101,21 @@ def test_a_file_that_is_wrong_is_one_sentence_and_changes_nothing(tmp_path: Path
     with pytest.raises(ConfigError):
         load_settings({}, env)
     assert "cannot be read" in asked.read(held(before)).refusal
+
+
+def test_another_calibration_under_the_same_name_is_not_taken_and_a_lost_one_is_one_sentence(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    before = settings(calibration_file=str(path))
+    config = held(before)
+    after = settings(calibration_file=str(path), min_edge_percent="9")
+    asked = source(before, lambda: after)
+    assert asked.read(config).changes
+    written(tmp_path, strength=0.9)
+    reading = asked.read(config)
+    assert not reading.changes
+    assert "another calibration now, which needs a restart" in reading.refusal
+    path.unlink()
+    assert asked.read(config).refusal.startswith(f"nothing was changed: CALIBRATION_FILE {path}: cannot be read")
 
 
 def test_a_secret_that_changed_is_named_and_not_shown() -> None:

@@ -68,6 +68,15 @@ def test_a_market_that_is_not_listed_yet_is_asked_for_again():
     assert not desk.asked(fx.DiscoverMarket)
 
 
+def test_a_market_of_a_long_window_that_is_never_listed_is_asked_for_ever_less_often():
+    desk = at(100, windows_s=(300, 86_400))
+    for _ in range(60):
+        desk.advance(60)
+    asked = [each.window_s for each in desk.asked(fx.DiscoverMarket)]
+    assert 6 + 3 <= asked.count(86_400) <= 6 + 5
+    assert asked.count(300) > 300
+
+
 def test_a_listed_market_is_recorded_and_watched_once():
     desk = at(100)
     desk.step(MarketsListed(markets=(market(0), market(0))), MarketsListed(markets=(market(0),)))

@@ -14,7 +14,12 @@ BUCKETS = len(EDGES_S) + 1
 
 
 def made(
-    *, origin: str = "recordings", passed: bool = True, strength: float = 0.7, fitted_on: tuple[str, ...] = ("a",)
+    *,
+    origin: str = "recordings",
+    passed: bool = True,
+    strength: float = 0.7,
+    fitted_on: tuple[str, ...] = ("a",),
+    tested_on: tuple[str, ...] = ("b",),
 ) -> formats.CalibrationFile:
     """A file of one strength for the fair value and nothing for the others."""
     better = Interval(-0.02, -0.03, -0.01, 100)
@@ -49,7 +54,7 @@ def made(
         fitted_on=windows,
         fitted=Fit(edges_s=EDGES_S, l2=L2, signals=signals, covariances=(covariance,) * BUCKETS, scales=()),
         tested=formats.Tested(
-            windows=formats.Windows(count=1, closing_times=1, first_close_s=2, last_close_s=2, slugs=("b",)),
+            windows=formats.Windows(count=1, closing_times=1, first_close_s=2, last_close_s=2, slugs=tested_on),
             weights=FusionWeights(),
             gates=gates,
         ),

@@ -10,7 +10,9 @@ strength of every signal is then unknown, the Bayesian opinion is the market's p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib import resources
 from typing import Final
 
@@ -26,6 +28,7 @@ SIMULATED: Final = "simulation"
 """The origin of a file that was fitted on simulated sessions."""
 _NAME: Final = "calibration"
 _SHIPPED: Final = "simulated_calibration.json"
+_LENGTH: Final = re.compile(r"-updown-(5m|15m|4h)-")
 _REMEDY: Final = (
     "record real windows (polystra record), fit and test on them (polystra calibrate), name the file in "
     "CALIBRATION_FILE; or REQUIRE_CALIBRATION=NO to trade without evidence"
@@ -70,7 +73,7 @@ def calibration_words(settings: Settings) -> str:
     file = calibration_file(settings, simulated=settings.mode.value == "sim")
     if file is None:
         return "none: what signals are worth is unknown, and the Bayesian opinion is the market's price"
-    gate = file.gate(Fusion(settings.fusion), weights_of(settings))
+    gate = _gate(file, settings)
     words = "gate passed" if gate.passed else f"gate closed: {gate.words}"
     return f"{file.digest[:16]}, fitted on {file.fitted_on.count} windows of {file.origin}, {words}"
 
@@ -110,7 +113,28 @@ def gate_of(settings: Settings) -> Gate:
     if file is None:
         words = "CALIBRATION_FILE is empty: what signals are worth is unknown"
         return Gate(fusion=fusion, passed=False, words=words, log_loss=None, brier=None)
-    return file.gate(fusion, weights_of(settings))
+    return _gate(file, settings)
+
+
+def _gate(file: CalibrationFile, settings: Settings) -> Gate:
+    """The gate of what is traded; closed for windows of a length that no tested one had."""
+    gate = file.gate(Fusion(settings.fusion), weights_of(settings))
+    tested = {length for slug in file.tested.windows.slugs if (length := _length_of(slug))}
+    untested = [window.value for window in settings.windows if tested and window.value not in tested]
+    if not gate.passed or not untested:
+        return gate
+    words = f"it was tested on windows of {', '.join(sorted(tested))}, and WINDOWS has {', '.join(untested)} too"
+    return replace(gate, passed=False, words=words)
+
+
+def _length_of(slug: str) -> str:
+    """The name of a window's length as its slug tells it, "" for a stranger's slug."""
+    found = _LENGTH.search(slug)
+    if found is not None:
+        return found[1]
+    if "-up-or-down-on-" in slug:
+        return "1d"
+    return "1h" if "-up-or-down-" in slug and slug.endswith("-et") else ""
 
 
 def entries_are_closed(settings: Settings) -> bool:

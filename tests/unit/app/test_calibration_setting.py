@@ -98,6 +98,25 @@ def test_a_gate_that_was_passed_lets_live_trade(tmp_path: Path):
     assert "gate passed" in calibration_words(settings)
 
 
+@pytest.mark.parametrize(
+    ("window", "slug"),
+    [
+        ("5m", "btc-updown-5m-1786665600"),
+        ("15m", "btc-updown-15m-1786665600"),
+        ("1h", "bitcoin-up-or-down-november-21-2026-3pm-et"),
+        ("4h", "btc-updown-4h-1786665600"),
+        ("1d", "bitcoin-up-or-down-on-november-21-2026"),
+    ],
+)
+def test_a_gate_says_nothing_about_windows_of_a_length_that_was_not_tested(tmp_path: Path, window: str, slug: str):
+    path = written(tmp_path, tested_on=(slug,))
+    assert not entries_are_closed(live(path, WINDOWS=window))
+    other = "4h" if window == "1d" else "1d"
+    both = live(path, WINDOWS=f"{window},{other}")
+    assert entries_are_closed(both)
+    assert f"tested on windows of {window}, and WINDOWS has {other} too" in check_calibration(both).evidence
+
+
 def test_elsewhere_no_gate_is_asked():
     assert not entries_are_closed(load_settings({"FUSION": "additive"}, None))
     assert check_calibration(load_settings({}, None)).verdict is Verdict.NOT_CHECKED

@@ -177,6 +177,8 @@ class StreamRecorder:
                 await self._read_book(token)
         for market in self._watchlist.awaiting_verdict(now_ns):
             await self._ask_verdict(market)
+        for market in self._watchlist.given_up():
+            self._forget(market)
 
     def _resume(self, now_ns: Nanos) -> None:
         self._try(lambda: self.writer.begin_anew(now_ns))
@@ -218,11 +220,15 @@ class StreamRecorder:
         if verdict is None or self._watchlist.resolved(verdict) is None:
             return
         self.take(verdict)
+        self._forget(market)
+        self.resolved += 1
+        if self._limit and self.resolved >= self._limit:
+            self.stop()
+
+    def _forget(self, market: Market) -> None:
+        """Its business is done: it is listened to no longer, and no file begins with its books."""
         tokens = (market.up_token, market.down_token)
         self._sources.market_stream.unsubscribe(tokens)
         for token in tokens:
             self._torn.pop(token, None)
         self._scene.forget(market)
-        self.resolved += 1
-        if self._limit and self.resolved >= self._limit:
-            self.stop()

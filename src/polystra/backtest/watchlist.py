@@ -30,6 +30,7 @@ class Watchlist:
         self._state = EngineState(config=config)
         self._calendar = Calendar(self._state)
         self._asked_ns: dict[ConditionId, Nanos] = {}
+        self._given_up: list[Market] = []
 
     def missing(self, now_ns: Nanos) -> list[DiscoverMarket]:
         """Markets that should be known now and are not."""
@@ -54,10 +55,16 @@ class Watchlist:
                 continue
             if now_ns - first_ns > _ASK_FOR_NS:
                 self._settle(market.condition_id)
+                self._given_up.append(market)
                 continue
             self._asked_ns[market.condition_id] = now_ns
             due.append(market)
         return due
+
+    def given_up(self) -> list[Market]:
+        """Markets whose verdict is not waited for any longer, each told once."""
+        told, self._given_up = self._given_up, []
+        return told
 
     def resolved(self, event: MarketResolved) -> Market | None:
         """Take a verdict; returns the market whose business is done by it, None for any other word."""

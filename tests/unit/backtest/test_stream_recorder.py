@@ -214,6 +214,21 @@ async def test_the_verdict_is_recorded_once_and_ends_a_limited_run(tmp_path: Pat
     assert scene.read().count(scene.venue.verdict) == 1
 
 
+async def test_a_market_whose_verdict_never_comes_is_not_listened_to_for_ever(tmp_path: Path):
+    async with recording(tmp_path) as scene:
+        scene.market.say(snapshot(UP, 40, 42))
+        await scene.clock.advance(MARKET.window_s + 6 * 3_600)
+        await settle()
+        assert scene.market.tokens == {UP, DOWN}
+        await scene.clock.advance(120)
+        await settle()
+        assert scene.market.tokens == set()
+        scene.recorder.writer.abandon()
+        scene.recorder.writer.begin_anew(scene.clock.now_ns())
+    last = scene.read(recording_files([tmp_path])[-1])
+    assert not [event for event in last if isinstance(event, ev.BookSnapshot | ev.MarketsListed)]
+
+
 async def test_a_book_that_contradicts_the_venue_is_read_anew(tmp_path: Path):
     async with recording(tmp_path) as scene:
         scene.market.say(snapshot(UP, 40, 42))

@@ -63,7 +63,8 @@ class World:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     made = World(tmp_path_factory.mktemp("audited"))
-    told = {"WINDOWS": "5m", "DATA_DIR": str(made.folder), "LOG_LEVEL": "ERROR", "LOG_FORMAT": "json"}
+    quiet = {"LOG_LEVEL": "ERROR", "LOG_FORMAT": "json"}
+    told = {"WINDOWS": "5m", "DATA_DIR": str(made.folder), "FUSION": "additive", **quiet}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(FaultDesk, "install", made.note(FaultDesk.install))
         run_session(load_settings(told, None), RunOptions(seed=7, markets=3, scenario=SCENARIO, speed=None))

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from polystra.app.cli import app
 from polystra.app.profit import GROUPS
 from polystra.app.sessions import RunOptions, run_session
+from polystra.app.setting_secrets import SECRETS
 from polystra.app.settings import known_names, load_settings
 
 
@@ -119,7 +120,8 @@ def test_the_configuration_shows_where_each_value_comes_from_and_no_secret(tmp_p
     result = polystra(tmp_path, "show_config", "--json", STOP_LOSS_PERCENT="40")
     assert result.exit_code == 0, result.output
     lines = {line["name"]: line for line in json.loads(result.stdout)}
-    assert set(lines) == {name for name in known_names() if not name.endswith("_FILE") or name.startswith("KEYSTORE")}
+    files = {f"{name}_FILE" for name in SECRETS}
+    assert set(lines) == set(known_names()) - files
     assert lines["MIN_EDGE_PERCENT"] | {"section": ""} == {
         "name": "MIN_EDGE_PERCENT",
         "value": "4.5",

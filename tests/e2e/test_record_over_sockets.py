@@ -67,7 +67,7 @@ def test_what_a_killed_recorder_left_is_used_and_a_stopped_one_is_whole(exchange
 
     lines = read_index(folder)
     assert [line.file for line in lines] == [path.name for path in recording_files([folder])]
-    assert len(lines) >= 3
+    assert len(lines) >= 2
     assert lines[0].inputs >= least
     assert sum(line.inputs for line in lines[1:]) == ended["inputs"]
     assert all(any("updown-5m" in slug for slug in line.markets) for line in lines)

@@ -22,7 +22,8 @@ from polystra.app.settings import load_settings
 )
 def test_a_long_window_is_traded_and_settled(tmp_path: Path, window: str, begins: str):
     settings = load_settings(
-        {"WINDOWS": window, "SYMBOLS": "BTC", "DATA_DIR": str(tmp_path), "LOG_LEVEL": "ERROR"}, None
+        {"WINDOWS": window, "SYMBOLS": "BTC", "DATA_DIR": str(tmp_path), "LOG_LEVEL": "ERROR", "FUSION": "additive"},
+        None,
     )
     summary = run_session(settings, RunOptions(seed=3, markets=1, speed=None))
     structlog.reset_defaults()

@@ -67,6 +67,8 @@ def trade(folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> Reading:
         "LOG_LEVEL": "WARNING",
         "LOG_FORMAT": "json",
         "ENABLE_EXIT_PLAN": "NO",
+        "FUSION": "additive",
+        "KELLY_FRACTION": "1",
     }
     settings = load_settings(told, None)
     run_session(settings, RunOptions(seed=seed, markets=1, speed=None))

@@ -70,7 +70,7 @@ def test_what_a_page_names_exists(page: Path) -> None:
 def test_a_command_that_a_page_names_exists(page: Path) -> None:
     commands = {each.name or (each.callback.__name__ if each.callback else "") for each in app.registered_commands}
     groups = {str(each.name) for each in app.registered_groups}
-    for word in re.findall(r"(?:`|^)polystra ([a-z-]+)", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
+    for word in re.findall(r"(?:`|^)polystra ([a-z_-]+)", page.read_text(encoding="utf-8"), flags=re.MULTILINE):
         assert word in commands | groups, word
 
 
@@ -82,6 +82,7 @@ OTHERS_IN_CAPITALS = {
     "TAKE_PROFIT",
     "POLY_PROXY",
     "POSTGRES_PASSWORD",
+    "PATH_SECRET",
 }
 """Words of programs beside ours, states of an order, purposes, headers."""
 
@@ -102,7 +103,7 @@ def options_of(command: Any) -> set[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_an_option_that_a_page_names_exists(page: Path) -> None:
-    others = {"--rm", "--no-deps"}
+    others = {"--rm", "--no-deps", "--help", "--only"}
     text = page.read_text(encoding="utf-8").partition("## For developers")[0]
     words = set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text))
     assert words - options_of(get_command(app)) - others == set()

@@ -41,6 +41,7 @@ from polystra.app.logs import Redaction, configure_logs
 from polystra.app.session_plot import draw_session
 from polystra.app.session_recording import recording_session
 from polystra.app.setting_secrets import secret_values
+from polystra.app.setting_values import Window
 from polystra.app.settings import VENUE_RTDS_URL, Mode, Settings, load_settings
 from polystra.app.wiring import Endpoints, Run, Wallet, endless_session, run_daemon
 from polystra.app.worlds import books_held, clear_world, exchange_books_path
@@ -111,7 +112,8 @@ def run_session(settings: Settings, options: RunOptions) -> RunSummary:
         return on_real_loop(_beside_exchange(settings, options))
     config = _world(settings, options)
     if config.replay is not None:
-        settings = settings.model_copy(update={"symbols": config.symbols, "windows": config.windows})
+        windows = tuple(map(Window, config.windows))
+        settings = settings.model_copy(update={"symbols": config.symbols, "windows": windows})
     with books_held(exchange_books_path(settings)):
         account = SigningKey(simulated_key(config.seed)).address
         clear_world(settings, exchange_books_path(settings), account=account, afresh=options.starts_afresh)

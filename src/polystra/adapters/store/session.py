@@ -241,7 +241,7 @@ class WriteSession:
         path = sqlite_path(self._url)
         if path is None:
             return
-        with translated(self._url), closing(sqlite3.connect(path, timeout=0.0, isolation_level=None)) as raw:
+        with translated(self._url), closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as raw:
             raw.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:

@@ -100,7 +100,8 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["tv: 2026-13-45\n", "[" * 5_000])
 def test_what_the_reader_of_yaml_stumbles_over_is_a_sentence_too(tmp_path: Path, text: str) -> None:
-    assert "cannot be read" in refusal(tmp_path, text)
+    words = refusal(tmp_path, text)
+    assert "cannot be read" in words or "is not YAML" in words  # brackets end the stack or the reader's patience
 
 
 def test_an_amount_without_end_and_a_secret_with_a_line_break_are_refused(tmp_path: Path) -> None:
